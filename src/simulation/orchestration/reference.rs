@@ -107,6 +107,7 @@ impl Reference {
             // A panic unwinds before refusals are checked.
             if matches!(ended, Some(Ok(_))) && self.program.as_ref().is_some_and(Program::panics) {
                 self.end = Some(End::Panicked);
+                self.root = None;
                 return;
             }
             // The last payload may be refused as well, but the first reason counts.
