@@ -121,6 +121,15 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// Creates the error for an id without an orchestration.
+    pub(crate) fn no_orchestration(id: &str) -> Self {
+        let id = id.escape_debug();
+        Self::new(
+            ErrorKind::NotFound,
+            format!("there is no orchestration `{id}`; it was never started, or it was purged"),
+        )
+    }
+
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,

@@ -176,6 +176,7 @@ mod json;
 mod log;
 mod model;
 pub mod orchestration;
+mod panic;
 mod payload;
 pub mod prelude;
 mod resource;

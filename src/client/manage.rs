@@ -13,7 +13,6 @@ use crate::client::orchestration::OrchestrationHandle;
 use crate::client::start::Start;
 use crate::client::submit::{SendOptions, Submission};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::InstanceId;
 use crate::json::write_value;
 use crate::model::orchestration::{Order, StartRecord};
 use crate::runtime::Response;
@@ -278,7 +277,7 @@ impl<O: 'static> OrchestrationHandle<O> {
         let known = source.snapshot(|view| info::start(view.reader, view.partitions, &instance))?;
         source.durable().await?;
         let Some(start) = known else {
-            return Err(not_found(&instance));
+            return Err(Error::no_orchestration(instance.as_str()));
         };
         let record = StartRecord {
             name: start.name,
@@ -332,13 +331,6 @@ pub(super) async fn give(client: Client, submission: Submission) -> Result<()> {
         Response::Answer(_) => Ok(()),
         other => Err(unexpected(&other)),
     }
-}
-
-fn not_found(id: &InstanceId) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        format!("there is no orchestration `{id}`; it was never started, or it was purged"),
-    )
 }
 
 /// An external event to raise. Created by [`OrchestrationHandle::raise_event`].

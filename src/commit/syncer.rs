@@ -1,6 +1,5 @@
 //! The thread that makes commits durable.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,6 +7,7 @@ use std::thread::JoinHandle;
 use crate::commit::order::Released;
 use crate::commit::{CommitOrder, Work};
 use crate::error::{Error, Result};
+use crate::panic;
 use crate::spawn::spawn;
 use crate::time::Stopwatch;
 
@@ -36,7 +36,7 @@ impl Syncer {
                 let released = match catch_unwind(AssertUnwindSafe(|| run_once(&order))) {
                     Ok(Some(released)) => released,
                     Ok(None) => return,
-                    Err(panic) => order.give_up(text_of(panic.as_ref())),
+                    Err(panic) => order.give_up(panic::text(panic.as_ref())),
                 };
                 release(released.items, released.error);
             }
@@ -64,10 +64,4 @@ fn run_once<T>(order: &CommitOrder<T>) -> Option<Released<T>> {
         Work::Settle => Some(order.settle()),
         Work::End => None,
     }
-}
-
-fn text_of(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no text")
 }

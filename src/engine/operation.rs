@@ -24,7 +24,7 @@ use crate::id::{EntityId, InstanceId};
 use crate::model::orchestration::Order;
 use crate::model::{self, Action, StateRecord};
 use crate::resource::Resources;
-use crate::schema;
+use crate::{panic, schema};
 
 /// Name of the built-in operation, for entities that do not define their own.
 const DELETE: &str = "delete";
@@ -39,10 +39,8 @@ pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> std::result::Result<T, Stri
 
 /// Returns the text of a panic. It is shortened, because it is stored and listed.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     // The limit leaves room for error texts that contain it.
-    shortened(text.unwrap_or("a value that is not a string"), TEXT_BYTES / 2).into_owned()
+    shortened(panic::text(panic), TEXT_BYTES / 2).into_owned()
 }
 
 impl EntityTurn<'_> {

@@ -29,5 +29,5 @@ pub use routes::router;
 pub use security::{Scope, Token};
 pub use server::HttpServer;
 
-/// Base path of all routes. Source: Azure Durable Functions.
-const BASE_PATH: &str = "/runtime/webhooks/durabletask";
+/// The path under which all routes lie, as in Azure Durable Functions.
+pub const BASE_PATH: &str = "/runtime/webhooks/durabletask";

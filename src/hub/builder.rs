@@ -18,11 +18,8 @@ use crate::model::CommitRecord;
 use crate::orchestration::{Orchestration, orchestration_code};
 use crate::runtime::{Runtime, RuntimeConfig};
 use crate::schedule::{self, ScheduleEntity};
-use crate::store::{MemoryStore, Store};
+use crate::store::{LOG_LIMIT, MEMORY_BUDGET, MemoryStore, PARTITIONS, Store, USUAL_PARTITIONS};
 use crate::time::{Clock, SMALL_STEP};
-
-/// The default for the bytes of log that an open after a kill may have to read.
-const WAL_LIMIT: u64 = 64 << 20;
 
 /// Returns the store's share of the memory budget. The rest is for instances.
 #[cfg(feature = "rocksdb")]
@@ -138,9 +135,9 @@ impl HubBuilder {
             registry: Registry::default(),
             error: None,
             limits: Limits::default(),
-            memory_budget: 256 << 20,
-            wal_limit: WAL_LIMIT,
-            partitions: 64,
+            memory_budget: MEMORY_BUDGET,
+            wal_limit: LOG_LIMIT,
+            partitions: USUAL_PARTITIONS,
             // A second executor gains little while tokio's threads, the syncer and RocksDB's share the cores with it.
             executors: (cores / 4).clamp(1, 8),
             in_flight: 16 * 1024,
@@ -466,7 +463,7 @@ impl HubBuilder {
                  remove it from the profile",
             ));
         }
-        if !(1..=4096).contains(&self.partitions) {
+        if !PARTITIONS.contains(&self.partitions) {
             return Err(configuration("`partitions` must be between 1 and 4096"));
         }
         if self.limits.activities == 0 {

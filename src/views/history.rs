@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::failure::{CallFailure, Failure};
 use crate::id::{InstanceId, Sequence};
 use crate::model::Outcome;
@@ -282,10 +282,7 @@ pub enum HistoryStep {
 /// Reads the history of the newest execution of an orchestration.
 pub(crate) fn read(view: View<'_>, id: &InstanceId) -> Result<Vec<HistoryEvent>> {
     let Some(record) = info::record(view, id)? else {
-        return Err(Error::new(
-            ErrorKind::NotFound,
-            format!("there is no orchestration `{id}`; it was never started, or it was purged"),
-        ));
+        return Err(Error::no_orchestration(id.as_str()));
     };
     let View { reader, partitions, .. } = view;
     let partition = id.partition(partitions);

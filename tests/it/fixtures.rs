@@ -14,9 +14,6 @@ use std::time::Duration;
 use abide::client::Stopped;
 use abide::prelude::*;
 
-/// The base path of the management API.
-pub(crate) const BASE: &str = "/runtime/webhooks/durabletask";
-
 /// Maximum time for a condition on a busy machine. It only affects how soon a failure is reported.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub(crate) use crate::fixtures::BASE;
+pub(crate) use abide::http::BASE_PATH as BASE;
 
 /// Maximum time for a response on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,13 +1,11 @@
 //! Requests to the management API and their responses, independent of the transport.
 
 use abide::EntityId;
+pub(crate) use abide::http::BASE_PATH as BASE;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::exit::{Exit, Failure};
 use crate::value::Value;
-
-/// Base path of the management API.
-pub(crate) const BASE: &str = "/runtime/webhooks/durabletask";
 
 /// Header with the continuation token of a page, which the request for the next page sends back.
 pub(crate) const CONTINUATION: &str = "x-ms-continuation-token";

@@ -6,7 +6,6 @@ use crate::engine::message::{Message, Origin, Response};
 use crate::engine::orchestration::begin::acknowledge;
 use crate::engine::orchestration::state::OrchestrationState;
 use crate::engine::orchestration::turn::OrchestrationTurn;
-use crate::engine::orchestration::waiters::not_found;
 use crate::engine::settle::finish;
 use crate::engine::sweep::NEVER;
 use crate::error::{Error, ErrorKind, Result};
@@ -58,7 +57,7 @@ impl OrchestrationTurn<'_> {
             }
             None => match keep_until {
                 Some(until) => return self.keep_event(message, until, ctx),
-                None => not_found(self.id),
+                None => Error::no_orchestration(self.id.as_str()),
             },
         };
         finish(self.id, self.mailbox, message, Err(refused.into()), ctx)?;

@@ -10,7 +10,7 @@ use crate::engine::orchestration::replay::read_turns;
 use crate::engine::orchestration::rewind::Cut;
 use crate::engine::orchestration::state::OrchestrationState;
 use crate::engine::orchestration::turn::{OrchestrationTurn, Round};
-use crate::engine::orchestration::waiters::{not_found, outcome, read_end};
+use crate::engine::orchestration::waiters::{outcome, read_end};
 use crate::engine::requests::settle_repeated;
 use crate::engine::settle::finish;
 use crate::engine::waiting::{kept_in_memory, save};
@@ -224,7 +224,7 @@ impl OrchestrationTurn<'_> {
     /// Rewinds a failed orchestration to before its first failure.
     fn rewind(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Refused> {
         let Some(state) = self.state.as_mut() else {
-            return Ok(Err(not_found(self.id)));
+            return Ok(Err(Error::no_orchestration(self.id.as_str())));
         };
         if state.record.status != OrchestrationStatus::Failed {
             let status = state.record.status.as_str();
@@ -349,7 +349,7 @@ impl OrchestrationTurn<'_> {
     /// Returns the orchestration, if it exists and has not ended.
     fn running(&self) -> std::result::Result<&OrchestrationState, Error> {
         match &self.state {
-            None => Err(not_found(self.id)),
+            None => Err(Error::no_orchestration(self.id.as_str())),
             Some(state) if state.is_terminal() => Err(Error::new(
                 ErrorKind::Ended,
                 format!(
@@ -365,7 +365,7 @@ impl OrchestrationTurn<'_> {
     /// Returns the orchestration, if it exists and has ended.
     pub(super) fn ended(&self) -> std::result::Result<&OrchestrationState, Error> {
         match &self.state {
-            None => Err(not_found(self.id)),
+            None => Err(Error::no_orchestration(self.id.as_str())),
             Some(state) if !state.is_terminal() => Err(wrong_state(
                 self.id,
                 &format!(

@@ -58,7 +58,7 @@ pub(in crate::engine) fn wait_for_end(
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
     let Some(state) = take_orchestration(id, ctx)? else {
-        let error = not_found(id);
+        let error = Error::no_orchestration(id.as_str());
         ctx.step.settle(waiter.token, Response::Failed(Box::new(error.into())));
         return Ok(());
     };
@@ -98,14 +98,6 @@ pub(super) fn read_end(id: &InstanceId, ctx: &Ctx<'_>) -> Result<Option<EndRecor
         .get(&schema::orchestration::end_key(ctx.settings.partition_of(id), id))?;
     row.map(|row| model::decode(&row, "end of an orchestration"))
         .transpose()
-}
-
-/// Returns the error for an id without an orchestration.
-pub(super) fn not_found(id: &InstanceId) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        format!("there is no orchestration `{id}`; it was never started, or it was purged"),
-    )
 }
 
 fn told_stop(id: &InstanceId, stopped: &Stopped) -> Response {

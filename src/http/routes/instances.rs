@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use crate::client::OrchestrationQuery;
+use crate::error::Error;
 use crate::http::documents::{
     CreatedArguments, ErrorDocument, InstancesDeleted, PageArguments, PageHeaders, PageRefused, Shown, StatusDocument,
     history, json,
@@ -14,12 +15,11 @@ use crate::http::documents::{
 use crate::http::error::Problem;
 use crate::http::extract::Path;
 use crate::http::links::ManagementUrls;
-use crate::http::names;
 use crate::http::page::List;
 use crate::http::query::Query;
-use crate::http::room;
 use crate::http::routes::wait;
 use crate::http::state::Api;
+use crate::http::{names, room};
 use crate::model::orchestration::OrchestrationStatus;
 
 /// Approximate ratio of the size of a history as a document to its stored size.
@@ -278,8 +278,5 @@ fn matching(api: &Api, query: &Query) -> Result<OrchestrationQuery, Problem> {
 
 /// Creates the error for an orchestration that does not exist.
 pub(super) fn missing(id: &str) -> Problem {
-    Problem::not_found(format!(
-        "there is no orchestration `{}`; it was never started, or it was purged",
-        id.escape_debug()
-    ))
+    Problem::not_found(Error::no_orchestration(id).message())
 }

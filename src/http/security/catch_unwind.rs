@@ -1,10 +1,11 @@
 //! Isolation of panics in handlers: a panic ends only its own request.
 
-use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
+
+use crate::panic;
 
 /// Runs a future to completion. Returns the message of the panic as the error if the future panics.
 ///
@@ -14,13 +15,7 @@ pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Stri
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-        Err(panic) => Poll::Ready(Err(text(&*panic))),
+        Err(panic) => Poll::Ready(Err(panic::text(&*panic).to_owned())),
     })
     .await
-}
-
-fn text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("a value that is not text").to_owned()
 }

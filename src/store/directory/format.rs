@@ -1,6 +1,5 @@
 //! The `FORMAT` file: the identity of a hub and the version of its format.
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::{fs, io};
 
@@ -9,6 +8,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{io_error, is_absent_or_empty, open_private, read_if_present, replace, sync_directory};
+use crate::store::PARTITIONS;
 
 const FORMAT: &str = "FORMAT";
 
@@ -20,9 +20,6 @@ const MAGIC: &str = "abide hub";
 
 /// The version of the stored format, including keys and records.
 const VERSION: u32 = 7;
-
-/// Allowed numbers of partitions.
-const PARTITIONS: RangeInclusive<u16> = 1..=4096;
 
 /// The identity of a hub.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use crate::schema;
 use crate::store::directory::{DirectoryLock, Format, check_free, commit_log, database};
 use crate::store::durable::{Base, Bounds, Durable};
 use crate::store::front::{Fronts, View};
-use crate::store::{Changes, Reader, Visitor};
+use crate::store::{Changes, LOG_LIMIT, MEMORY_BUDGET, Reader, USUAL_PARTITIONS, Visitor};
 
 /// Options for opening a directory.
 #[derive(Clone, Debug)]
@@ -37,13 +37,11 @@ pub(crate) struct OpenOptions {
 }
 
 impl Default for OpenOptions {
-    /// The limit of the log bounds the data that an open after a kill has to read. Reading half of it (32 MiB of small
-    /// rows) took 0.06 to 0.07 s on two cores.
     fn default() -> Self {
         Self {
-            memory_budget: 256 << 20,
-            wal_limit: 64 << 20,
-            partitions: 64,
+            memory_budget: MEMORY_BUDGET,
+            wal_limit: LOG_LIMIT,
+            partitions: USUAL_PARTITIONS,
             restore: false,
             accept_loss: false,
         }

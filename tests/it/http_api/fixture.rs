@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-pub(crate) use crate::fixtures::BASE;
+pub(crate) use abide::http::BASE_PATH as BASE;
 
 /// The `Host` header of the requests.
 pub(crate) const HOST: &str = "localhost:7071";

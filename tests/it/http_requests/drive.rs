@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 /// The path below which the API lives.
-const BASE_PATH: &str = "/runtime/webhooks/durabletask";
+use abide::http::BASE_PATH;
 
 /// Builds a request from `bytes` in a simplified HTTP format: a line with method and target, header lines, an empty
 /// line, and the body.
