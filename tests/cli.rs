@@ -3,6 +3,8 @@
 
 #[path = "it/fixtures.rs"]
 mod fixtures;
+#[path = "it/lost_signals.rs"]
+mod lost_signals;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -14,6 +16,7 @@ use abide::http::{HttpConfig, HttpServer, Token};
 use abide::prelude::*;
 use abide::{OrchestrationContext, OrchestrationStatus, orchestration, schedule::Recurrence};
 use fixtures::contents;
+use lost_signals::Sender;
 use serde_json::{Value, json};
 
 const TOKEN: &str = "operator-of-the-test-hub";
@@ -74,31 +77,6 @@ mod after {
         pub fn put(&mut self, books: u32) {
             self.books.push(books.to_string());
         }
-    }
-}
-
-/// The counter with an operation that the registered type does not have.
-mod believed {
-    use abide::prelude::*;
-
-    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
-    pub(super) struct Counter;
-
-    #[operations]
-    impl Counter {
-        pub fn lose(&mut self, n: u32) {
-            let _ = n;
-        }
-    }
-}
-
-#[derive(Entity, Default, Clone, Serialize, Deserialize)]
-struct Sender;
-
-#[operations]
-impl Sender {
-    pub fn send(&mut self, ctx: &mut EntityContext, n: u32) {
-        ctx.entity::<believed::Counter>("lost").lose(n).signal();
     }
 }
 
@@ -193,7 +171,7 @@ impl Served {
         for n in 0..5 {
             client.entity::<Counter>(n.to_string()).add(n).await.unwrap();
         }
-        client.entity::<Sender>("s").send(3).await.unwrap();
+        client.entity::<Sender>("s").send(vec![3]).await.unwrap();
         client.entity::<after::Shelf>("a").put(1).await.unwrap_err();
         for n in 0..3 {
             let start = client.start::<waits>(format!("p{n}")).instance_id(format!("w-{n}"));

@@ -1,9 +1,9 @@
 //! Errors in the form that is stored and that is preserved across every hop.
 
+mod hop;
 mod limit;
 
 use std::any::TypeId;
-use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 
+pub(crate) use hop::{record_of, tell_record};
 pub(crate) use limit::{LEAST_TEXT_BYTES, TEXT_BYTES, shortened};
 
 /// The stored record of an error that an operation returned.
@@ -212,35 +213,6 @@ impl Failure {
         self.non_retriable = true;
         self
     }
-}
-
-thread_local! {
-    /// The record that an error reports while it is converted into a failure: `None` outside of a conversion, and
-    /// `Some(None)` before the report.
-    static BEFORE: RefCell<Option<Option<Failure>>> = const { RefCell::new(None) };
-}
-
-/// Returns the record of an error that came out of a call, with its type and details.
-///
-/// `?` converts an error of any type into a [`Failure`], and the conversion knows only that the type implements
-/// `Error`. An error that came out of a call therefore [reports](tell_record) its record when its source is requested.
-pub(crate) fn record_of(error: &dyn std::error::Error) -> Option<Failure> {
-    BEFORE.set(Some(None));
-    let _ = error.source();
-    let reported = BEFORE.take().flatten();
-    // An error that wraps it may have a message of its own.
-    let text = error.to_string();
-    reported.filter(|failure| failure.message == text || failure.to_string() == text)
-}
-
-/// Reports the record if a conversion is in progress.
-pub(crate) fn tell_record(record: impl FnOnce() -> Failure) {
-    // The cell is empty during the call, because `record` requests the sources of the error. The first report wins,
-    // because its error wraps the others.
-    BEFORE.set(match BEFORE.take() {
-        Some(None) => Some(Some(record())),
-        reported => reported,
-    });
 }
 
 /// Removes the module path, which changes more often than the name: `a::b::Overdrawn` is stored as `Overdrawn`.

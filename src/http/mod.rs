@@ -16,7 +16,7 @@ mod normalize;
 mod page;
 mod payload;
 mod query;
-mod room;
+mod response_budget;
 mod routes;
 mod security;
 mod server;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::client::{self, Unreadable};
 use crate::http::error::Problem;
 use crate::http::query::Query;
-use crate::http::room;
+use crate::http::response_budget;
 use crate::http::state::Api;
 
 /// Header with the continuation token of a page, which the request for the next page sends back.
@@ -46,7 +46,7 @@ pub(super) async fn respond<T, D: From<T> + Serialize>(
     let list = list
         .page_size(query.top()?.unwrap_or(DEFAULT))
         .cursor(kind.after(headers)?);
-    let share = api.room.take(room::PAGE).await?;
+    let share = api.budget.take(response_budget::PAGE).await?;
     let page = list.page().await?;
     let documents: Vec<D> = page.items.into_iter().map(D::from).collect();
     let response = share.answer(&documents)?;

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use crate::client::Client;
 use crate::error::Result;
 use crate::http::config::{HttpConfig, MetricsText};
-use crate::http::room::Room;
+use crate::http::response_budget::ResponseBudget;
 
 /// Shared state of the routes.
 pub(super) struct Api {
@@ -20,7 +20,7 @@ pub(super) struct Api {
     pub(super) wait_limit: Duration,
     pub(super) metrics: Option<MetricsText>,
     /// Memory limit for large responses.
-    pub(super) room: Room,
+    pub(super) budget: ResponseBudget,
     /// Allows one count of all orchestrations and entities at a time.
     pub(super) counting: Arc<Semaphore>,
 }
@@ -32,7 +32,7 @@ impl Api {
             public_url: config.public()?.map(|url| url.as_str().to_owned()),
             wait_limit: config.wait_limit,
             metrics: config.metrics.clone(),
-            room: Room::new(),
+            budget: ResponseBudget::new(),
             counting: Arc::new(Semaphore::new(1)),
         })
     }

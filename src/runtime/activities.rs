@@ -27,7 +27,7 @@ use crate::time::Stopwatch;
 
 /// The cancellation of an attempt, because its result is no longer needed or because the hub closes.
 #[derive(Default)]
-pub(crate) struct Cancellation {
+pub(crate) struct AttemptCancellation {
     canceled: AtomicBool,
     /// True if the attempt is canceled because the hub closes.
     closing: AtomicBool,
@@ -39,7 +39,7 @@ pub(crate) struct Cancellation {
 /// The requested attempts that have not ended.
 #[derive(Debug, Default)]
 pub(crate) struct RunningActivities {
-    attempts: Mutex<BTreeMap<ActivityKey, Arc<Cancellation>>>,
+    attempts: Mutex<BTreeMap<ActivityKey, Arc<AttemptCancellation>>>,
     /// True if the hub closes.
     closing: AtomicBool,
 }
@@ -48,7 +48,7 @@ impl RunningActivities {
     /// Adds an attempt that is to begin once it is durable. This happens before the gate, so that a cancellation that
     /// overtakes the start on its way out is not lost.
     pub(crate) fn add(&self, activity: &ActivityKey) {
-        let canceled = Arc::new(Cancellation::default());
+        let canceled = Arc::new(AttemptCancellation::default());
         let mut attempts = self.attempts();
         if self.closing.load(Ordering::Acquire) {
             canceled.close();
@@ -56,7 +56,7 @@ impl RunningActivities {
         attempts.insert(activity.clone(), canceled);
     }
 
-    fn get(&self, activity: &ActivityKey) -> Option<Arc<Cancellation>> {
+    fn get(&self, activity: &ActivityKey) -> Option<Arc<AttemptCancellation>> {
         self.attempts().get(activity).cloned()
     }
 
@@ -77,7 +77,7 @@ impl RunningActivities {
     }
 
     /// Removes an attempt, unless a later attempt of the same activity has replaced it.
-    fn remove(&self, activity: &ActivityKey, canceled: &Arc<Cancellation>) {
+    fn remove(&self, activity: &ActivityKey, canceled: &Arc<AttemptCancellation>) {
         let mut attempts = self.attempts();
         if attempts
             .get(activity)
@@ -87,7 +87,7 @@ impl RunningActivities {
         }
     }
 
-    fn attempts(&self) -> MutexGuard<'_, BTreeMap<ActivityKey, Arc<Cancellation>>> {
+    fn attempts(&self) -> MutexGuard<'_, BTreeMap<ActivityKey, Arc<AttemptCancellation>>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -101,7 +101,7 @@ impl Drop for RunningActivities {
     }
 }
 
-impl Cancellation {
+impl AttemptCancellation {
     fn cancel(&self) {
         self.canceled.store(true, Ordering::Release);
         // The wakers are user code.
@@ -135,7 +135,7 @@ impl Cancellation {
     }
 }
 
-impl CancelSignal for Cancellation {
+impl CancelSignal for AttemptCancellation {
     fn is_canceled(&self) -> bool {
         let canceled = self.is_set();
         if canceled {
@@ -156,9 +156,9 @@ impl CancelSignal for Cancellation {
     }
 }
 
-impl fmt::Debug for Cancellation {
+impl fmt::Debug for AttemptCancellation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Cancellation").field(&self.is_set()).finish()
+        f.debug_tuple("AttemptCancellation").field(&self.is_set()).finish()
     }
 }
 
@@ -231,7 +231,7 @@ struct Watched {
     timeout: Option<Duration>,
     /// Time that the attempt may continue after it was canceled.
     grace: Duration,
-    canceled: Arc<Cancellation>,
+    canceled: Arc<AttemptCancellation>,
 }
 
 impl Watched {

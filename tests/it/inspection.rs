@@ -7,6 +7,7 @@ use abide::prelude::*;
 use abide::{EntityId, ErrorKind, OrchestrationContext, OrchestrationStatus, orchestration};
 
 use crate::fixtures::{Counter, contents};
+use crate::lost_signals::Sender;
 
 /// Locks a counter, sets the custom status `waiting`, and returns the payload of the event `go`.
 #[orchestration]
@@ -17,33 +18,6 @@ async fn waits(ctx: OrchestrationContext, key: String) -> Result<u32, Failure> {
     let event = ctx.wait_for_external_event::<u32>("go").await?;
     drop(lock);
     Ok(event)
-}
-
-/// The counter with an operation that the registered type does not have. Signals to it become dead letters.
-mod believed {
-    use abide::prelude::*;
-
-    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
-    pub(super) struct Counter;
-
-    #[operations]
-    impl Counter {
-        pub fn lose(&mut self, n: u32) {
-            let _ = n;
-        }
-    }
-}
-
-#[derive(Entity, Default, Clone, Serialize, Deserialize)]
-struct Sender;
-
-#[operations]
-impl Sender {
-    pub fn send(&mut self, ctx: &mut EntityContext, n: u32) {
-        for _ in 0..n {
-            ctx.entity::<believed::Counter>("lost").lose(1).signal();
-        }
-    }
 }
 
 fn builder(directory: &Path) -> abide::HubBuilder {
@@ -61,7 +35,7 @@ async fn fill(directory: &Path) {
     for n in 0..20 {
         client.entity::<Counter>(n.to_string()).add(n).await.unwrap();
     }
-    client.entity::<Sender>("s").send(5).await.unwrap();
+    client.entity::<Sender>("s").send(vec![1; 5]).await.unwrap();
     for n in 0..6 {
         client
             .start::<waits>(n.to_string())

@@ -16,6 +16,7 @@
 //! * `load`: it keeps all processors busy, which would slow down the tests beside it.
 
 mod fixtures;
+mod lost_signals;
 
 mod bad_input;
 #[cfg(feature = "rocksdb")]

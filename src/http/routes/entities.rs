@@ -12,7 +12,7 @@ use crate::http::error::Problem;
 use crate::http::extract::Path;
 use crate::http::page::List;
 use crate::http::query::Query;
-use crate::http::room;
+use crate::http::response_budget;
 use crate::http::state::Api;
 use crate::id::EntityId;
 
@@ -89,7 +89,7 @@ async fn page(api: &Api, query: &Query, headers: &HeaderMap, mut wanted: EntityQ
         wanted = wanted.page_size(top);
     }
     wanted = wanted.cursor(List::Entities.after(headers)?);
-    let share = api.room.take(room::PAGE).await?;
+    let share = api.budget.take(response_budget::PAGE).await?;
     let page = wanted.page().await?;
     let documents: Vec<_> = page.items.into_iter().map(EntityDocument::from).collect();
     let response = share.answer(&documents)?;

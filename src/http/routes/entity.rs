@@ -35,7 +35,7 @@ use crate::id::EntityId;
 )]
 pub(super) async fn get_entity(State(api): State<Arc<Api>>, EntityPath(id): EntityPath) -> Result<Response, Problem> {
     match api.client.untyped_entity(&id).state().await? {
-        Some(state) => api.room.answer_text(StatusCode::OK, state.into_bytes()),
+        Some(state) => api.budget.answer_text(StatusCode::OK, state.into_bytes()),
         None => Err(Problem::not_found(format!(
             "the entity `{id}` has no state; it never had one, or it was deleted"
         ))),
@@ -140,7 +140,7 @@ async fn ask(
             signal.await.map(|()| None).map_err(CallError::Runtime)
         };
         match answered {
-            Ok(Some(answer)) => return api.room.answer_text(StatusCode::OK, answer.into_bytes()),
+            Ok(Some(answer)) => return api.budget.answer_text(StatusCode::OK, answer.into_bytes()),
             Ok(None) => return Ok(StatusCode::ACCEPTED.into_response()),
             // Nothing was stored. Another interpretation of the input may fit.
             Err(CallError::Runtime(error)) if error.kind() == ErrorKind::InvalidArguments => refused = Some(error),

@@ -19,7 +19,7 @@ use crate::http::page::List;
 use crate::http::query::Query;
 use crate::http::routes::wait;
 use crate::http::state::Api;
-use crate::http::{names, room};
+use crate::http::{names, response_budget};
 use crate::model::orchestration::OrchestrationStatus;
 
 /// Approximate ratio of the size of a history as a document to its stored size.
@@ -68,11 +68,11 @@ pub(super) async fn get_instance(
     let info = status.await?.ok_or_else(|| missing(&id))?;
     let standing = info.status;
     let mut response = if show_history {
-        let share = api.room.take(history_room(info.history_bytes)).await?;
+        let share = api.budget.take(history_room(info.history_bytes)).await?;
         let events = history(run.history().await?, shown);
         share.answer(&StatusDocument::from(info).with_history(events))?
     } else {
-        api.room.answer(&StatusDocument::from(info))?
+        api.budget.answer(&StatusDocument::from(info))?
     };
     if standing == OrchestrationStatus::Failed {
         *response.status_mut() = failure;
@@ -176,14 +176,14 @@ pub(super) async fn list_stopped(
 pub(super) async fn get_history(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
     let run = api.client.untyped_orchestration(&id);
     let info = run.status().without_input().await?.ok_or_else(|| missing(&id))?;
-    let share = api.room.take(history_room(info.history_bytes)).await?;
+    let share = api.budget.take(history_room(info.history_bytes)).await?;
     share.answer(&run.history().await?)
 }
 
 /// Returns the memory that a history needs as a document.
 fn history_room(bytes: u64) -> usize {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    bytes.saturating_mul(HISTORY_GROWTH).max(room::PAGE)
+    bytes.saturating_mul(HISTORY_GROWTH).max(response_budget::PAGE)
 }
 
 /// Returns a page of orchestrations.
@@ -202,7 +202,7 @@ async fn page(
         wanted = wanted.page_size(top);
     }
     wanted = wanted.cursor(list.after(headers)?);
-    let share = api.room.take(room::PAGE).await?;
+    let share = api.budget.take(response_budget::PAGE).await?;
     let page = wanted.page().await?;
     let documents: Vec<_> = page.items.into_iter().map(StatusDocument::from).collect();
     let response = share.answer(&documents)?;

@@ -80,10 +80,10 @@ pub(super) async fn answer(
         )));
     };
     match (info.status, info.output) {
-        (OrchestrationStatus::Completed, Some(output)) => api.room.answer_text(StatusCode::OK, output.into_bytes()),
+        (OrchestrationStatus::Completed, Some(output)) => api.budget.answer_text(StatusCode::OK, output.into_bytes()),
         (status, output) if status.is_terminal() => {
             let document = StatusDocument::from(OrchestrationInfo { output, ..info });
-            let mut response = api.room.answer(&document)?;
+            let mut response = api.budget.answer(&document)?;
             *response.status_mut() = wait.code(status);
             Ok(response)
         }

@@ -11,12 +11,12 @@ use crate::http::security::refusal::Refusal;
 
 /// Memory limit for the bodies of all concurrent requests.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct BodyBudget {
     used: AtomicUsize,
     bytes: usize,
 }
 
-impl Room {
+impl BodyBudget {
     pub(super) fn new(bytes: usize) -> Self {
         Self {
             used: AtomicUsize::new(0),
@@ -25,37 +25,37 @@ impl Room {
     }
 
     /// Returns the share of one request, which is still empty.
-    pub(super) fn share(&self) -> Share<'_> {
-        Share { room: self, bytes: 0 }
+    pub(super) fn share(&self) -> BodyShare<'_> {
+        BodyShare { budget: self, bytes: 0 }
     }
 }
 
 /// The memory that one request uses. Released on drop.
 #[derive(Debug)]
-pub(super) struct Share<'a> {
-    room: &'a Room,
+pub(super) struct BodyShare<'a> {
+    budget: &'a BodyBudget,
     bytes: usize,
 }
 
-impl Share<'_> {
+impl BodyShare<'_> {
     fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let used = self.room.used.fetch_add(bytes, Ordering::Relaxed);
+        let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
-        if used.saturating_add(bytes) > self.room.bytes {
+        if used.saturating_add(bytes) > self.budget.bytes {
             return Err(Refusal::NO_ROOM);
         }
         Ok(())
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for BodyShare<'_> {
     fn drop(&mut self) {
-        self.room.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
 /// Reads a body of at most `limit` bytes, growing `share` as they arrive.
-pub(super) async fn read(mut body: Body, limit: usize, share: &mut Share<'_>) -> Result<Bytes, Refusal> {
+pub(super) async fn read(mut body: Body, limit: usize, share: &mut BodyShare<'_>) -> Result<Bytes, Refusal> {
     if body.size_hint().lower() > limit as u64 {
         return Err(Refusal::LARGE_BODY);
     }
@@ -113,21 +113,21 @@ mod tests {
     /// Bodies share their memory, are rejected when it is exhausted, and release it.
     #[tokio::test]
     async fn bodies_share_their_room() {
-        let room = Room::new(10);
+        let budget = BodyBudget::new(10);
         let body = |bytes: &'static str| Body::from(bytes);
-        let (mut first, mut second) = (room.share(), room.share());
+        let (mut first, mut second) = (budget.share(), budget.share());
         assert_eq!(&read(body("123456"), 8, &mut first).await.unwrap()[..], b"123456");
         assert_eq!(read(body("12345"), 8, &mut second).await.unwrap_err(), Refusal::NO_ROOM);
         assert_eq!(
-            read(body("123456789"), 8, &mut room.share()).await.unwrap_err(),
+            read(body("123456789"), 8, &mut budget.share()).await.unwrap_err(),
             Refusal::LARGE_BODY
         );
         drop((first, second));
         assert_eq!(
-            &read(body("12345678"), 8, &mut room.share()).await.unwrap()[..],
+            &read(body("12345678"), 8, &mut budget.share()).await.unwrap()[..],
             b"12345678"
         );
-        assert_eq!(room.used.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
     }
 
     /// A body in pieces is assembled, and limited although its length is not declared.
@@ -137,13 +137,13 @@ mod tests {
             let pieces = (0..number).map(|piece| Ok::<_, std::io::Error>(Bytes::from(format!("{piece},"))));
             Body::from_stream(futures::stream::iter(pieces))
         };
-        let room = Room::new(100);
-        assert_eq!(&read(pieces(0), 8, &mut room.share()).await.unwrap()[..], b"");
-        assert_eq!(&read(pieces(4), 8, &mut room.share()).await.unwrap()[..], b"0,1,2,3,");
+        let budget = BodyBudget::new(100);
+        assert_eq!(&read(pieces(0), 8, &mut budget.share()).await.unwrap()[..], b"");
+        assert_eq!(&read(pieces(4), 8, &mut budget.share()).await.unwrap()[..], b"0,1,2,3,");
         assert_eq!(
-            read(pieces(5), 8, &mut room.share()).await.unwrap_err(),
+            read(pieces(5), 8, &mut budget.share()).await.unwrap_err(),
             Refusal::LARGE_BODY
         );
-        assert_eq!(room.used.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::error::Result;
 use crate::http::config::{HttpConfig, refused};
-use crate::http::security::body::{self, Room};
+use crate::http::security::body::{self, BodyBudget};
 use crate::http::security::catch_unwind::caught;
 use crate::http::security::host::Hosts;
 use crate::http::security::refusal::Refusal;
@@ -33,7 +33,7 @@ pub(in crate::http) struct Guard {
     hosts: Hosts,
     tokens: Tokens,
     body_limit: usize,
-    room: Room,
+    budget: BodyBudget,
     client_timeout: Duration,
     request_timeout: Duration,
     wait_limit: Duration,
@@ -59,7 +59,7 @@ impl Guard {
             tokens: Tokens::new(&config.tokens),
             body_limit: config.body_limit,
             // Room for several bodies of the maximum size, whatever the limit is.
-            room: Room::new(config.body_limit.saturating_mul(4).max(ROOM_BYTES)),
+            budget: BodyBudget::new(config.body_limit.saturating_mul(4).max(ROOM_BYTES)),
             client_timeout: config.client_timeout,
             request_timeout: config.request_timeout,
             wait_limit: config.wait_limit,
@@ -82,7 +82,7 @@ impl Guard {
     async fn answer(&self, parts: Parts, body: Body, limit: usize, next: Next) -> Result<Response, Refusal> {
         // The share is held until the response is ready, because a route holds the body for about as long. A request
         // that waits has passed its body to the hub long before, so its share is released early.
-        let mut share = self.room.share();
+        let mut share = self.budget.share();
         let reading = timeout(self.client_timeout, body::read(body, limit, &mut share));
         let body = reading.await.map_err(|_| Refusal::SLOW_BODY)??;
         let patience = if asks_to_wait(&parts) {

@@ -37,22 +37,22 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The memory limit for large responses.
 #[derive(Debug)]
-pub(super) struct Room(Arc<Semaphore>);
+pub(super) struct ResponseBudget(Arc<Semaphore>);
 
 /// A share of the memory, released when the response is sent or its connection is closed.
 #[derive(Debug)]
-pub(super) struct Share(OwnedSemaphorePermit);
+pub(super) struct BudgetShare(OwnedSemaphorePermit);
 
-impl Room {
+impl ResponseBudget {
     pub(super) fn new() -> Self {
         Self(Arc::new(Semaphore::new(TOTAL / UNIT)))
     }
 
     /// Reserves memory for a response of about this size before it is created. Waits briefly if there is not enough.
-    pub(super) async fn take(&self, bytes: usize) -> Result<Share, Problem> {
+    pub(super) async fn take(&self, bytes: usize) -> Result<BudgetShare, Problem> {
         let taken = Arc::clone(&self.0).acquire_many_owned(units(bytes));
         match tokio::time::timeout(PATIENCE, taken).await {
-            Ok(Ok(permit)) => Ok(Share(permit)),
+            Ok(Ok(permit)) => Ok(BudgetShare(permit)),
             _ => Err(full()),
         }
     }
@@ -71,11 +71,11 @@ impl Room {
         let permit = Arc::clone(&self.0)
             .try_acquire_many_owned(units(text.len()))
             .map_err(|_| full())?;
-        Ok(response(status, Share(permit).hold(text)))
+        Ok(response(status, BudgetShare(permit).hold(text)))
     }
 }
 
-impl Share {
+impl BudgetShare {
     /// Creates a response with a document, keeping only as much memory as it needs.
     pub(super) fn answer(mut self, document: &impl Serialize) -> Result<Response, Problem> {
         let text = written(document)?;
@@ -154,47 +154,47 @@ mod tests {
 
     use super::*;
 
-    fn free(room: &Room) -> usize {
-        room.0.available_permits()
+    fn free(budget: &ResponseBudget) -> usize {
+        budget.0.available_permits()
     }
 
     /// A large response holds its share until its last byte is freed, however slowly it is read. It releases the
     /// surplus as soon as it is created.
     #[tokio::test]
     async fn an_answer_keeps_its_room_until_it_is_read() {
-        let room = Room::new();
-        let all = free(&room);
-        let share = room.take(PAGE).await.unwrap();
-        assert_eq!(free(&room), all - PAGE / UNIT);
+        let budget = ResponseBudget::new();
+        let all = free(&budget);
+        let share = budget.take(PAGE).await.unwrap();
+        assert_eq!(free(&budget), all - PAGE / UNIT);
         let document = "x".repeat(1 << 20);
         let mut body = share.answer(&document).unwrap().into_body();
-        assert_eq!(free(&room), all - (1 << 20) / UNIT - 1);
+        assert_eq!(free(&budget), all - (1 << 20) / UNIT - 1);
         let mut pieces = Vec::new();
         while let Some(frame) = body.frame().await {
             pieces.push(frame.unwrap().into_data().unwrap());
             assert!(pieces.last().unwrap().len() <= PIECE);
-            assert!(free(&room) < all);
+            assert!(free(&budget) < all);
         }
         assert_eq!(pieces.iter().map(Bytes::len).sum::<usize>(), document.len() + 2);
         drop(body);
         let last = pieces.pop();
         drop(pieces);
-        assert!(free(&room) < all);
+        assert!(free(&budget) < all);
         drop(last);
-        assert_eq!(free(&room), all);
+        assert_eq!(free(&budget), all);
     }
 
     /// While slow readers hold all the memory, small responses succeed and large ones are rejected.
     #[tokio::test]
     async fn without_room_only_large_answers_are_refused() {
-        let room = Room::new();
-        let held = room.take(usize::MAX).await.unwrap();
-        assert_eq!(free(&room), 0);
-        assert_eq!(room.answer(&"x".repeat(100)).unwrap().status(), StatusCode::OK);
-        let refused = room.answer(&"x".repeat(2 * SMALL)).unwrap_err().into_response();
+        let budget = ResponseBudget::new();
+        let held = budget.take(usize::MAX).await.unwrap();
+        assert_eq!(free(&budget), 0);
+        assert_eq!(budget.answer(&"x".repeat(100)).unwrap().status(), StatusCode::OK);
+        let refused = budget.answer(&"x".repeat(2 * SMALL)).unwrap_err().into_response();
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(refused.headers().contains_key(header::RETRY_AFTER));
-        let (taken, ()) = tokio::join!(room.take(PAGE), async { drop(held) });
+        let (taken, ()) = tokio::join!(budget.take(PAGE), async { drop(held) });
         taken.unwrap();
     }
 }
