@@ -227,7 +227,7 @@ pub(crate) trait ActivityCode: Send + Sync {
     ///
     /// # Errors
     /// Returns the text of the decoder's error, with field and position.
-    #[allow(dead_code, reason = "used only by the inspection of a directory")]
+    #[cfg_attr(not(feature = "rocksdb"), expect(dead_code, reason = "only the inspection of a directory calls it"))]
     fn check_input(&self, input: &[u8]) -> Result<(), String>;
 
     /// Starts one attempt. The future does not catch panics.

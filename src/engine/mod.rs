@@ -39,9 +39,7 @@ pub(crate) use self::core::{Core, CoreConfig};
 pub(crate) use activities::ActivitySlots;
 pub(crate) use core_step::{CoreStep, Counts};
 pub(crate) use limits::Limits;
-#[allow(unused_imports, reason = "used only by the inspection of a directory")]
-pub(crate) use operation::caught;
-pub(crate) use operation::panic_text;
+pub(crate) use operation::{caught, panic_text};
 pub(crate) use progress::Progress;
 pub use registry::VersionPolicy;
 pub(crate) use registry::{Registry, version_text};
