@@ -123,7 +123,6 @@ pub enum ErrorKind {
 impl Error {
     /// Creates the error for an id without an orchestration.
     pub(crate) fn no_orchestration(id: &str) -> Self {
-        let id = id.escape_debug();
         Self::new(
             ErrorKind::NotFound,
             format!("there is no orchestration `{id}`; it was never started, or it was purged"),

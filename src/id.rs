@@ -119,7 +119,7 @@ impl From<&str> for InstanceId {
 }
 
 /// Lists ids, for error texts.
-pub(crate) fn list(ids: &[InstanceId]) -> String {
+pub(crate) fn list_of_ids(ids: &[InstanceId]) -> String {
     let mut list = String::new();
     for id in ids {
         if !list.is_empty() {

@@ -358,6 +358,14 @@ fn everything_that_reads(abide: &Abide) {
         "{history}"
     );
     assert!(history.contains("event go"), "{history}");
+    let why = abide.json(&["instances", "why", "w-1"]);
+    assert_eq!(
+        (&why["id"], &why["steps"][0]["waitsFor"]),
+        (&"w-1".into(), &"event".into())
+    );
+    let why = abide.out(&["instances", "why", "w-1"]);
+    assert!(why.starts_with("w-1 (waits) is Running since "), "{why}");
+    assert!(why.contains("waits for the event `go`, since "), "{why}");
 
     assert_eq!(
         abide.json(&["entities", "list", "counter"]).as_array().unwrap().len(),
@@ -425,6 +433,7 @@ fn everything_that_reads(abide: &Abide) {
         (&["instances", "show", "missing"][..], 3, "`missing`"),
         (&["schedules", "show", "missing"], 3, "`missing`"),
         (&["instances", "history", "missing"], 3, "`missing`"),
+        (&["instances", "why", "missing"], 3, "`missing`"),
         (&["instances", "wait", "missing"], 3, "`missing`"),
         (&["entities", "show", "@counter@missing"], 3, "@counter@missing"),
         (&["instances", "show", "@counter@3"], 2, "`@`"),

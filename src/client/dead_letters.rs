@@ -13,6 +13,7 @@ impl Admin {
     pub fn dead_letters(&self) -> List<DeadLetter> {
         List::new(self.client.clone(), |client, after, at_most| {
             Box::pin(async move {
+                let after = after.map(|after| after.parse()).transpose()?;
                 client
                     .on_blocking_thread(move |view| read_page(view, after, at_most))
                     .await
@@ -24,8 +25,9 @@ impl Admin {
     /// such dead letter.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if `id` is not a [`DeadLetter::id`], of kind
-    /// [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if its row cannot be read, or any [hub error](crate::Error).
+    /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if `id` is not a
+    /// [`DeadLetter::id`], of kind [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if its row cannot be read, or
+    /// any [hub error](crate::Error).
     pub async fn redeliver(&self, id: &str) -> Result<bool> {
         self.settle_dead_letter(id, LetterFate::Redeliver).await
     }
@@ -33,8 +35,8 @@ impl Admin {
     /// Deletes a dead letter, even one whose row cannot be read. Returns `false` if there is no such dead letter.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if `id` is not a [`DeadLetter::id`], or any
-    /// [hub error](crate::Error).
+    /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if `id` is not a
+    /// [`DeadLetter::id`], or any [hub error](crate::Error).
     pub async fn drop_dead_letter(&self, id: &str) -> Result<bool> {
         self.settle_dead_letter(id, LetterFate::Drop).await
     }

@@ -35,8 +35,9 @@ impl<O> OrchestrationHandle<O> {
     /// ```
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such orchestration, of kind
-    /// [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if a row cannot be read, or any [hub error](crate::Error).
+    /// Returns an error of kind [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such orchestration,
+    /// of kind [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if a row cannot be read, or any [hub
+    /// error](crate::Error).
     pub async fn history(&self) -> Result<Vec<HistoryEvent>> {
         let instance = self.instance()?.clone();
         self.client.on_blocking_thread(move |view| read(view, &instance)).await

@@ -62,8 +62,8 @@ impl<T> List<T> {
     /// Reads one page.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the cursor is not the [`next`](Page::next) of a page, or
-    /// any [hub error](crate::Error).
+    /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the cursor is not the
+    /// [`next`](Page::next) of a page, or any [hub error](crate::Error).
     pub async fn page(self) -> Result<Page<T>> {
         (self.read)(self.client, self.cursor, self.page_size).await
     }

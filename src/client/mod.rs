@@ -10,6 +10,7 @@ mod handle;
 mod history;
 mod json;
 mod list;
+mod live;
 mod locks;
 mod manage;
 mod orchestration;
@@ -25,10 +26,12 @@ mod submit;
 #[cfg(test)]
 mod tests;
 mod untyped;
+mod waiting;
 
 pub use crate::views::info::OrchestrationInfo;
 pub use crate::views::pages::Page;
 pub use crate::views::unreadable::Unreadable;
+pub use crate::views::waiting::{ActivityProgress, Cause, EntityBlock, UnreadEvents, WaitReason, Waiting, WaitingStep};
 pub use entities::{EntityInfo, EntityQuery};
 pub use handle::Client;
 pub use list::List;

@@ -15,6 +15,7 @@ impl Admin {
     pub fn quarantined(&self) -> List<QuarantinedEntity> {
         List::new(self.client.clone(), |client, after, at_most| {
             Box::pin(async move {
+                let after = after.map(|after| after.parse()).transpose()?;
                 client
                     .on_blocking_thread(move |view| read_page(view, after, at_most))
                     .await

@@ -37,7 +37,7 @@ impl Source {
                 read(View {
                     reader: reader.as_ref(),
                     partitions: runtime.partitions,
-                    registrations: Some(&*runtime.registry),
+                    live: Some(runtime.as_ref()),
                 })
             }
             Self::Inspected(inspected) => read(inspected.view()),
@@ -50,7 +50,7 @@ impl Source {
             Self::Open(runtime) => read(View {
                 reader: runtime.order.store().as_ref(),
                 partitions: runtime.partitions,
-                registrations: Some(&*runtime.registry),
+                live: Some(runtime.as_ref()),
             }),
             Self::Inspected(inspected) => read(inspected.view()),
         }
@@ -86,7 +86,7 @@ impl Inspected {
         View {
             reader: self.store.as_ref(),
             partitions: self.partitions,
-            registrations: None,
+            live: None,
         }
     }
 }

@@ -72,8 +72,9 @@ impl<O: 'static> IntoFuture for Status<O> {
     /// Reads the information.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the id of the handle is invalid, of kind
-    /// [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if a row cannot be read, or any [hub error](crate::Error).
+    /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the id of the handle is
+    /// invalid, of kind [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if a row cannot be read, or any [hub
+    /// error](crate::Error).
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.read())
     }

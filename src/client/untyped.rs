@@ -2,6 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Weak;
 
 use crate::client::arguments;
 use crate::client::caller::{accepted, unexpected};
@@ -15,7 +16,6 @@ use crate::id::EntityId;
 use crate::model::Action;
 use crate::runtime::{Response, Runtime};
 use crate::views::json::text;
-use std::sync::Weak;
 
 /// A handle to an entity whose type is not known, for tools. Inputs, answers and states are JSON. Created by
 /// [`Client::untyped_entity`].

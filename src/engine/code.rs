@@ -227,7 +227,10 @@ pub(crate) trait ActivityCode: Send + Sync {
     ///
     /// # Errors
     /// Returns the text of the decoder's error, with field and position.
-    #[cfg_attr(not(feature = "rocksdb"), expect(dead_code, reason = "only the inspection of a directory calls it"))]
+    #[cfg_attr(
+        all(not(feature = "rocksdb"), not(test)),
+        expect(dead_code, reason = "only the inspection of a directory calls it")
+    )]
     fn check_input(&self, input: &[u8]) -> Result<(), String>;
 
     /// Starts one attempt. The future does not catch panics.

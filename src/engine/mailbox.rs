@@ -13,8 +13,8 @@ const KEPT_MESSAGES: usize = 4;
 /// The messages that wait for one instance, and the reason why they wait. A mailbox exists only while it has content.
 ///
 /// Processing order: messages that bypass the queue, then `waiting`, then the rows from `rows` on, then `arrivals`.
-/// While `rows` is set, arriving messages are stored only as rows, so none overtakes another. The same holds for priority
-/// messages and `priority_rows`.
+/// While `rows` is set, arriving messages are stored only as rows, so none overtakes another. The same holds for
+/// priority messages and `priority_rows`.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     /// Messages that were accepted and not examined yet.
@@ -33,7 +33,7 @@ pub(crate) struct Mailbox {
     pub(crate) uncounted: bool,
     /// Size of its messages in memory in bytes: as of the end of its last turn, plus later arrivals.
     pub(crate) bytes: usize,
-    /// The reason why the instance does not process its messages, if it does not.
+    /// The reason why the instance does not process its messages. `None` if it does.
     pub(crate) block: Option<BlockReason>,
     /// True if the instance is in the queue of ready instances.
     pub(crate) ready: bool,

@@ -265,7 +265,7 @@ impl Message {
     }
 }
 
-/// What ends the wait of a client.
+/// The event that ends the wait of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitUntil {
     /// The end of the orchestration.
@@ -320,7 +320,7 @@ pub(crate) enum Input {
     },
 }
 
-/// What an operator does with a dead letter.
+/// The decision of an operator about a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LetterFate {
     Redeliver,
@@ -344,8 +344,8 @@ impl fmt::Display for ActivityKey {
 /// The end of an attempt of an activity.
 #[derive(Debug)]
 pub(crate) enum ActivityEnd {
-    /// The attempt has ended. The runtime fails it if it panicked, exceeded its time limit, or if its input or answer
-    /// could not be converted from or to JSON.
+    /// The attempt has ended. A panic, an exceeded time limit, and an input or answer that does not convert from or to
+    /// JSON are errors of the runtime.
     Ended(Outcome),
     /// The attempt exceeded its time limit and cannot be stopped. It keeps its slot until its actual end.
     Lingers(Error),

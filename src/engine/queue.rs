@@ -34,7 +34,8 @@ pub(super) enum Withdrawn {
 impl Mailbox {
     /// Takes the next message of an instance: first the messages that bypass the queue, then the others, each in order.
     pub(super) fn next_message(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<Next> {
-        // Checked first for speed. There are usually no priority messages, and passing a message through costs its size.
+        // Checked first for speed. There are usually no priority messages, and passing a message through costs its
+        // size.
         if self.priority.is_empty() && !self.priority_rows {
             return self.next_in_line(id, ctx);
         }

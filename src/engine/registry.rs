@@ -8,7 +8,6 @@ use crate::engine::code::{ActivityCode, EntityCode, OrchestrationCode};
 use crate::engine::version::is_newer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::resource::Resources;
-use crate::views::view::Registrations;
 
 /// The code registered in this process, by stored name.
 #[derive(Clone, Default)]
@@ -229,15 +228,5 @@ fn check_code_name(what: &str, name: &str) -> Result<()> {
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.entity_names()).finish()
-    }
-}
-
-impl Registrations for Registry {
-    fn has_activity(&self, name: &str) -> bool {
-        self.activity(name).is_some()
-    }
-
-    fn has_entity(&self, name: &str) -> bool {
-        self.entity(name).is_some()
     }
 }

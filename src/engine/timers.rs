@@ -88,7 +88,12 @@ pub(super) fn remove_timer(id: &InstanceId, timer: &str, ctx: &mut Ctx<'_>) -> R
     let name = schema::timer::name_key(partition, id, timer);
     let due = match ctx.step.timers.get(&name) {
         Some(due) => *due,
-        None => ctx.reader.get(&name)?.as_deref().map(due_time).transpose()?,
+        None => ctx
+            .reader
+            .get(&name)?
+            .as_deref()
+            .map(schema::timer::due_of)
+            .transpose()?,
     };
     let Some(due) = due else {
         return Ok(false);
@@ -179,11 +184,4 @@ fn fire(
     let message = Message::new(ctx.step.next_id(), instance.clone(), record.action, origin).in_trace(record.trace);
     ctx.step.outbound.push(message);
     Ok(())
-}
-
-fn due_time(bytes: &[u8]) -> Result<Timestamp> {
-    let bytes = bytes
-        .try_into()
-        .map_err(|_| Error::new(ErrorKind::Corrupted, "a stored due time is not eight bytes long"))?;
-    Ok(Timestamp(u64::from_be_bytes(bytes)))
 }

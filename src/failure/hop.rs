@@ -1,15 +1,15 @@
 //! The record of an error that crosses a call, on its way through `?`.
 //!
-//! `?` converts an error of any type into a [`Failure`], and the conversion knows only that the type implements `Error`.
-//! If the error came out of another call, its record with type and details must survive, also inside an error of the
-//! user that wraps it. Three plain ways do not work:
+//! `?` converts an error of any type into a [`Failure`], and the conversion knows only that the type implements
+//! `Error`. If the error came out of another call, its record with type and details must survive, also inside an error
+//! of the user that wraps it. Three simpler approaches do not work:
 //!
-//! * `Error::provide`, which is made for this, is unstable.
+//! * `Error::provide`, which is designed for this, is unstable.
 //! * A downcast needs the concrete type. That is `CallError<E>` for any `E`, or the wrapper of the user.
 //! * A conversion of its own for `CallError<E>` overlaps with the one for all errors, and specialization is unstable.
 //!
-//! What every wrapper forwards is `source()`. So the conversion asks for the source, and an error that came out of a
-//! call [reports](tell_record) its record to this thread when it is asked. Outside of a conversion, `source()` has no
+//! Every wrapper forwards `source()`, so the conversion asks for the source, and an error that came out of a call
+//! [reports](tell_record) its record to this thread when it is asked. Outside of a conversion, `source()` has no
 //! effect.
 
 use std::cell::RefCell;

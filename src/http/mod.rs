@@ -29,5 +29,5 @@ pub use routes::router;
 pub use security::{Scope, Token};
 pub use server::HttpServer;
 
-/// The path under which all routes lie, as in Azure Durable Functions.
+/// Base path of all routes, as in Azure Durable Functions.
 pub const BASE_PATH: &str = "/runtime/webhooks/durabletask";

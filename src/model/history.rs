@@ -33,6 +33,8 @@ pub(crate) struct StepNote {
     /// The id that a worker outside of this process generated for the request or the critical section. The worker
     /// refers to the step by this id.
     pub(crate) outside_id: Option<String>,
+    /// The step whose next attempt the timer delays.
+    pub(crate) retry_of: Option<Sequence>,
     /// The span of the step, if it has one of its own. Otherwise the step belongs to the trace of the orchestration.
     pub(crate) trace: Option<Box<TraceContext>>,
 }

@@ -413,6 +413,19 @@ pub(crate) enum Order {
     },
 }
 
+/// Sorts entities into the order in which all critical sections of the hub lock them.
+///
+/// The partitions of a core are adjacent in this order, at least if the number of cores is a power of two. A core owns
+/// every n-th partition, and those partitions share their lowest bits. Therefore a request for locks seldom moves to
+/// another core, which would write a row with all remaining ids. The order must not depend on the cores, because their
+/// number may change between opens.
+pub(crate) fn sort_for_locking(entities: &mut [InstanceId], partitions: u16) {
+    entities.sort_by_cached_key(|id| (id.partition(partitions).0.reverse_bits(), id.clone()));
+}
+
+/// Name of the timer of an orchestration that waits for its start time.
+pub(crate) const START_TIMER: &str = "start";
+
 /// The order that a message delivers to the lock of an entity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum LockOrder {

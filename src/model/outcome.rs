@@ -1,11 +1,11 @@
-//! How a step, an activity or a request ended.
+//! Outcomes of steps, activities and requests.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::failure::{CallFailure, Failure};
 
-/// The outcome of a step, an activity or a request: how it ended.
+/// The outcome of a step, an activity or a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// The answer as JSON, or `null` if there is none.

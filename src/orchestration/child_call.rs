@@ -277,7 +277,7 @@ impl<O: Orchestration> fmt::Debug for ChildStart<O> {
     }
 }
 
-/// Whether the starting orchestration waits for the end of the other one.
+/// The wait of the starting orchestration for the end of the other one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wait {
     ForEnd,

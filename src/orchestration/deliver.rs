@@ -138,6 +138,7 @@ impl State {
             polled_in: 0,
         };
         self.steps.insert(sequence, timer);
+        self.retries.insert(sequence, of);
     }
 
     /// Makes the next attempt of a step.

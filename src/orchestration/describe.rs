@@ -5,8 +5,9 @@ use std::fmt::Write;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::failure::shortened;
-use crate::id::{Sequence, list};
+use crate::id::{Sequence, list_of_ids};
 use crate::model::history::Command;
+use crate::model::history::OpenStep;
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
@@ -183,8 +184,8 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
             vec![("id", instance.to_string()), ("name", name.to_lowercase())],
             Some(payload),
         ),
-        Command::Lock { entities, .. } => lay_out("lock request", vec![("entities", list(entities))], None),
-        Command::Cancel { step, .. } => lay_out("cancellation of a step", vec![("step", format!("{step:?}"))], None),
+        Command::Lock { entities, .. } => lay_out("lock request", vec![("entities", list_of_ids(entities))], None),
+        Command::Cancel { step, .. } => lay_out("cancellation of a step", vec![("step", open_step(step))], None),
         Command::Refuse { what, .. } => lay_out("refusal", vec![("of", what.clone())], None),
         Command::ContinueAsNew {
             input,
@@ -204,6 +205,21 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
             vec![("type", failure.error_type.clone()), ("message", failure.to_string())],
             None,
         ),
+    }
+}
+
+/// Describes a canceled step.
+fn open_step(step: &OpenStep) -> String {
+    match step {
+        OpenStep::Activity => "activity".to_owned(),
+        OpenStep::Timer { due } => format!("timer due {}", show_time(*due)),
+        OpenStep::Event => "event wait".to_owned(),
+        OpenStep::Child { instance } => format!("sub-orchestration `{instance}`"),
+        OpenStep::Call { target } => format!("call of `{target}`"),
+        OpenStep::Lock { entities, granted } => {
+            let state = if *granted { "locks" } else { "lock request" };
+            format!("{state} of {}", list_of_ids(entities))
+        }
     }
 }
 

@@ -24,8 +24,9 @@ use crate::time::Timestamp;
 
 /// The state of an execution's steps.
 ///
-/// User code runs inside wakers, destructors and conditions, and calls back into the execution. Therefore no borrow of
-/// the state outlives the function that took it, and no value of the user is called, woken or dropped under a borrow.
+/// User code runs inside wakers, destructors and conditions, and calls back into the `ExecutionState`. Therefore no
+/// borrow of the state outlives the function that took it, and no value of the user is called, woken or dropped under a
+/// borrow.
 pub(crate) struct ExecutionState {
     pub(super) program: Program,
     pub(super) begin: Begin,
@@ -34,7 +35,7 @@ pub(crate) struct ExecutionState {
     pub(super) started: OnceCell<Box<Started>>,
 }
 
-/// The mutable part of a [`ExecutionState`].
+/// The mutable part of an [`ExecutionState`].
 #[derive(Default)]
 pub(super) struct State {
     /// `true` while a turn runs.
@@ -56,6 +57,8 @@ pub(super) struct State {
     pub(super) commands: Commands,
     /// The labels of the steps that this turn began.
     pub(super) labels: BTreeMap<Sequence, String>,
+    /// The timers that this turn began to delay the next attempt of a step, each with that step.
+    pub(super) retries: BTreeMap<Sequence, Sequence>,
     pub(super) events: Events,
     pub(super) section: Option<Section>,
     pub(super) custom_status: Option<Vec<u8>>,
@@ -107,6 +110,7 @@ impl ExecutionState {
         state.replayed = replayed;
         state.commands.begin_turn();
         state.labels.clear();
+        state.retries.clear();
     }
 
     /// Ends a turn.

@@ -10,7 +10,7 @@ use crate::entity::CallError;
 use crate::entity::caller::Claim;
 use crate::entity::reference::ReferenceCode;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{EntityId, InstanceId, Sequence, list};
+use crate::id::{EntityId, InstanceId, Sequence, list_of_ids};
 use crate::model::history::Command;
 use crate::orchestration::execution::ExecutionState;
 use crate::orchestration::section::Section;
@@ -234,7 +234,7 @@ impl ExecutionState {
                 format!(
                     "the locks of {} were requested inside a critical section; drop its guard first, or lock all \
                      entities at once",
-                    list(&entities)
+                    list_of_ids(&entities)
                 ),
             ));
         }

@@ -220,23 +220,27 @@ impl Run {
     }
 }
 
-/// Returns the notes about the steps that were requested. The label of a step that was dropped at once is ignored.
-fn notes(commands: &[Command], mut labels: BTreeMap<Sequence, String>) -> Vec<(Sequence, StepNote)> {
-    if labels.is_empty() {
+/// Returns the notes about the steps that were requested. Notes about a step that was dropped at once are left out.
+fn notes(
+    commands: &[Command],
+    mut labels: BTreeMap<Sequence, String>,
+    mut retries: BTreeMap<Sequence, Sequence>,
+) -> Vec<(Sequence, StepNote)> {
+    if labels.is_empty() && retries.is_empty() {
         return Vec::new();
     }
-    let labeled = commands
+    let begun = commands
         .iter()
         .filter(|command| !matches!(command, Command::Cancel { .. }));
-    labeled
+    begun
         .filter_map(|command| {
             let sequence = sequence(command)?;
-            let label = Some(labels.remove(&sequence)?);
             let note = StepNote {
-                label,
+                label: labels.remove(&sequence),
+                retry_of: retries.remove(&sequence),
                 ..StepNote::default()
             };
-            Some((sequence, note))
+            (note != StepNote::default()).then_some((sequence, note))
         })
         .collect()
 }
@@ -250,7 +254,8 @@ impl OrchestrationRun for Run {
         let asked = self.run(time, incoming, None)?;
         let commands: Vec<Command> = asked.into_iter().map(|emitted| emitted.command).collect();
         let mut state = self.execution.state.borrow_mut();
-        let notes = notes(&commands, std::mem::take(&mut state.labels));
+        let (labels, retries) = (std::mem::take(&mut state.labels), std::mem::take(&mut state.retries));
+        let notes = notes(&commands, labels, retries);
         let unread = match commands.last() {
             Some(Command::ContinueAsNew { keep_events: true, .. }) => state.events.take_unread(),
             _ => Vec::new(),

@@ -56,6 +56,11 @@ impl RunningActivities {
         attempts.insert(activity.clone(), canceled);
     }
 
+    /// Returns `true` if an attempt of the activity was requested and has not ended.
+    pub(crate) fn is_requested(&self, activity: &ActivityKey) -> bool {
+        self.attempts().contains_key(activity)
+    }
+
     fn get(&self, activity: &ActivityKey) -> Option<Arc<AttemptCancellation>> {
         self.attempts().get(activity).cloned()
     }

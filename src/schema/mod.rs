@@ -139,7 +139,7 @@ pub(crate) fn id_of(key: &[u8]) -> Option<InstanceId> {
     id_text(key).map(InstanceId::trusted)
 }
 
-/// Like [`id_of`], as text.
+/// Returns the text of the id, like [`id_of`].
 pub(crate) fn id_text(key: &[u8]) -> Option<&str> {
     let rest = key.get(3..)?;
     let end = rest.iter().position(|byte| *byte == END).unwrap_or(rest.len());

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{END, Table, beginning_with, entities_of, id_row, table};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::time::Timestamp;
 
@@ -47,4 +48,15 @@ pub(crate) fn name_key(partition: PartitionId, id: &InstanceId, name: &str) -> V
     let mut key = id_row(partition, Table::TimerName, id, name.len());
     key.extend_from_slice(name.as_bytes());
     key
+}
+
+/// Returns the due time in the row of a timer's name.
+///
+/// # Errors
+/// Returns an error of kind [`ErrorKind::Corrupted`] if the row has another length.
+pub(crate) fn due_of(bytes: &[u8]) -> Result<Timestamp> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| Error::new(ErrorKind::Corrupted, "a stored due time is not eight bytes long"))?;
+    Ok(Timestamp(u64::from_be_bytes(bytes)))
 }

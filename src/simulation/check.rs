@@ -157,7 +157,7 @@ pub(super) fn when_idle(world: &mut World) {
     }
     let is_held_up = !survey.quarantined.is_empty() || !world.process.held.is_empty();
     world.check_code_when_idle(is_held_up);
-    if !is_held_up && world.life_has_all_code() {
+    if !is_held_up && world.process_has_all_code() {
         match world.profile.orchestrations {
             Some(_) => world.check_when_idle(),
             None => nothing_waits(world),
@@ -197,11 +197,11 @@ pub(super) fn at_rest(world: &mut World) {
 fn nothing_waits(world: &World) {
     let open: Vec<&Request> = world.requests.iter().filter(|request| request.open > 0).collect();
     assert!(open.is_empty(), "clients wait forever: {open:?}");
-    for seat in &world.process.cores {
-        let clients = seat.driver.clients();
+    for slot in &world.process.cores {
+        let clients = slot.driver.clients();
         let mut waiting = clients.iter().filter(|(_, asked)| !matches!(asked, Asked::Nobody));
         assert!(waiting.next().is_none(), "operators wait forever: {clients:?}");
-        let core = seat.driver.core();
+        let core = slot.driver.core();
         let left = core.remembered();
         assert!(left.is_empty(), "mailboxes are left: {left:?}");
         assert_eq!(core.running(), 0, "an operation still runs");

@@ -34,6 +34,7 @@ impl World {
             }
         }
     }
+
     /// Records the work in calls that a step ends because this build lacks the operation. A client that repeats such a
     /// request sends a new message, with a new idempotency key.
     pub(super) fn note_refused(&mut self, step: &CoreStep) {

@@ -18,8 +18,8 @@ impl World {
         if !self.process.failed && self.random.chance(30) {
             self.finish();
         }
-        if self.may_rest_in_this_life() && self.aside.chance(20) {
-            self.rest_in_this_life();
+        if self.may_rest_in_this_process() && self.aside.chance(20) {
+            self.rest_in_this_process();
         }
         let is_orderly = self.profile.orchestrations.is_some() && self.random.chance(20) && self.leave();
         let keep = match is_orderly {
@@ -80,18 +80,18 @@ impl World {
     }
 
     /// Returns whether this process has the code for everything in the store.
-    pub(super) fn life_has_all_code(&self) -> bool {
+    pub(super) fn process_has_all_code(&self) -> bool {
         self.process.build == Build::Good && self.process.versions.run_all_of(self.profile.all_versions())
     }
 
     /// Returns whether everything can end without another open, which would resume whatever this process has forgotten.
-    fn may_rest_in_this_life(&self) -> bool {
-        !self.process.failed && self.life_has_all_code()
+    fn may_rest_in_this_process(&self) -> bool {
+        !self.process.failed && self.process_has_all_code()
     }
 
     /// Lets time pass until no timer is left, in the process that set the timers. Whatever is due, ready or waiting
     /// proceeds.
-    fn rest_in_this_life(&mut self) {
+    fn rest_in_this_process(&mut self) {
         self.model.withdraw_faults();
         self.finish();
         while self.wake() {
@@ -103,8 +103,8 @@ impl World {
     /// Brings everything to its end: in this process, or after an open with the good build.
     pub(super) fn rest(&mut self) {
         let keep = self.random.index(self.model.unsynced() + 1);
-        let in_this_life = self.may_rest_in_this_life() && self.aside.chance(50);
-        if !in_this_life {
+        let in_this_process = self.may_rest_in_this_process() && self.aside.chance(50);
+        if !in_this_process {
             self.reopen(keep, Build::Good, self.profile.all_versions());
         }
         // Release all held entities. With the good build, no other entity is blocked.
@@ -113,8 +113,8 @@ impl World {
                 self.resume(kind.id(&format!("k{number}")));
             }
         }
-        if in_this_life {
-            self.rest_in_this_life();
+        if in_this_process {
+            self.rest_in_this_process();
             self.reopen_at_rest();
         }
         self.settle_all();

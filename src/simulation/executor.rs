@@ -101,7 +101,7 @@ impl World {
             .process
             .cores
             .iter()
-            .flat_map(|seat| seat.driver.core().slot_holders());
+            .flat_map(|slot| slot.driver.core().slot_holders());
         self.process.slots.recount(holders);
         let [_, attached, _] = core.clients();
         self.see(CoverageMark::CallShared, attached > 0);
@@ -157,12 +157,12 @@ impl World {
         );
         self.process.tickets.insert(ticket, number);
         let order = Arc::clone(&self.process.order);
-        let inboxes: Vec<_> = self.process.cores.iter().map(|seat| Arc::clone(&seat.inbox)).collect();
+        let inboxes: Vec<_> = self.process.cores.iter().map(|slot| Arc::clone(&slot.inbox)).collect();
         let partitions = self.profile.partitions;
         let deliver = |message: Message, commit| {
             assert_eq!(number, commit, "messages are delivered with the number of their commit");
-            let seat = usize::from(message.target.partition(partitions).0) % inboxes.len();
-            inboxes[seat].deliver(message, commit);
+            let slot = usize::from(message.target.partition(partitions).0) % inboxes.len();
+            inboxes[slot].deliver(message, commit);
         };
         let wrap = |what| Released { ticket, what };
         let (driver, room) = (&mut self.process.cores[index].driver, &self.process.room);
@@ -177,7 +177,7 @@ impl World {
             Err((error, items)) => self.fail(&error, items),
         }
         let mut cores = self.process.cores.iter();
-        let spilled = cores.any(|seat| seat.driver.inbox().has_spilled());
+        let spilled = cores.any(|slot| slot.driver.inbox().has_spilled());
         self.see(CoverageMark::MessageLeftToItsRow, spilled);
     }
 

@@ -179,12 +179,12 @@ impl World {
         };
         self.see(CoverageMark::AsyncTimeout, matches!(ended, AsyncEnded::TimedOut));
         self.see(CoverageMark::AsyncPanic, matches!(ended, AsyncEnded::Panicked(_)));
-        let seat = self.process.seat_of(&running.instance, self.profile.partitions);
+        let slot = self.process.slot_of(&running.instance, self.profile.partitions);
         let input = Input::AsyncEnded {
             instance: running.instance,
             message: running.message,
             ended,
         };
-        self.process.cores[seat].inbox.send(Envelope::Input(Box::new(input)));
+        self.process.cores[slot].inbox.send(Envelope::Input(Box::new(input)));
     }
 }

@@ -19,10 +19,10 @@ impl World {
         if waiting.is_empty() {
             return;
         }
-        let (seat, token, request) = *self.aside.pick(&waiting);
+        let (slot, token, request) = *self.aside.pick(&waiting);
         self.story
             .tell(|| format!("{} the client gives request {request} up", self.now.0));
-        self.process.cores[seat].driver.replace_client(token, Asked::Nobody);
+        self.process.cores[slot].driver.replace_client(token, Asked::Nobody);
         self.requests[request].open -= 1;
         self.requests[request].lost += 1;
         if self.aside.chance(50) {
@@ -32,9 +32,9 @@ impl World {
 
     /// Informs the core of callers that have gone away. An executor does this between two steps.
     pub(super) fn forget_who_gave_up(&mut self, index: usize) {
-        let seat = &mut self.process.cores[index];
-        if seat.step.is_none() {
-            let forgotten = seat.driver.forget_callers();
+        let slot = &mut self.process.cores[index];
+        if slot.step.is_none() {
+            let forgotten = slot.driver.forget_callers();
             self.see(CoverageMark::CallForgotten, forgotten > 0);
         }
     }
@@ -42,8 +42,8 @@ impl World {
     /// Returns the waiting clients that `pick` selects, each with its executor and its token.
     pub(super) fn waiting(&self, pick: impl Fn(&Asked) -> Option<usize>) -> Vec<(usize, Token, usize)> {
         let cores = self.process.cores.iter().enumerate();
-        let waiting = cores.flat_map(|(index, seat)| {
-            let clients = seat.driver.clients().into_iter();
+        let waiting = cores.flat_map(|(index, slot)| {
+            let clients = slot.driver.clients().into_iter();
             clients.map(move |(token, asked)| (index, token, asked))
         });
         let picked = waiting.filter_map(|(index, token, asked)| Some((index, token, pick(asked)?)));

@@ -56,20 +56,20 @@ impl World {
     pub(super) fn is_done(&self, end: End) -> Option<bool> {
         match end {
             End::Fine => Some(true),
-            End::Disputed => self.all_lives_allow(DISPUTED_BYTES),
+            End::Disputed => self.all_processes_allow(DISPUTED_BYTES),
             _ => Some(false),
         }
     }
 
     /// Returns whether all processes so far permit a payload of this size, or `None` if they differ.
-    pub(super) fn all_lives_allow(&self, bytes: usize) -> Option<bool> {
+    pub(super) fn all_processes_allow(&self, bytes: usize) -> Option<bool> {
         let mut allowed = self.limits_met.iter().map(|limit| bytes <= *limit);
         let first = allowed.next()?;
         allowed.all(|allowed| allowed == first).then_some(first)
     }
 
-    /// Checks a reply about a payload of disputed size against the limit of this process. A reply under a request id may
-    /// come from an earlier process.
+    /// Checks a reply about a payload of disputed size against the limit of this process. A reply under a request id
+    /// may come from an earlier process.
     pub(super) fn check_dispute(&mut self, request: &Request, heard: &Heard) {
         let says = match heard {
             Heard::Done(_) => true,
@@ -78,7 +78,7 @@ impl World {
         };
         let allows = match request.id {
             None => Some(DISPUTED_BYTES <= self.process.payload_bytes),
-            Some(_) => self.all_lives_allow(DISPUTED_BYTES),
+            Some(_) => self.all_processes_allow(DISPUTED_BYTES),
         };
         assert!(
             allows.is_none_or(|allows| allows == says),

@@ -47,7 +47,8 @@ pub(super) enum End {
     Panic,
     /// The answer exceeds the limit.
     TooLong,
-    /// The answer, or a payload that it sends, exceeds the limit of some processes. The operation succeeds in the others.
+    /// The answer, or a payload that it sends, exceeds the limit of some processes. The operation succeeds in the
+    /// others.
     Disputed,
     /// The state cannot be serialized.
     Unwritable,

@@ -112,7 +112,7 @@ impl Process {
         let slots = Arc::new(ActivitySlots::new(limits.activities, cores));
         let limit = random.between(1, 4) as usize;
         let delivery_limit = if profile.spills { limit } else { usize::MAX };
-        let open_seat = |index: usize| {
+        let open_slot = |index: usize| {
             let owned: Vec<PartitionId> = (0..profile.partitions)
                 .map(PartitionId)
                 .filter(|id| usize::from(id.0) % cores == index)
@@ -149,7 +149,7 @@ impl Process {
             payload_bytes: limits.payload_bytes,
             held: held.clone(),
             slots: Arc::clone(&slots),
-            cores: (0..cores).map(open_seat).collect(),
+            cores: (0..cores).map(open_slot).collect(),
             order: Arc::new(CommitOrder::new(Arc::clone(&store), last, Aging::default())),
             waits: 0,
             running: Vec::new(),
@@ -163,7 +163,7 @@ impl Process {
         }
     }
 
-    pub(super) fn seat_of(&self, instance: &InstanceId, partitions: u16) -> usize {
+    pub(super) fn slot_of(&self, instance: &InstanceId, partitions: u16) -> usize {
         usize::from(instance.partition(partitions).0) % self.cores.len()
     }
 }

@@ -156,14 +156,14 @@ impl World {
         if self.profile.impatient && self.aside.chance(3) && !self.process.failed {
             self.give_up();
         }
-        let seat = self.random.index(self.process.cores.len());
+        let slot = self.random.index(self.process.cores.len());
         match self.next_event() {
             Event::Ask => self.ask_something(),
             Event::AskAgain => self.ask_again(),
-            Event::Accept if self.process.cores[seat].step.is_none() => self.accept(seat, 0),
+            Event::Accept if self.process.cores[slot].step.is_none() => self.accept(slot, 0),
             Event::Accept => {}
-            Event::Step => self.step(seat),
-            Event::Commit => self.commit(seat),
+            Event::Step => self.step(slot),
+            Event::Commit => self.commit(slot),
             Event::Sync => self.sync(),
             Event::Poll => self.poll_something(),
             Event::Time => self.let_time_pass(),
@@ -219,13 +219,13 @@ impl World {
         self.see(CoverageMark::DeadLetterSentAgain, known);
         self.disordered.extend(survey.dead_work);
         self.disordered_logs.extend(survey.dead_logs);
-        let seat = usize::from(partition.0) % self.process.cores.len();
+        let slot = usize::from(partition.0) % self.process.cores.len();
         let fate = match known {
             true => LetterFate::Redeliver,
             false => LetterFate::Drop,
         };
         let envelope = self.envelope(Asked::DeadLetter(partition, id, fate));
-        self.process.cores[seat].inbox.send(envelope);
+        self.process.cores[slot].inbox.send(envelope);
         true
     }
 
@@ -253,9 +253,9 @@ impl World {
 
     pub(super) fn send_to(&mut self, target: InstanceId, asked: Asked) {
         self.story.tell(|| format!("{} {asked:?} of {target}", self.now.0));
-        let seat = self.process.seat_of(&target, self.profile.partitions);
+        let slot = self.process.slot_of(&target, self.profile.partitions);
         let envelope = self.envelope(asked);
-        self.process.cores[seat].inbox.send(envelope);
+        self.process.cores[slot].inbox.send(envelope);
     }
 }
 

@@ -80,8 +80,7 @@ pub struct DeadLetter {
 }
 
 /// Reads one page, after the item with the id `after`.
-pub(crate) fn read_page(view: View<'_>, after: Option<String>, at_most: usize) -> Result<Page<DeadLetter>> {
-    let after: Option<LetterId> = after.map(|after| after.parse()).transpose()?;
+pub(crate) fn read_page(view: View<'_>, after: Option<LetterId>, at_most: usize) -> Result<Page<DeadLetter>> {
     let after = after.map(|LetterId { partition, message }| (partition, schema::dead_letter::key(partition, message)));
     let id = |partition: PartitionId, key: &[u8]| {
         let message = schema::message::id_of(key)?;

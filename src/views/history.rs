@@ -559,7 +559,7 @@ mod tests {
         View {
             reader: store,
             partitions: PARTITIONS,
-            registrations: None,
+            live: None,
         }
     }
 

@@ -181,7 +181,7 @@ pub(crate) fn read(view: View<'_>, id: &InstanceId, payloads: Payloads) -> Resul
 /// Returns the start of an orchestration as it was requested, or `None` if there is no such orchestration.
 pub(crate) fn start(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<StartRecord>> {
     let partition = id.partition(partitions);
-    match orchestrations::instance(reader, partition, id)? {
+    match orchestrations::record(reader, partition, id)? {
         Some(record) => orchestrations::start_of(reader, partition, id, &record).map(Some),
         None => Ok(None),
     }
@@ -202,10 +202,10 @@ pub(crate) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<Orchestra
 /// that an earlier build lacked until the step ends.
 pub(crate) fn decode(view: View<'_>, row: &[u8]) -> Result<OrchestrationRecord> {
     let mut record: OrchestrationRecord = model::decode(row, "orchestration")?;
-    if let Some(registrations) = view.registrations {
+    if let Some(live) = view.live {
         record.unregistered.retain(|(_, on)| match on.kind {
-            UnregisteredKind::Activity => !registrations.has_activity(&on.name),
-            UnregisteredKind::Entity => !registrations.has_entity(&on.name),
+            UnregisteredKind::Activity => !live.has_activity(&on.name),
+            UnregisteredKind::Entity => !live.has_entity(&on.name),
             UnregisteredKind::Orchestration => true,
         });
     }

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use crate::error::Result;
 use crate::id::EntityId;
+use crate::model;
 use crate::model::orchestration::LockRecord;
-use crate::model::{self};
 use crate::schema;
 use crate::views::pages::{Page, page, stored_entity};
 use crate::views::view::View;
@@ -67,8 +67,7 @@ pub struct EntityLock {
 }
 
 /// Reads one page, after the item with the id `after`.
-pub(crate) fn read_page(view: View<'_>, after: Option<String>, at_most: usize) -> Result<Page<EntityLock>> {
-    let after: Option<EntityId> = after.map(|after| after.parse()).transpose()?;
+pub(crate) fn read_page(view: View<'_>, after: Option<EntityId>, at_most: usize) -> Result<Page<EntityLock>> {
     let after = after.map(|id| {
         let partition = id.instance().partition(view.partitions);
         (partition, schema::lock::key(partition, id.instance()))

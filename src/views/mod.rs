@@ -11,3 +11,4 @@ pub(crate) mod pages;
 pub(crate) mod quarantine;
 pub(crate) mod unreadable;
 pub(crate) mod view;
+pub(crate) mod waiting;

@@ -15,7 +15,7 @@ use crate::store::Reader;
 pub(crate) const TURNS_AHEAD: u32 = 8;
 
 /// Returns the current row of an orchestration.
-pub(crate) fn instance(
+pub(crate) fn record(
     reader: &dyn Reader,
     partition: PartitionId,
     id: &InstanceId,
@@ -135,7 +135,7 @@ mod tests {
             );
             model.write(&batch).unwrap();
             assert_eq!(
-                instance(&model, partition, &id).unwrap().unwrap(),
+                record(&model, partition, &id).unwrap().unwrap(),
                 now,
                 "{known} of {all}"
             );

@@ -22,8 +22,7 @@ pub struct QuarantinedEntity {
 }
 
 /// Reads one page, after the item with the id `after`.
-pub(crate) fn read_page(view: View<'_>, after: Option<String>, at_most: usize) -> Result<Page<QuarantinedEntity>> {
-    let after: Option<EntityId> = after.map(|after| after.parse()).transpose()?;
+pub(crate) fn read_page(view: View<'_>, after: Option<EntityId>, at_most: usize) -> Result<Page<QuarantinedEntity>> {
     let after = after.map(|id| {
         let partition = id.instance().partition(view.partitions);
         (partition, schema::quarantine::key(partition, id.instance()))

@@ -16,7 +16,6 @@
 //! * `load`: it keeps all processors busy, which would slow down the tests beside it.
 
 mod fixtures;
-mod lost_signals;
 
 mod bad_input;
 #[cfg(feature = "rocksdb")]
@@ -38,6 +37,8 @@ mod inspection;
 mod isolation;
 #[cfg(feature = "rocksdb")]
 mod lifecycle;
+#[cfg(feature = "rocksdb")]
+mod lost_signals;
 mod management;
 #[cfg(feature = "rocksdb")]
 mod orchestrations_bad_input;
@@ -61,3 +62,4 @@ mod timers;
 mod untyped;
 #[cfg(feature = "rocksdb")]
 mod versions;
+mod waiting;

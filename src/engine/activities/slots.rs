@@ -50,7 +50,18 @@ pub(super) struct SlotRequest {
     pub(super) suspicion: Suspicion,
 }
 
-/// Whether an activity may be the cause of crashes of the process.
+/// The place of an activity in the line for a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PlaceInLine {
+    /// The number of requests before it: of the same name or, for a suspect, of other suspects.
+    pub(crate) ahead: usize,
+    /// The number of slots that are taken.
+    pub(crate) running: usize,
+    /// The number of slots.
+    pub(crate) limit: usize,
+}
+
+/// The suspicion that an activity causes crashes of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Suspicion {
     None,
@@ -138,6 +149,19 @@ impl ActivitySlots {
         }
         self.granted[core].store(!state.grants[core].is_empty(), Ordering::Release);
         self.grant(state, core);
+    }
+
+    /// Returns the place of an activity in the line for a slot, or `None` if it is not in line.
+    pub(crate) fn place(&self, activity: &ActivityKey, name: &str) -> Option<PlaceInLine> {
+        let state = self.state();
+        let is_it = |(_, request): &(u64, SlotRequest)| request.activity == *activity;
+        let line = state.waiting.get(name).and_then(|line| line.iter().position(is_it));
+        let ahead = line.or_else(|| state.suspects.iter().position(is_it))?;
+        Some(PlaceInLine {
+            ahead,
+            running: state.running,
+            limit: self.limit,
+        })
     }
 
     /// Panics if the taken slots are not those of `holders` and of the grants.

@@ -15,6 +15,7 @@ use crate::engine::timers::{remove_timer, set_timer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ExecutionId, InstanceId, MessageId};
 use crate::model::history::{Incoming, SEMANTICS, Started};
+use crate::model::orchestration::START_TIMER;
 use crate::model::orchestration::{OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::model::{Action, Outcome, TimerRecord};
 use crate::schema;
@@ -38,9 +39,6 @@ impl Life {
         }
     }
 }
-
-/// Name of the timer of an orchestration that waits for its start time.
-pub(super) const START_TIMER: &str = "start";
 
 impl OrchestrationTurn<'_> {
     /// Processes a message that requests a start. Returns how the round continues.

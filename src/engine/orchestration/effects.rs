@@ -15,6 +15,7 @@ use crate::engine::timers::{remove_timer, set_timer};
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::model::history::{Command, OpenStep, Parent};
+use crate::model::orchestration::sort_for_locking;
 use crate::model::orchestration::{
     EndRecord, LockId, LockOrder, OrchestrationRecord, OrchestrationStatus, Order, StartRecord,
 };
@@ -97,7 +98,7 @@ impl OrchestrationTurn<'_> {
                 );
                 Ok(())
             }
-            OpenStep::Lock { entities, granted } => {
+            OpenStep::Lock { mut entities, granted } => {
                 let owner = lock_id(id, execution, sequence);
                 let release = |rest| {
                     Action::Lock(Box::new(LockOrder::Release {
@@ -106,7 +107,8 @@ impl OrchestrationTurn<'_> {
                     }))
                 };
                 let origin = || Origin::Instance(id.clone());
-                let mut rest = in_locking_order(entities, ctx);
+                sort_for_locking(&mut entities, ctx.settings.partitions);
+                let mut rest = VecDeque::from(entities);
                 if granted {
                     for entity in rest {
                         ctx.step.send_from(origin(), entity, release(VecDeque::new()));
@@ -225,9 +227,10 @@ pub(super) fn begin_step(
             send(id, instance, order, ctx);
             Ok(())
         }
-        Command::Lock { sequence, entities } => {
+        Command::Lock { sequence, mut entities } => {
             let owner = lock_id(id, execution, sequence);
-            let mut rest = in_locking_order(entities, ctx);
+            sort_for_locking(&mut entities, ctx.settings.partitions);
+            let mut rest = VecDeque::from(entities);
             if let Some(first) = rest.pop_front() {
                 let action = Action::Lock(Box::new(LockOrder::Take { owner, rest }));
                 ctx.step.send_from(Origin::Instance(id.clone()), first, action);
@@ -242,20 +245,6 @@ pub(super) fn begin_step(
         | Command::Complete { .. }
         | Command::Fail { .. } => Ok(()),
     }
-}
-
-/// Sorts entities into the order in which all critical sections of the hub lock them.
-///
-/// The partitions of a core are adjacent in this order, at least if the number of cores is a power of two. A core owns
-/// every n-th partition, and those partitions share their lowest bits. Therefore a request for locks seldom moves to
-/// another core, which would write a row with all remaining ids. The order must not depend on the cores, because their
-/// number may change between opens.
-fn in_locking_order(mut entities: Vec<InstanceId>, ctx: &Ctx<'_>) -> VecDeque<InstanceId> {
-    entities.sort_by_cached_key(|id| {
-        let partition = ctx.settings.partition_of(id);
-        (partition.0.reverse_bits(), id.clone())
-    });
-    entities.into()
 }
 
 fn set_step_timer(

@@ -12,6 +12,7 @@ use crate::engine::timers::remove_timer;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId};
 use crate::model::history::{Command, OpenStep, Parent};
+use crate::model::orchestration::START_TIMER;
 use crate::model::orchestration::{EndRecord, OrchestrationStatus, Order, StartRecord};
 use crate::model::{Action, Outcome};
 use crate::schema;
@@ -67,7 +68,7 @@ impl OrchestrationTurn<'_> {
         let has_begun = state.record.turns > 0;
         let open = self.open_steps(ctx)?;
         if !has_begun {
-            remove_timer(self.id, super::begin::START_TIMER, ctx)?;
+            remove_timer(self.id, START_TIMER, ctx)?;
         }
         // Events for its first turn must not reach an orchestration that replaces it.
         drop_early_events(self.id, ctx)?;

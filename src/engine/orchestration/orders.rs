@@ -30,7 +30,7 @@ enum ChildRewind {
     Done,
     /// The order is executed only partially, and the next step of the core has to continue it.
     Unfinished,
-    /// The sub-orchestration has to start again. It was created at this time.
+    /// The sub-orchestration has to start again, with this time of its creation.
     StartsAgain {
         created: Timestamp,
     },

@@ -178,8 +178,8 @@ impl Orchestrations {
     /// Returns the held memory by an independent measure: the encoded records and the live code.
     #[cfg(test)]
     pub(in crate::engine) fn held_bytes(&self) -> usize {
-        let instances = self.young.values().chain(self.old.values());
-        let bytes = instances.map(|state| {
+        let states = self.young.values().chain(self.old.values());
+        let bytes = states.map(|state| {
             let end = state.end.as_ref().map_or(0, encoded);
             encoded(&state.record) + end + state.run.as_ref().map_or(0, |run| run.bytes())
         });
@@ -230,7 +230,7 @@ pub(super) fn take_orchestration(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<O
     if ctx.step.erased.contains(id) {
         return Ok(None);
     }
-    let record = orchestrations::instance(ctx.reader, ctx.settings.partition_of(id), id)?;
+    let record = orchestrations::record(ctx.reader, ctx.settings.partition_of(id), id)?;
     Ok(record.map(|record| Box::new(OrchestrationState::stored(record))))
 }
 

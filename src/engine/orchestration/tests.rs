@@ -18,7 +18,7 @@ use crate::prelude::*;
 use crate::schema;
 use crate::store::{Batch, Model, Reader, Store};
 use crate::time::Timestamp;
-use crate::views::orchestrations::{instance, start_of};
+use crate::views::orchestrations::{record, start_of};
 use crate::{OrchestrationContext, orchestration};
 
 mod children;
@@ -173,7 +173,7 @@ impl Stage {
 
     fn record(&self, id: &str) -> Option<OrchestrationRecord> {
         let id = InstanceId::trusted(id);
-        instance(&self.model, id.partition(PARTITIONS), &id).unwrap()
+        record(&self.model, id.partition(PARTITIONS), &id).unwrap()
     }
 
     fn status(&self, id: &str) -> OrchestrationStatus {

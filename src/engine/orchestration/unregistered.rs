@@ -89,6 +89,17 @@ impl OrchestrationTurn<'_> {
         self.tell_parent_of_unregistered(on, ctx);
     }
 
+    /// Returns whether a report about a step can change the recorded dependencies. It spares a read of the history for
+    /// each report of an orchestration that waits for many.
+    fn can_note(&self, execution: ExecutionId, sequence: Sequence, is_missing: bool) -> bool {
+        let Some(state) = self.state.as_deref() else {
+            return false;
+        };
+        let noted = &state.record.unregistered;
+        let is_known = noted.iter().any(|(known, _)| *known == sequence);
+        state.record.execution == execution && (is_known || is_missing && noted.len() < NOTED)
+    }
+
     /// Records the dependency of a step, as reported by another partition or by a row of an earlier life.
     pub(super) fn take_in_unregistered(
         &mut self,
@@ -97,10 +108,13 @@ impl OrchestrationTurn<'_> {
         on: Option<Unregistered>,
         ctx: &mut Ctx<'_>,
     ) -> Result<()> {
+        if !self.can_note(execution, sequence, on.is_some()) {
+            return Ok(());
+        }
         let is_wanted = match self.wants(execution, Some(sequence), ctx)? {
             Ok(is_wanted) => is_wanted,
-            // Its code cannot be loaded. It waits for every open step of its history, and a child that was restarted may
-            // belong to a step that has ended.
+            // Its code cannot be loaded. It waits for every open step of its history, and a child that was restarted
+            // may belong to a step that has ended.
             Err(_) => self.open_steps(ctx)?.contains(sequence),
         };
         if is_wanted {

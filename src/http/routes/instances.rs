@@ -180,6 +180,29 @@ pub(super) async fn get_history(State(api): State<Arc<Api>>, Path(id): Path<Stri
     share.answer(&run.history().await?)
 }
 
+/// Shows why an orchestration does not continue
+///
+/// Lists its open steps and what each of them waits for: an activity and its place in line, a timer, an event, the
+/// queue or the lock of an entity, a sub-orchestration. The reasons of another orchestration that it waits for are part
+/// of the document.
+#[utoipa::path(
+    get,
+    path = "/instances/{instanceId}/waiting",
+    tag = "orchestrations",
+    params(("instanceId" = String, Path, description = "The id of the orchestration.")),
+    responses(
+        (status = 200, description = "The reasons.", body = serde_json::Value),
+        (status = 400, description = "The id is invalid.", body = ErrorDocument),
+        (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
+        (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn get_waiting(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let share = api.budget.take(response_budget::PAGE).await?;
+    let waiting = api.client.untyped_orchestration(&id).waiting().await?;
+    share.answer(&waiting.ok_or_else(|| missing(&id))?)
+}
+
 /// Returns the memory that a history needs as a document.
 fn history_room(bytes: u64) -> usize {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -278,5 +301,5 @@ fn matching(api: &Api, query: &Query) -> Result<OrchestrationQuery, Problem> {
 
 /// Creates the error for an orchestration that does not exist.
 pub(super) fn missing(id: &str) -> Problem {
-    Problem::not_found(Error::no_orchestration(id).message())
+    Problem::not_found(Error::no_orchestration(&id.escape_debug().to_string()).message())
 }

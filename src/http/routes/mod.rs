@@ -62,6 +62,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(instances::list_instances, instances::purge_instances))
         .routes(routes!(instances::get_instance, instances::purge_instance))
         .routes(routes!(instances::get_history))
+        .routes(routes!(instances::get_waiting))
         .routes(routes!(instances::list_stopped))
         .routes(routes!(manage::raise_event))
         .routes(routes!(manage::terminate))

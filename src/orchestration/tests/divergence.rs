@@ -173,7 +173,7 @@ mod after {
     #[derive(Serialize, Deserialize)]
     pub(super) struct Order {
         #[serde(default)]
-        priority: bool,
+        urgent: bool,
         item: String,
     }
 

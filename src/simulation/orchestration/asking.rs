@@ -144,12 +144,12 @@ impl World {
         if waiting.is_empty() {
             return;
         }
-        let (seat, token, request) = *self.random.pick(&waiting);
+        let (slot, token, request) = *self.random.pick(&waiting);
         // The reply may already be in flight and is discarded then.
-        self.process.cores[seat].driver.replace_client(token, Asked::Nobody);
+        self.process.cores[slot].driver.replace_client(token, Asked::Nobody);
         self.requests[request].open -= 1;
         let instance = self.requests[request].target.clone();
-        self.process.cores[seat]
+        self.process.cores[slot]
             .inbox
             .send(Envelope::Forget { instance, token });
     }

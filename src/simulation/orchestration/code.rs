@@ -43,7 +43,7 @@ impl World {
             |record: &OrchestrationRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
         // A call that waits behind a lock, or for a held or quarantined entity, keeps its note of an earlier process.
         let all_run = !entities_are_held_up && inventory.locks.is_empty() && !instances.values().any(holds_up);
-        let has_no_notes = all_run && self.life_has_all_code();
+        let has_no_notes = all_run && self.process_has_all_code();
         for (id, record) in instances {
             assert!(
                 !has_no_notes || record.unregistered.is_empty(),

@@ -2,6 +2,7 @@
 
 use super::padding::Padding;
 use super::program::{Act, Errand, Finish, Job, Program, Retry};
+use crate::simulation::orchestration::program::MOST_ATTEMPTS;
 use crate::simulation::plan::{End, Kind, Work, key};
 use crate::simulation::profile::Profile;
 use crate::simulation::random::Random;
@@ -45,7 +46,7 @@ impl Drawer {
         Program {
             acts: self.acts(count, 2, generations, profile, random),
             rounds: if random.chance(25) {
-                random.between(1, 3) as u32
+                random.between(1, u64::from(MOST_ATTEMPTS)) as u32
             } else {
                 0
             },
@@ -148,7 +149,7 @@ impl Drawer {
 
 fn retry(random: &mut Random) -> Retry {
     Retry {
-        attempts: random.between(1, 3) as u32,
+        attempts: random.between(1, u64::from(MOST_ATTEMPTS)) as u32,
         first: *random.pick(&[0, 5, 1_000]),
         doubles: random.chance(50),
         overall: random.chance(20).then(|| *random.pick(&[3, 2_000])),

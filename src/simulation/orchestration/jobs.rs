@@ -90,13 +90,13 @@ impl World {
         };
         self.story
             .tell(|| format!("{} ends {activity} attempt {attempt}: {ended:?}", self.now.0));
-        let seat = self.process.seat_of(&activity.instance, self.profile.partitions);
+        let slot = self.process.slot_of(&activity.instance, self.profile.partitions);
         let input = Input::ActivityEnded {
             activity,
             attempt,
             ended: ended.into(),
         };
-        self.process.cores[seat].inbox.send(Envelope::Input(Box::new(input)));
+        self.process.cores[slot].inbox.send(Envelope::Input(Box::new(input)));
     }
 }
 

@@ -184,6 +184,9 @@ pub(super) enum Told {
 #[error("{0}")]
 pub(super) struct Trouble(pub(super) String);
 
+/// Maximum number of attempts of a step.
+pub(super) const MOST_ATTEMPTS: u32 = 3;
+
 impl Job {
     /// Returns the result of an attempt.
     pub(super) fn result(&self, attempt: u32) -> Result<u64, Trouble> {

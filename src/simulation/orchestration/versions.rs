@@ -7,7 +7,7 @@ use crate::simulation::random::Random;
 pub(super) const ALL: [&str; 3] = ["", "v9", "v10"];
 
 /// The versions that different processes register.
-const LIVES: [&[&str]; 8] = [
+const PROCESSES: [&[&str]; 8] = [
     &ALL,
     &["v10", "", "v9"],
     &["", "v9"],
@@ -41,7 +41,7 @@ impl Versions {
 
     pub(in crate::simulation) fn draw(random: &mut Random) -> Self {
         Self {
-            registered: LIVES[random.index(LIVES.len())],
+            registered: PROCESSES[random.index(PROCESSES.len())],
             runs_older: random.chance(40),
         }
     }

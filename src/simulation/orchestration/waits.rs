@@ -39,7 +39,7 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
     no_orphans(inventory, references);
     for (entity, lock) in &inventory.locks {
         let owner = inventory.orchestrations.get(lock.owner.instance.as_str());
-        let processes =
+        let is_alive =
             owner.is_some_and(|owner| !owner.status.is_terminal() && owner.execution == lock.owner.execution);
         let wants = references.get(lock.owner.instance.as_str()).is_some_and(|reference| {
             let is_lock = |(sequence, step): (Sequence, OpenStep)| {
@@ -48,7 +48,7 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
             reference.steps.open_steps().any(is_lock)
         });
         assert!(
-            processes && wants,
+            is_alive && wants,
             "{entity} is locked without an owner that wants it: {lock:?}"
         );
     }

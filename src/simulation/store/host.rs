@@ -24,7 +24,7 @@ pub(in crate::simulation) struct Host {
 }
 
 impl Host {
-    /// Starts the first life, with an empty model.
+    /// Starts the first process, with an empty model.
     pub(in crate::simulation) fn begin(model: &Arc<Model>, mut chance: Chance, story: Story) -> Self {
         let machine = Machine::default();
         let store = machine.open(machine.look(), sizes(&mut chance));
@@ -39,7 +39,7 @@ impl Host {
         }
     }
 
-    /// Returns the store of this life.
+    /// Returns the store of this process.
     pub(in crate::simulation) fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.twin) as Arc<dyn Store>
     }

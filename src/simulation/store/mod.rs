@@ -1,7 +1,7 @@
 //! The store of a run. In three of four seeds it is the production store without RocksDB, on an in-memory machine. The
 //! model runs beside it and defines the expected content.
 //!
-//! `host` outlives the processes and decides how they end and begin, `twin` is the store of one life, and `compared`
+//! `host` outlives the processes and decides how they end and begin, `twin` is the store of one process, and `compared`
 //! reads from both.
 
 mod compared;

@@ -1,4 +1,4 @@
-//! The store of one life, with the model beside it. Every read must return the same from both.
+//! The store of one process, with the model beside it. Every read must return the same from both.
 
 use std::collections::BTreeSet;
 use std::ops::Range;

@@ -156,6 +156,21 @@ async fn the_complete_history_is_available() {
     api.get("/instances/missing/history").await.is_error(404, "NotFound");
 }
 
+/// The reasons why an orchestration does not continue are a document. An orchestration that has ended has none.
+#[tokio::test]
+async fn the_reasons_of_a_wait_are_a_document() {
+    let api = Api::open().await;
+    api.run("greets", "a", r#"["Tokyo"]"#).await;
+    let ended = api.get("/instances/a/waiting").await;
+    ended.is(200);
+    let ended = ended.json();
+    assert_eq!(
+        (&ended["status"], &ended["steps"]),
+        (&"Completed".into(), &serde_json::json!([]))
+    );
+    api.get("/instances/missing/waiting").await.is_error(404, "NotFound");
+}
+
 /// A step that has not completed is shown as its request.
 #[tokio::test]
 async fn a_history_shows_open_steps() {

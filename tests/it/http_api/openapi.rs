@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::fixture::{Answer, Api};
 
 /// Every route: first the routes of Azure, then the additional ones.
-const ROUTES: [&str; 34] = [
+const ROUTES: [&str; 35] = [
     "POST /orchestrators/{name}",
     "POST /orchestrators/{name}/{instanceId}",
     "GET /instances/{instanceId}",
@@ -29,6 +29,7 @@ const ROUTES: [&str; 34] = [
     "GET /entities/{name}",
     "POST /entities/{name}",
     "GET /instances/{instanceId}/history",
+    "GET /instances/{instanceId}/waiting",
     "GET /stopped",
     "GET /counts",
     "GET /locks",
@@ -221,6 +222,10 @@ const EXAMPLES: &[Example] = &[
     ("GET /instances/{instanceId}/history", &["a/b"], "", "", 400),
     ("GET /instances/{instanceId}/history", &["missing"], "", "", 404),
     ("GET /instances/{instanceId}/history", &["w"], CLOSED, "", 503),
+    ("GET /instances/{instanceId}/waiting", &["f"], "", "", 200),
+    ("GET /instances/{instanceId}/waiting", &["a/b"], "", "", 400),
+    ("GET /instances/{instanceId}/waiting", &["missing"], "", "", 404),
+    ("GET /instances/{instanceId}/waiting", &["w"], CLOSED, "", 503),
     ("GET /instances", &[], "", "", 200),
     ("GET /instances", &[], "top=0", "", 400),
     ("GET /instances", &[], CLOSED, "", 503),

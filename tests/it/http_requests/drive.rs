@@ -1,15 +1,13 @@
 //! Builds a request from arbitrary bytes and checks the response. Used by the fuzz target `http_requests`, and by the
 //! test that runs the same function on fixed inputs.
 
+use abide::http::BASE_PATH;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-
-/// The path below which the API lives.
-use abide::http::BASE_PATH;
 
 /// Builds a request from `bytes` in a simplified HTTP format: a line with method and target, header lines, an empty
 /// line, and the body.

@@ -8,6 +8,7 @@ mod purge;
 mod show;
 mod start;
 mod wait;
+mod why;
 
 use clap::Subcommand;
 
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Purge(purge::Arguments),
     /// Waits until an orchestration ends, and prints its output.
     Wait(wait::Arguments),
+    /// Explains why an orchestration does not continue.
+    Why(why::Arguments),
 }
 
 pub(crate) fn run(session: &mut Session, command: Command) -> Result {
@@ -59,5 +62,6 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
         Command::Restart(arguments) => manage::restart(session, &arguments),
         Command::Purge(arguments) => purge::run(session, &arguments),
         Command::Wait(arguments) => wait::run(session, &arguments),
+        Command::Why(arguments) => why::run(session, &arguments),
     }
 }
