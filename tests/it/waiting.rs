@@ -208,7 +208,7 @@ async fn every_open_step_is_told_with_its_reason() {
     hub.shutdown().await.unwrap();
 }
 
-/// The delay before the next attempt is told apart from a timer of the code.
+/// The delay before the next attempt is not confused with a timer of the code.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_between_two_attempts_waits_for_the_next_one() {
     /// Calls an activity that fails.
@@ -292,7 +292,7 @@ async fn chain(client: &Client, keys: &[&str]) {
     }
 }
 
-/// Orchestrations that wait for each other are told as a cycle, without end.
+/// Orchestrations that wait for each other are reported as a cycle.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadlock_is_told_as_a_cycle() {
     let hub = open().await;
@@ -343,7 +343,7 @@ async fn a_long_chain_is_cut() {
     assert_eq!(format!("{waiting:?}").matches("is_cut").count(), 21);
     let json = serde_json::to_string(&waiting).unwrap();
     assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
-    // A chain that fits is told to its end.
+    // A chain that fits is reported to its end.
     let waiting = client.untyped_orchestration("link-8").waiting().await.unwrap().unwrap();
     assert!(!is_full(&waiting), "{waiting:?}");
     hub.shutdown().await.unwrap();
