@@ -497,6 +497,20 @@ impl fmt::Display for MessageId {
     }
 }
 
+/// The key of one activity of one execution. All attempts share it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ActivityKey {
+    pub(crate) instance: InstanceId,
+    pub(crate) execution: ExecutionId,
+    pub(crate) sequence: Sequence,
+}
+
+impl fmt::Display for ActivityKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.instance, self.execution, self.sequence)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use crate::activity::kind::Activity;
 use crate::engine::Limits;
 use crate::engine::code::{Attempt, CancelSignal};
-use crate::engine::message::ActivityKey;
 use crate::error::Result;
-use crate::id::{ExecutionId, InstanceId};
+use crate::id::{ActivityKey, ExecutionId, InstanceId};
 use crate::resource::{Resource, Resources};
 
 /// The context of one attempt of an activity. Cheap to clone.

@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::engine::code::{Attempt, CancelSignal};
-use crate::engine::message::ActivityKey;
-use crate::id::{ExecutionId, InstanceId};
+use crate::id::{ActivityKey, ExecutionId, InstanceId};
 use crate::model::Outcome;
 use crate::resource::Resources;
 use crate::{ErrorKind, Failure, RetryPolicy};

@@ -6,12 +6,13 @@ use std::task::{Context, Poll, ready};
 
 use crate::client::draw::draw_id;
 use crate::client::handle::Client;
+use crate::client::reply::{accepted, into_error, unexpected};
 use crate::client::signal::{Cancel, Cancellation, ScheduledSignal, Signal};
 use crate::client::submit::{Sending, Submission};
 use crate::entity::caller::When;
 use crate::entity::caller::sealed::{Due, Prepared, Sealed};
 use crate::entity::{CallFailure, Caller, CanCall, ClientCaller};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::id::EntityId;
 use crate::model::{self, Action, StateRecord};
 use crate::runtime::Response;
@@ -119,31 +120,4 @@ fn read_state(view: View<'_>, target: &EntityId) -> Result<Option<Vec<u8>>> {
     let Some(row) = row else { return Ok(None) };
     let record: StateRecord<'_> = model::decode(&row, "state")?;
     Ok(Some(record.state.to_vec()))
-}
-
-pub(super) fn accepted(told: Result<Response, CallFailure>) -> Result<()> {
-    match told.map_err(into_error)? {
-        Response::Accepted => Ok(()),
-        other => Err(unexpected(&other)),
-    }
-}
-
-pub(super) fn into_error(failure: CallFailure) -> Error {
-    match failure {
-        CallFailure::Runtime(error) => error,
-        CallFailure::Returned(failure) => Error::new(ErrorKind::OperationFailed, failure.to_string()),
-    }
-}
-
-/// Returns the error for an unexpected reply: the request id was used for a call before and for a signal now, or vice
-/// versa.
-pub(super) fn unexpected(told: &Response) -> Error {
-    let was = match told {
-        Response::Accepted => "a signal",
-        _ => "a call",
-    };
-    Error::new(
-        ErrorKind::RequestIdReused,
-        format!("the request id was already used for {was}; use a new id"),
-    )
 }

@@ -79,6 +79,13 @@ pub struct EntityInfo {
     pub state: Option<String>,
 }
 
+impl Client {
+    /// Returns a query that lists and counts entities. See [`EntityQuery`] for an example.
+    pub fn entities(&self) -> EntityQuery {
+        EntityQuery::new(self.clone())
+    }
+}
+
 impl EntityQuery {
     pub(super) fn new(client: Client) -> Self {
         Self {

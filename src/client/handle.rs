@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use crate::client::entities::EntityQuery;
 use crate::client::source::{Inspected, Source, no_runtime};
 use crate::entity::{Entity, Key, reference};
 use crate::error::{Error, ErrorKind, Result};
@@ -161,11 +160,6 @@ impl Client {
     /// ```
     pub fn entity<E: Entity>(&self, key: impl Key) -> E::Ref<Self> {
         reference::<E, Self>(self.clone(), key)
-    }
-
-    /// Returns a query that lists and counts entities. See [`EntityQuery`] for an example.
-    pub fn entities(&self) -> EntityQuery {
-        EntityQuery::new(self.clone())
     }
 }
 

@@ -1,10 +1,8 @@
-//! What an open hub tells beside its rows.
+//! The state of an open hub that is not in its rows.
 
-use crate::engine::message::ActivityKey;
-use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::id::ActivityKey;
 use crate::runtime::Runtime;
-use crate::views::view::Live;
-use crate::views::waiting::ActivityProgress;
+use crate::views::view::{ActivityProgress, Live};
 
 impl Live for Runtime {
     fn has_activity(&self, name: &str) -> bool {
@@ -15,22 +13,11 @@ impl Live for Runtime {
         self.registry.entity(name).is_some()
     }
 
-    fn progress(
-        &self,
-        instance: &InstanceId,
-        execution: ExecutionId,
-        sequence: Sequence,
-        name: &str,
-    ) -> ActivityProgress {
-        let activity = ActivityKey {
-            instance: instance.clone(),
-            execution,
-            sequence,
-        };
-        if self.activities.is_requested(&activity) {
+    fn progress(&self, activity: &ActivityKey, name: &str) -> ActivityProgress {
+        if self.activities.is_requested(activity) {
             return ActivityProgress::Running;
         }
-        match self.slots.place(&activity, name) {
+        match self.slots.place(activity, name) {
             Some(place) => ActivityProgress::InLine {
                 ahead: place.ahead,
                 running: place.running,

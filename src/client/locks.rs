@@ -1,8 +1,8 @@
 //! Locks of entities, for operators.
 
 use crate::client::admin::Admin;
-use crate::client::caller::{into_error, unexpected};
 use crate::client::list::List;
+use crate::client::reply::{into_error, unexpected};
 use crate::client::submit::Submission;
 use crate::error::Result;
 use crate::id::EntityId;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::client::caller::{into_error, unexpected};
 use crate::client::handle::Client;
 use crate::client::json;
 use crate::client::orchestration::OrchestrationHandle;
+use crate::client::reply::{into_error, unexpected};
 use crate::client::start::Start;
 use crate::client::submit::{SendOptions, Submission};
 use crate::error::{Error, ErrorKind, Result};

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::client::caller::accepted;
+use crate::client::reply::accepted;
 use crate::client::submit::Sending;
 use crate::error::Result;
 

@@ -6,11 +6,11 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use crate::client::caller::{into_error, unexpected};
 use crate::client::draw::draw_id;
 use crate::client::handle::Client;
 use crate::client::json;
 use crate::client::orchestration::{AnyOrchestration, OrchestrationHandle};
+use crate::client::reply::{into_error, unexpected};
 use crate::client::submit::{SendOptions, Submission};
 use crate::entity::Argument;
 use crate::error::{Error, ErrorKind, Result};

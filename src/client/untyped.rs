@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Weak;
 
 use crate::client::arguments;
-use crate::client::caller::{accepted, unexpected};
 use crate::client::handle::Client;
+use crate::client::reply::{accepted, unexpected};
 use crate::client::submit::{SendOptions, Submission};
 use crate::entity::caller::ClientCaller;
 use crate::entity::{CallError, CallFailure};

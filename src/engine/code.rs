@@ -4,11 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::engine::message::ActivityKey;
 use crate::engine::outbox::Outbox;
 use crate::engine::scope::Scope;
 use crate::failure::Failure;
-use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::id::{ActivityKey, ExecutionId, InstanceId, Sequence};
 use crate::model::Outcome;
 use crate::model::history::{Command, Incoming, StepNote, TurnRecord};
 use crate::model::orchestration::Stopped;

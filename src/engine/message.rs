@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
-use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
+use crate::id::{ActivityKey, ExecutionId, InstanceId, MessageId, PartitionId};
 use crate::model::orchestration::{LockOrder, Order};
 use crate::model::{self, Action, MessageRecord, Outcome, StepRef};
 use crate::schema;
@@ -325,20 +325,6 @@ pub(crate) enum Input {
 pub(crate) enum LetterFate {
     Redeliver,
     Drop,
-}
-
-/// The key of one activity of one execution. All attempts share it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ActivityKey {
-    pub(crate) instance: InstanceId,
-    pub(crate) execution: ExecutionId,
-    pub(crate) sequence: Sequence,
-}
-
-impl fmt::Display for ActivityKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.instance, self.execution, self.sequence)
-    }
 }
 
 /// The end of an attempt of an activity.

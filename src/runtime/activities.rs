@@ -14,9 +14,10 @@ use tokio::task::{JoinError, JoinHandle};
 use tracing::Instrument;
 
 use crate::engine::code::{ActivityFuture, Attempt, CancelSignal};
-use crate::engine::message::{ActivityEnd, ActivityKey, Input, StartActivity};
+use crate::engine::message::{ActivityEnd, Input, StartActivity};
 use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
+use crate::id::ActivityKey;
 use crate::model::Outcome;
 use crate::runtime::contained::contained;
 use crate::runtime::inbox::Envelope;

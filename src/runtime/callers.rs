@@ -3,7 +3,15 @@
 use slab::Slab;
 
 use crate::engine::message::Token;
-use crate::runtime::driver::Client;
+
+/// The other end of a request.
+pub(crate) trait Client {
+    /// Returns `true` if no one waits for the response any more.
+    fn is_gone(&self) -> bool;
+
+    /// Releases the room that the request took, because it waits as a row from now on.
+    fn give_back_room(&mut self) {}
+}
 
 /// Minimum number of clients that have given up before the executor searches for them.
 const FEW: usize = 64;

@@ -12,19 +12,10 @@ use crate::engine::message::{ClientOrigin, Effect, Input, Message, Output, Token
 use crate::engine::{Core, CoreConfig, CoreStep};
 use crate::error::{Error, Result};
 use crate::runtime::backpressure::{Backpressure, Response};
-use crate::runtime::callers::Callers;
+use crate::runtime::callers::{Callers, Client};
 use crate::runtime::inbox::{Envelope, InboxReceiver};
 use crate::store::{Reader, Store};
 use crate::time::Timestamp;
-
-/// The other end of a request.
-pub(crate) trait Client {
-    /// Returns `true` if no one waits for the response any more.
-    fn is_gone(&self) -> bool;
-
-    /// Releases the room that the request took, because it waits as a row from now on.
-    fn give_back_room(&mut self) {}
-}
 
 /// Something that leaves the process once it is durable.
 pub(crate) enum Release<C> {

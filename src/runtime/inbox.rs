@@ -13,8 +13,8 @@ use crate::error::Error;
 use crate::id::InstanceId;
 use crate::model::Action;
 use crate::runtime::backpressure::Response;
+use crate::runtime::callers::Client;
 use crate::runtime::contained::contained;
-use crate::runtime::driver::Client;
 
 /// Maximum number of waiting envelopes. Beyond it, messages between executors are left to their rows, for which a
 /// delivery in memory is only a hint.

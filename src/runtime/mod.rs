@@ -2,7 +2,7 @@
 
 mod activities;
 mod backpressure;
-mod callers;
+pub(crate) mod callers;
 mod contained;
 pub(crate) mod driver;
 mod executor;

@@ -1,8 +1,9 @@
 //! The rows that a read sees.
 
-use crate::id::{ExecutionId, InstanceId, Sequence};
+use serde::Serialize;
+
+use crate::id::ActivityKey;
 use crate::store::Reader;
-use crate::views::waiting::ActivityProgress;
 
 /// One state of the rows of a hub, open or stopped.
 #[derive(Clone, Copy)]
@@ -22,11 +23,31 @@ pub(crate) trait Live {
     fn has_entity(&self, name: &str) -> bool;
 
     /// Returns how far a registered activity is that has a row.
-    fn progress(
-        &self,
-        instance: &InstanceId,
-        execution: ExecutionId,
-        sequence: Sequence,
-        name: &str,
-    ) -> ActivityProgress;
+    fn progress(&self, activity: &ActivityKey, name: &str) -> ActivityProgress;
+}
+
+/// How far an activity is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[non_exhaustive]
+pub enum ActivityProgress {
+    /// It runs.
+    Running,
+    /// It waits for a slot.
+    InLine {
+        /// The number of activities of the same name that are before it.
+        ahead: usize,
+        /// The number of activities that run now, of all names.
+        running: usize,
+        /// Maximum number of activities that run at once, of all names.
+        limit: usize,
+    },
+    /// It waits for a slot behind those that are in memory.
+    Queued,
+    /// Its name is not registered with this build.
+    Unregistered,
+    /// It was requested, and the hub is stopped.
+    Stopped,
+    /// It has ended, and its result is on its way.
+    Ended,
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
+use crate::id::{ActivityKey, ExecutionId, InstanceId, MessageId, Sequence};
 use crate::model::history::{Command, Incoming, TurnRecord};
 use crate::model::orchestration::START_TIMER;
 use crate::model::orchestration::{
@@ -16,7 +16,7 @@ use crate::model::{self, Action, MessageRecord, QuarantineRecord};
 use crate::schema;
 use crate::store::PageBounds;
 use crate::time::Timestamp;
-use crate::views::view::View;
+use crate::views::view::{ActivityProgress, View};
 use crate::views::{info, json, orchestrations};
 
 /// Maximum number of orchestrations in one report. A report that reaches it is marked as cut.
@@ -156,32 +156,6 @@ pub enum WaitReason {
         /// What it waits for itself.
         cause: Cause,
     },
-}
-
-/// How far an activity is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
-#[non_exhaustive]
-pub enum ActivityProgress {
-    /// It runs.
-    Running,
-    /// It waits for a slot.
-    InLine {
-        /// The number of activities of the same name that are before it.
-        ahead: usize,
-        /// The number of activities that run now, of all names.
-        running: usize,
-        /// Maximum number of activities that run at once, of all names.
-        limit: usize,
-    },
-    /// It waits for a slot behind those that are in memory.
-    Queued,
-    /// Its name is not registered with this build.
-    Unregistered,
-    /// It was requested, and the hub is stopped.
-    Stopped,
-    /// It has ended, and its result is on its way.
-    Ended,
 }
 
 /// Why an entity does not process a message.
@@ -553,7 +527,15 @@ impl Search<'_> {
         let progress = match self.view.live {
             None => ActivityProgress::Stopped,
             Some(live) if !live.has_activity(name) => ActivityProgress::Unregistered,
-            Some(live) => live.progress(id, execution, sequence, name),
+            Some(live) => {
+                let instance = id.clone();
+                let activity = ActivityKey {
+                    instance,
+                    execution,
+                    sequence,
+                };
+                live.progress(&activity, name)
+            }
         };
         Ok((progress, record.crashes.len()))
     }

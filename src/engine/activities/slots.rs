@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::engine::message::ActivityKey;
+use crate::id::ActivityKey;
 
 /// The slots of concurrent activities, in the hub and for each activity, and the order in which they are granted.
 ///

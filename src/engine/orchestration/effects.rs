@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::engine::activities::{ActivityRequest, drop_activity, request_activity};
 use crate::engine::ctx::Ctx;
-use crate::engine::message::{ActivityKey, Origin};
+use crate::engine::message::Origin;
 use crate::engine::orchestration::children::order_child;
 use crate::engine::orchestration::end::send;
 use crate::engine::orchestration::state::{OrchestrationState, present};
@@ -13,7 +13,7 @@ use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::unregistered::unregistered_of;
 use crate::engine::timers::{remove_timer, set_timer};
 use crate::error::Result;
-use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::id::{ActivityKey, ExecutionId, InstanceId, Sequence};
 use crate::model::history::{Command, OpenStep, Parent};
 use crate::model::orchestration::sort_for_locking;
 use crate::model::orchestration::{

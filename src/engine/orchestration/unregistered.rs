@@ -2,12 +2,12 @@
 //! its parents, and logged once.
 
 use crate::engine::ctx::Ctx;
-use crate::engine::message::{ActivityKey, Message, Origin};
+use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::end::send;
 use crate::engine::orchestration::state::{PRESENT, present};
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::error::Result;
-use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
+use crate::id::{ActivityKey, ExecutionId, InstanceId, MessageId, Sequence};
 use crate::model::Action;
 use crate::model::history::Command;
 use crate::model::orchestration::{Order, Unregistered, UnregisteredKind};

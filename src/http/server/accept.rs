@@ -11,19 +11,12 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::http::server::connection;
+use crate::http::server::stop::{Stop, told_to_stop};
 use crate::http::server::stream::Patience;
 
 /// Pause after the operating system has returned no connection, for instance because too many files are open.
 /// Connections that close in the meantime make room.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// The signal to stop, with the time that connections have to complete their responses. `None` while the server runs.
-pub(super) type Stop = Option<Duration>;
-
-/// Waits until the server is shut down or dropped.
-pub(super) async fn told_to_stop(stop: &mut watch::Receiver<Stop>) {
-    let _ = stop.wait_for(Option::is_some).await;
-}
 
 /// State of the accept loop.
 #[derive(Debug)]

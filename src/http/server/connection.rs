@@ -17,8 +17,8 @@ use tokio::time::sleep;
 use tower::Service;
 
 use crate::http::security::LocalAddress;
-use crate::http::server::accept::{Stop, told_to_stop};
 use crate::http::server::exchange::{self, Answer, Exchange};
+use crate::http::server::stop::{Stop, told_to_stop};
 use crate::http::server::stream::{Patience, Stream};
 
 /// Maximum size of the head of a request, in bytes.

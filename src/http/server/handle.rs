@@ -8,7 +8,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::BASE_PATH;
-use crate::http::server::accept::{Accepting, Stop};
+use crate::http::server::accept::Accepting;
+use crate::http::server::stop::Stop;
 
 /// Maximum time that a shutdown waits for responses in progress.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);

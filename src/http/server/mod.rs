@@ -6,6 +6,7 @@ mod exchange;
 mod handle;
 mod refusal;
 mod serve;
+mod stop;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::activity::activity_code;
-use crate::engine::message::ActivityKey;
-use crate::id::{ExecutionId, InstanceId, PartitionId};
+use crate::id::{ActivityKey, ExecutionId, InstanceId, PartitionId};
 use crate::model::orchestration::{ActivityRecord, Order};
 use crate::model::{self, Action, MessageRecord, Outcome};
 use crate::schema;

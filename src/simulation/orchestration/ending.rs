@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use super::effects;
-use super::rows;
-use crate::engine::message::ActivityKey;
-use crate::id::InstanceId;
+use super::{effects, rows};
+use crate::id::{ActivityKey, InstanceId};
 use crate::model::orchestration::{OrchestrationRecord, OrchestrationStatus, Order};
 use crate::simulation::clients::Wish;
 use crate::simulation::world::World;

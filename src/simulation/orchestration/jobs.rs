@@ -2,9 +2,10 @@
 //! or until the process dies.
 
 use super::program::{Job, Trouble};
-use crate::engine::message::{ActivityKey, Input, StartActivity};
+use crate::engine::message::{Input, StartActivity};
 use crate::entity::OperationError;
 use crate::error::{Error, ErrorKind};
+use crate::id::ActivityKey;
 use crate::model::Outcome;
 use crate::runtime::Envelope;
 use crate::simulation::coverage::CoverageMark;

@@ -8,10 +8,10 @@ use super::padding::Note;
 use super::program::is_of_orchestration;
 use super::reference::Reference;
 use crate::engine::CoreStep;
-use crate::engine::message::{ActivityKey, Effect, Output};
+use crate::engine::message::{Effect, Output};
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
-use crate::id::{ExecutionId, InstanceId, PartitionId, Sequence};
+use crate::id::{ActivityKey, ExecutionId, InstanceId, PartitionId, Sequence};
 use crate::model::history::{Command, Incoming, TurnRecord};
 use crate::model::orchestration::{
     EarlyEventRecord, EndRecord, LockRecord, OrchestrationRecord, OrchestrationStatus, Order, StartRecord,
