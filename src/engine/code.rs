@@ -226,10 +226,7 @@ pub(crate) trait ActivityCode: Send + Sync {
     ///
     /// # Errors
     /// Returns the text of the decoder's error, with field and position.
-    #[cfg_attr(
-        all(not(feature = "rocksdb"), not(test)),
-        expect(dead_code, reason = "only the inspection of a directory calls it")
-    )]
+    #[allow(dead_code, reason = "used only by the inspection of a directory")]
     fn check_input(&self, input: &[u8]) -> Result<(), String>;
 
     /// Starts one attempt. The future does not catch panics.

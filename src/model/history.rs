@@ -33,10 +33,23 @@ pub(crate) struct StepNote {
     /// The id that a worker outside of this process generated for the request or the critical section. The worker
     /// refers to the step by this id.
     pub(crate) outside_id: Option<String>,
+    /// What happened to the event of a wait. The order of events and commands within a turn is not recorded.
+    pub(crate) event: Option<EventNote>,
     /// The step whose next attempt the timer delays.
     pub(crate) retry_of: Option<Sequence>,
     /// The span of the step, if it has one of its own. Otherwise the step belongs to the trace of the orchestration.
     pub(crate) trace: Option<Box<TraceContext>>,
+}
+
+/// What happened to the event of a wait in a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum EventNote {
+    /// The wait received an event.
+    Given,
+    /// The wait received an event and was dropped without reading it. The event went to another wait, or is unread.
+    Dropped,
+    /// The wait had received an event in an earlier turn and was dropped without reading it.
+    Returned,
 }
 
 /// A message delivered to an execution.

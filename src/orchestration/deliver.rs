@@ -3,6 +3,7 @@
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, Sequence};
+use crate::model::history::EventNote;
 use crate::model::history::{Command, Incoming};
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::events::Event;
@@ -110,6 +111,7 @@ impl State {
         let step = self.steps.get_mut(&waiter)?;
         if let What::Event { given, .. } = &mut step.what {
             *given = Some(event);
+            self.event_notes.insert(waiter, EventNote::Given);
         }
         self.held_bytes += step.held_bytes();
         step.waker.take()

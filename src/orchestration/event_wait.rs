@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::check_path_name;
 use crate::model::history::Command;
+use crate::model::history::EventNote;
 use crate::orchestration::execution::ExecutionState;
 use crate::orchestration::step::What;
 use crate::orchestration::step_future::StepFuture;
@@ -207,6 +208,9 @@ impl ExecutionState {
             && let What::Event { given, .. } = &mut step.what
         {
             *given = state.events.read_or_wait(name, sequence);
+            if given.is_some() {
+                state.event_notes.insert(sequence, EventNote::Given);
+            }
             state.held_bytes += step.held_bytes();
         }
     }

@@ -11,6 +11,7 @@ use crate::entity::caller::Claim;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::{CallFailure, Failure};
 use crate::id::Sequence;
+use crate::model::history::EventNote;
 use crate::model::history::{Command, Started};
 use crate::orchestration::commands::{Commands, Emitted};
 use crate::orchestration::end::Ending;
@@ -59,6 +60,8 @@ pub(super) struct State {
     pub(super) labels: BTreeMap<Sequence, String>,
     /// The timers that this turn began to delay the next attempt of a step, each with that step.
     pub(super) retries: BTreeMap<Sequence, Sequence>,
+    /// What happened to the events of waits in this turn.
+    pub(super) event_notes: BTreeMap<Sequence, EventNote>,
     pub(super) events: Events,
     pub(super) section: Option<Section>,
     pub(super) custom_status: Option<Vec<u8>>,
@@ -111,6 +114,7 @@ impl ExecutionState {
         state.commands.begin_turn();
         state.labels.clear();
         state.retries.clear();
+        state.event_notes.clear();
     }
 
     /// Ends a turn.
@@ -424,6 +428,11 @@ impl State {
         }
         let unread = matches!(step.what, What::Event { given: Some(_), .. });
         if unread {
+            let note = match self.event_notes.get(&sequence) {
+                Some(EventNote::Given) => EventNote::Dropped,
+                _ => EventNote::Returned,
+            };
+            self.event_notes.insert(sequence, note);
             self.commands.remove(step.emitted);
         }
         if let Some(open) = step.to_take_back()

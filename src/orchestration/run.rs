@@ -17,7 +17,7 @@ use crate::orchestration::context::OrchestrationContext;
 use crate::orchestration::describe::sequence;
 use crate::orchestration::determinism::{compare, replayed};
 use crate::orchestration::end::{Ending, failure_of};
-use crate::orchestration::execution::{ExecutionState, Overflow, Replayed};
+use crate::orchestration::execution::{ExecutionState, Overflow, Replayed, State};
 use crate::orchestration::kind::LocalBoxFuture;
 use crate::orchestration::program::Program;
 use crate::orchestration::random::Stream;
@@ -220,29 +220,26 @@ impl Run {
     }
 }
 
-/// Returns the notes about the steps that were requested. Notes about a step that was dropped at once are left out.
-fn notes(
-    commands: &[Command],
-    mut labels: BTreeMap<Sequence, String>,
-    mut retries: BTreeMap<Sequence, Sequence>,
-) -> Vec<(Sequence, StepNote)> {
-    if labels.is_empty() && retries.is_empty() {
-        return Vec::new();
+/// Takes the notes of a turn. Labels and retries of a step that was dropped at once are left out.
+fn take_notes(commands: &[Command], state: &mut State) -> Vec<(Sequence, StepNote)> {
+    let mut notes: BTreeMap<Sequence, StepNote> = BTreeMap::new();
+    for (sequence, event) in std::mem::take(&mut state.event_notes) {
+        notes.entry(sequence).or_default().event = Some(event);
     }
-    let begun = commands
-        .iter()
-        .filter(|command| !matches!(command, Command::Cancel { .. }));
-    begun
-        .filter_map(|command| {
-            let sequence = sequence(command)?;
-            let note = StepNote {
-                label: labels.remove(&sequence),
-                retry_of: retries.remove(&sequence),
-                ..StepNote::default()
-            };
-            (note != StepNote::default()).then_some((sequence, note))
-        })
-        .collect()
+    if !state.labels.is_empty() || !state.retries.is_empty() {
+        let begun = commands
+            .iter()
+            .filter(|command| !matches!(command, Command::Cancel { .. }));
+        for sequence in begun.filter_map(sequence) {
+            if let Some(label) = state.labels.remove(&sequence) {
+                notes.entry(sequence).or_default().label = Some(label);
+            }
+            if let Some(of) = state.retries.remove(&sequence) {
+                notes.entry(sequence).or_default().retry_of = Some(of);
+            }
+        }
+    }
+    notes.into_iter().collect()
 }
 
 /// The way out of a wait for something that is not durable.
@@ -254,8 +251,7 @@ impl OrchestrationRun for Run {
         let asked = self.run(time, incoming, None)?;
         let commands: Vec<Command> = asked.into_iter().map(|emitted| emitted.command).collect();
         let mut state = self.execution.state.borrow_mut();
-        let (labels, retries) = (std::mem::take(&mut state.labels), std::mem::take(&mut state.retries));
-        let notes = notes(&commands, labels, retries);
+        let notes = take_notes(&commands, &mut state);
         let unread = match commands.last() {
             Some(Command::ContinueAsNew { keep_events: true, .. }) => state.events.take_unread(),
             _ => Vec::new(),

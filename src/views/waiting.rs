@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::id::{ActivityKey, ExecutionId, InstanceId, MessageId, Sequence};
+use crate::model::history::EventNote;
 use crate::model::history::{Command, Incoming, TurnRecord};
 use crate::model::orchestration::START_TIMER;
 use crate::model::orchestration::{
@@ -266,6 +267,7 @@ enum What {
     Call {
         target: InstanceId,
         operation: String,
+        lock: Option<Sequence>,
     },
     Lock {
         entities: Vec<InstanceId>,
@@ -281,6 +283,8 @@ enum What {
 #[derive(Default)]
 struct Steps {
     open: BTreeMap<Sequence, Open>,
+    /// The names of the events that were waited for.
+    waits: BTreeMap<Sequence, String>,
     /// The number of events that no wait has received, by name.
     unread: BTreeMap<String, u64>,
 }
@@ -292,7 +296,8 @@ impl Steps {
         for incoming in turn.incoming {
             match incoming {
                 Incoming::Completed { sequence, .. } => self.complete(sequence),
-                Incoming::Raised { name, .. } => self.raise(name.to_lowercase()),
+                Incoming::LockLost { lock, entity } => self.lose(lock, &entity),
+                Incoming::Raised { name, .. } => *self.unread.entry(name.to_lowercase()).or_default() += 1,
                 _ => {}
             }
         }
@@ -311,9 +316,7 @@ impl Steps {
                 }
                 Command::WaitForEvent { sequence, name } => {
                     let name = name.to_lowercase();
-                    if self.take_unread(&name) {
-                        continue;
-                    }
+                    self.waits.insert(sequence, name.clone());
                     (sequence, What::Event { name })
                 }
                 Command::StartOrchestration {
@@ -327,8 +330,16 @@ impl Steps {
                     sequence,
                     target,
                     operation,
+                    lock,
                     ..
-                } => (sequence, What::Call { target, operation }),
+                } => (
+                    sequence,
+                    What::Call {
+                        target,
+                        operation,
+                        lock,
+                    },
+                ),
                 Command::Lock { sequence, entities } => {
                     let granted = false;
                     (sequence, What::Lock { entities, granted })
@@ -340,8 +351,13 @@ impl Steps {
                 _ => continue,
             };
             let known = self.open.get(&sequence).and_then(|open| open.label.clone());
-            let label = notes.remove(&sequence).and_then(|note| note.label).or(known);
+            let label = notes.get_mut(&sequence).and_then(|note| note.label.take()).or(known);
             self.open.insert(sequence, Open { since, label, what });
+        }
+        for (sequence, note) in notes {
+            if let Some(event) = note.event {
+                self.event(sequence, event);
+            }
         }
     }
 
@@ -352,23 +368,23 @@ impl Steps {
         }
     }
 
-    /// Gives an event to the newest wait for its name, or keeps it.
-    fn raise(&mut self, name: String) {
-        let waits = |open: &Open| matches!(&open.what, What::Event { name: wanted } if *wanted == name);
-        let newest = self.open.iter().rev().find(|(_, open)| waits(open));
-        match newest.map(|(sequence, _)| *sequence) {
-            Some(sequence) => drop(self.open.remove(&sequence)),
-            None => *self.unread.entry(name).or_default() += 1,
-        }
+    /// Ends the calls of an entity whose lock was released by force. For the code, they have failed.
+    fn lose(&mut self, section: Sequence, entity: &InstanceId) {
+        self.open.retain(|_, open| match &open.what {
+            What::Call { target, lock, .. } => target != entity || *lock != Some(section),
+            _ => true,
+        });
     }
 
-    fn take_unread(&mut self, name: &str) -> bool {
-        match self.unread.get_mut(name) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                true
-            }
-            _ => false,
+    /// Ends the wait for an event, and counts the unread events of its name.
+    fn event(&mut self, sequence: Sequence, event: EventNote) {
+        self.open.remove(&sequence);
+        let Some(name) = self.waits.get(&sequence) else { return };
+        let unread = self.unread.entry(name.clone()).or_default();
+        match event {
+            EventNote::Given => *unread = unread.saturating_sub(1),
+            EventNote::Dropped => {}
+            EventNote::Returned => *unread += 1,
         }
     }
 }
@@ -475,7 +491,7 @@ impl Search<'_> {
                 retry_of: Some(of),
             } => WaitReason::Retry { of, due },
             What::Event { name } => WaitReason::Event { name },
-            What::Call { target, operation } => {
+            What::Call { target, operation, .. } => {
                 let is_call = |message: &MessageRecord| {
                     let asked = message.step.map(|step| (step.execution, step.sequence));
                     message.source.as_ref() == Some(id) && asked == Some((execution, sequence))

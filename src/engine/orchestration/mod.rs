@@ -22,7 +22,7 @@ mod unregistered;
 mod waiters;
 
 pub(super) use early::sweep_early_events;
-#[cfg(feature = "rocksdb")]
+#[allow(unused_imports, reason = "used only by the inspection of a directory")]
 pub(crate) use replay::replay;
 pub(super) use state::{Orchestrations, write_orchestrations};
 pub(super) use turn::orchestrate;

@@ -33,6 +33,7 @@ fn turns_are_pinned() {
                 StepNote {
                     label: Some("l".into()),
                     outside_id: Some("o".into()),
+                    event: Some(EventNote::Dropped),
                     retry_of: Some(3),
                     trace: Some(trace()),
                 },
@@ -41,7 +42,7 @@ fn turns_are_pinned() {
         ..TurnRecord::default()
     };
     let bytes = [
-        b"\x01\x00\x00\x00\x02\x01\x00\x00\x00\x00\x82\x01\x01\x01l\x01\x01o\x01\x03\x01",
+        b"\x01\x00\x00\x00\x02\x01\x00\x00\x00\x00\x00\x82\x01\x01\x01l\x01\x01o\x01\x01\x01\x03\x01",
         TRACE,
     ]
     .concat();

@@ -1,11 +1,11 @@
 //! Invariants of orchestrations: when an activity begins, after every crash, when the hub is idle, and at rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::inventory::Inventory;
 use super::reference::Reference;
 use super::{effects, rows, waits};
-use crate::id::{ActivityKey, InstanceId};
+use crate::id::{ActivityKey, InstanceId, Sequence};
 use crate::model::history::{Command, Incoming};
 use crate::model::orchestration::{ActivityRecord, OrchestrationRecord, OrchestrationStatus, Order};
 use crate::model::{self, Action};
@@ -15,6 +15,8 @@ use crate::simulation::coverage::CoverageMark;
 use crate::simulation::process::Asked;
 use crate::simulation::world::World;
 use crate::store::Reader;
+use crate::views::view::View;
+use crate::views::waiting;
 
 /// Checks that an attempt of an activity begins only if a history requests it and has no end of it, and its row shows
 /// that it runs.
@@ -131,6 +133,24 @@ impl World {
         record.is_some_and(|record| !record.status.is_terminal())
     }
 
+    /// Checks that the report about each orchestration lists the steps that its code waits for.
+    fn check_reports(&self, references: &BTreeMap<String, Reference>) {
+        let view = View {
+            reader: self.model.as_ref(),
+            partitions: self.profile.partitions,
+            live: None,
+        };
+        for (id, reference) in references {
+            let report = waiting::read(view, &InstanceId::trusted(id.as_str()));
+            let report = report.expect("the rows are valid").expect("the orchestration exists");
+            if report.status.is_terminal() || report.stopped.is_some() {
+                continue;
+            }
+            let told: BTreeSet<Sequence> = report.steps.iter().map(|step| step.sequence).collect();
+            assert_eq!(told, reference.steps.awaited(), "the reasons of {id}: {report:?}");
+        }
+    }
+
     /// Checks an idle hub that no build or operator holds up: an orchestration that has not ended waits for a reason.
     pub(in crate::simulation) fn check_when_idle(&mut self) {
         let inventory = self.inventory();
@@ -138,6 +158,7 @@ impl World {
         let references = self.follow_all(&inventory);
         rows::belong_together(&inventory, &references);
         rows::no_row_is_without_its_child(&inventory);
+        self.check_reports(&references);
         let suspended = |record: &OrchestrationRecord| record.status == OrchestrationStatus::Suspended;
         match inventory.orchestrations.values().any(suspended) {
             // A suspended orchestration holds others up.

@@ -490,6 +490,17 @@ impl Steps {
             .map(|(sequence, step)| (*sequence, step.what.open_step()))
     }
 
+    /// Returns the steps that the execution waits for. A step between two attempts is represented by its delay.
+    pub(super) fn awaited(&self) -> BTreeSet<Sequence> {
+        let waits = |step: &Open| match &step.what {
+            What::Event(_, given) => given.is_none(),
+            What::Lock(_, granted) => !granted,
+            what => step.done.is_none() && what.pause().is_none(),
+        };
+        let steps = self.open.iter().filter(|(_, step)| waits(step));
+        steps.map(|(sequence, _)| *sequence).collect()
+    }
+
     /// Returns the entities of the critical section whose locks were released by force.
     pub(super) fn lost(&self) -> BTreeSet<InstanceId> {
         self.section
