@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::driver::Driver;
 use super::stage::{Double, orchestration};
+use crate::model::history::EventNote;
 use crate::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -30,7 +31,7 @@ fn labels_are_noted_with_their_steps() {
         let noted = |driver: &Driver| -> Vec<(u64, String)> {
             let notes = driver.history.last().unwrap().notes.iter();
             notes
-                .map(|(sequence, note)| (*sequence, note.label.clone().unwrap()))
+                .filter_map(|(sequence, note)| Some((*sequence, note.label.clone()?)))
                 .collect()
         };
         assert_eq!(noted(&driver), [(1, "a while".to_owned()), (4, "an event".to_owned())]);
@@ -41,4 +42,28 @@ fn labels_are_noted_with_their_steps() {
         assert_eq!(notes[0].0, 5);
         assert!(notes[0].1.starts_with("üü") && notes[0].1.len() <= 256, "{notes:?}");
     }
+}
+
+orchestration!(Reached(ctx, _nothing: ()) -> (), Failure {
+    let first = ctx.wait_for_external_event::<()>("go");
+    let second = ctx.wait_for_external_event::<()>("GO");
+    second.await?;
+    drop(first);
+    ctx.wait_for_external_event::<()>("other").await
+        .map_err(Failure::from)
+});
+
+/// The history names the wait that an event reached, which does not follow from the order of events and commands.
+#[test]
+fn the_wait_that_an_event_reached_is_noted() {
+    let mut driver = Driver::new::<Reached>();
+    driver.start("null");
+    driver.raise("go", "null");
+    let noted = |driver: &Driver| -> Vec<(u64, Option<EventNote>)> {
+        let notes = driver.history.last().unwrap().notes.iter();
+        notes.map(|(sequence, note)| (*sequence, note.event)).collect()
+    };
+    assert_eq!(noted(&driver), [(2, Some(EventNote::Given))]);
+    driver.raise("other", "null");
+    assert_eq!(noted(&driver), [(3, Some(EventNote::Given))]);
 }
