@@ -293,10 +293,11 @@ impl Steps {
     fn follow(&mut self, turn: TurnRecord) {
         let since = turn.time.into();
         let mut notes: BTreeMap<_, _> = turn.notes.into_iter().collect();
+        let mut lost = Vec::new();
         for incoming in turn.incoming {
             match incoming {
                 Incoming::Completed { sequence, .. } => self.complete(sequence),
-                Incoming::LockLost { lock, entity } => self.lose(lock, &entity),
+                Incoming::LockLost { lock, entity } => lost.push((lock, entity)),
                 Incoming::Raised { name, .. } => *self.unread.entry(name.to_lowercase()).or_default() += 1,
                 _ => {}
             }
@@ -353,6 +354,10 @@ impl Steps {
             let known = self.open.get(&sequence).and_then(|open| open.label.clone());
             let label = notes.get_mut(&sequence).and_then(|note| note.label.take()).or(known);
             self.open.insert(sequence, Open { since, label, what });
+        }
+        // A call that was made after the loss of the lock was refused, so a recorded one was made before.
+        for (section, entity) in lost {
+            self.lose(section, &entity);
         }
         for (sequence, note) in notes {
             if let Some(event) = note.event {
