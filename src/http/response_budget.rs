@@ -88,14 +88,14 @@ impl BudgetShare {
     fn hold(self, text: Vec<u8>) -> Body {
         struct Held {
             text: Vec<u8>,
-            _room: OwnedSemaphorePermit,
+            _budget: OwnedSemaphorePermit,
         }
         impl AsRef<[u8]> for Held {
             fn as_ref(&self) -> &[u8] {
                 &self.text
             }
         }
-        Body::new(Pieces(Bytes::from_owner(Held { text, _room: self.0 })))
+        Body::new(Pieces(Bytes::from_owner(Held { text, _budget: self.0 })))
     }
 }
 

@@ -469,6 +469,15 @@ mod tests {
         );
         let runtime = RequestOutcome::Ended(Outcome::Runtime(Error::new(ErrorKind::TimedOut, "m")));
         pinned(&request(runtime), b"\x01\x01\x03\x04\x02\x02\x02\x08\x01m\x00");
+        let caused = Error::new(ErrorKind::TimedOut, "m").with_source(std::fmt::Error);
+        let caused = RequestOutcome::Ended(Outcome::Runtime(caused));
+        let text = std::fmt::Error.to_string();
+        let bytes = [
+            b"\x01\x01\x03\x04\x02\x02\x02\x08\x01m\x01".as_slice(),
+            &[text.len() as u8],
+            text.as_bytes(),
+        ];
+        pinned(&request(caused), bytes.concat().leak());
     }
 
     /// An error kind is stored as its position in the enum, so a new kind must be appended.

@@ -68,7 +68,7 @@ pub(super) async fn get_instance(
     let info = status.await?.ok_or_else(|| missing(&id))?;
     let standing = info.status;
     let mut response = if show_history {
-        let share = api.budget.take(history_room(info.history_bytes)).await?;
+        let share = api.budget.take(history_memory(info.history_bytes)).await?;
         let events = history(run.history().await?, shown);
         share.answer(&StatusDocument::from(info).with_history(events))?
     } else {
@@ -176,7 +176,7 @@ pub(super) async fn list_stopped(
 pub(super) async fn get_history(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
     let run = api.client.untyped_orchestration(&id);
     let info = run.status().without_input().await?.ok_or_else(|| missing(&id))?;
-    let share = api.budget.take(history_room(info.history_bytes)).await?;
+    let share = api.budget.take(history_memory(info.history_bytes)).await?;
     share.answer(&run.history().await?)
 }
 
@@ -204,7 +204,7 @@ pub(super) async fn get_waiting(State(api): State<Arc<Api>>, Path(id): Path<Stri
 }
 
 /// Returns the memory that a history needs as a document.
-fn history_room(bytes: u64) -> usize {
+fn history_memory(bytes: u64) -> usize {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     bytes.saturating_mul(HISTORY_GROWTH).max(response_budget::PAGE)
 }

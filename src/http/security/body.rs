@@ -42,7 +42,7 @@ impl BodyShare<'_> {
         let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
         if used.saturating_add(bytes) > self.budget.bytes {
-            return Err(Refusal::NO_ROOM);
+            return Err(Refusal::NO_MEMORY);
         }
         Ok(())
     }
@@ -117,7 +117,10 @@ mod tests {
         let body = |bytes: &'static str| Body::from(bytes);
         let (mut first, mut second) = (budget.share(), budget.share());
         assert_eq!(&read(body("123456"), 8, &mut first).await.unwrap()[..], b"123456");
-        assert_eq!(read(body("12345"), 8, &mut second).await.unwrap_err(), Refusal::NO_ROOM);
+        assert_eq!(
+            read(body("12345"), 8, &mut second).await.unwrap_err(),
+            Refusal::NO_MEMORY
+        );
         assert_eq!(
             read(body("123456789"), 8, &mut budget.share()).await.unwrap_err(),
             Refusal::LARGE_BODY

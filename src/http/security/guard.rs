@@ -22,7 +22,7 @@ use crate::http::security::refusal::Refusal;
 use crate::http::security::token::{Scope, Tokens};
 
 /// Minimum memory for the bodies of all requests, in bytes.
-const ROOM_BYTES: usize = 64 << 20;
+const BUDGET_BYTES: usize = 64 << 20;
 
 /// Maximum size of the body of a request that needs no token, in bytes. No such request needs a body, and anyone can
 /// send one, so the memory is reserved for requests with a token.
@@ -59,7 +59,7 @@ impl Guard {
             tokens: Tokens::new(&config.tokens),
             body_limit: config.body_limit,
             // Room for several bodies of the maximum size, whatever the limit is.
-            budget: BodyBudget::new(config.body_limit.saturating_mul(4).max(ROOM_BYTES)),
+            budget: BodyBudget::new(config.body_limit.saturating_mul(4).max(BUDGET_BYTES)),
             client_timeout: config.client_timeout,
             request_timeout: config.request_timeout,
             wait_limit: config.wait_limit,

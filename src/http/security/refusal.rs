@@ -68,7 +68,7 @@ impl Refusal {
         "the body is incomplete or malformed",
     );
 
-    pub(super) const NO_ROOM: Self = Self::new(
+    pub(super) const NO_MEMORY: Self = Self::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "Overloaded",
         "the bodies of other requests use all available memory; try again",
