@@ -533,6 +533,7 @@ async fn a_directory_is_read_and_not_changed() {
         &["dead-letters", "redeliver", letter.as_str()],
         &["dead-letters", "drop", letter.as_str()],
         &["quarantine", "release", "@shelf@a"],
+        &["schedules", "pause", "late"],
     ] {
         let message = abide.refused(arguments, 4);
         assert!(
@@ -818,6 +819,12 @@ async fn entities_are_managed() {
 
     assert_eq!(abide.json(&["quarantine", "release", "@shelf@a"])["done"], "released");
     abide.refused(&["quarantine", "release", "@counter@4"], 3);
+
+    for (order, done) in [("resume", "resumed"), ("pause", "paused"), ("delete", "deleted")] {
+        assert_eq!(abide.json(&["schedules", order, "late"])["done"], done);
+    }
+    assert!(client.schedules().list().await.unwrap().is_empty());
+    abide.refused(&["schedules", "delete", "late"], 3);
     served.stop().await;
 }
 

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
+use serde_json::json;
 
 use crate::exit::Result;
 use crate::output::{Listing, cell_of, clean, moment, payload};
@@ -16,7 +17,13 @@ pub(crate) enum Command {
     /// Lists schedules.
     List(List),
     /// Shows a schedule: its orchestration, its recurrence and its state.
-    Show(Show),
+    Show(Id),
+    /// Pauses a schedule. Runs that become due during the pause are skipped.
+    Pause(Id),
+    /// Resumes a paused schedule. Its next run is the first one from now on.
+    Resume(Id),
+    /// Deletes a schedule. The orchestrations that it started continue.
+    Delete(Id),
 }
 
 #[derive(Debug, Args)]
@@ -26,7 +33,7 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Show {
+pub(crate) struct Id {
     /// The id of the schedule.
     id: String,
 }
@@ -34,7 +41,10 @@ pub(crate) struct Show {
 pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
     match command {
         Command::List(list) => self::list(session, list),
-        Command::Show(Show { id }) => show(session, id),
+        Command::Show(Id { id }) => show(session, id),
+        Command::Pause(Id { id }) => act(session, &Request::post(&["schedules", id, "pause"]), id, "paused"),
+        Command::Resume(Id { id }) => act(session, &Request::post(&["schedules", id, "resume"]), id, "resumed"),
+        Command::Delete(Id { id }) => act(session, &Request::delete(&["schedules", id]), id, "deleted"),
     }
 }
 
@@ -60,6 +70,11 @@ fn list(session: &mut Session, list: &List) -> Result {
         },
     )?;
     listing.end(more, "there are no schedules")
+}
+
+fn act(session: &mut Session, request: &Request, id: &str, done: &str) -> Result {
+    let document = json!({"id": id, "done": done});
+    session.act(request, &format!("the schedule {} is {done}", clean(id)), document)
 }
 
 fn show(session: &mut Session, id: &str) -> Result {

@@ -59,3 +59,66 @@ pub(super) async fn get_schedule(State(api): State<Arc<Api>>, Path(id): Path<Str
         ))),
     }
 }
+
+/// Pauses a schedule
+///
+/// Runs that are already due begin. Runs that become due during the pause are skipped.
+#[utoipa::path(
+    post,
+    path = "/schedules/{id}/pause",
+    tag = "schedules",
+    params(("id" = String, Path, description = "The id of the schedule.")),
+    responses(
+        (status = 202, description = "The schedule is paused."),
+        (status = 400, description = "The id is invalid.", body = ErrorDocument),
+        (status = 404, description = "The schedule does not exist.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn pause_schedule(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    api.client.schedules().pause(&id).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Resumes a paused schedule
+///
+/// Its next run is the first one from now on.
+#[utoipa::path(
+    post,
+    path = "/schedules/{id}/resume",
+    tag = "schedules",
+    params(("id" = String, Path, description = "The id of the schedule.")),
+    responses(
+        (status = 202, description = "The schedule is resumed."),
+        (status = 400, description = "The id is invalid.", body = ErrorDocument),
+        (status = 404, description = "The schedule does not exist.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn resume_schedule(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    api.client.schedules().resume(&id).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Deletes a schedule
+///
+/// The orchestrations that it started continue.
+#[utoipa::path(
+    delete,
+    path = "/schedules/{id}",
+    tag = "schedules",
+    params(("id" = String, Path, description = "The id of the schedule.")),
+    responses(
+        (status = 204, description = "The schedule is deleted."),
+        (status = 400, description = "The id is invalid.", body = ErrorDocument),
+        (status = 404, description = "The schedule does not exist.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn delete_schedule(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    api.client.schedules().delete(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

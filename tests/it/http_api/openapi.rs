@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::fixture::{Answer, Api};
 
 /// Every route: first the routes of Azure, then the additional ones.
-const ROUTES: [&str; 35] = [
+const ROUTES: [&str; 38] = [
     "POST /orchestrators/{name}",
     "POST /orchestrators/{name}/{instanceId}",
     "GET /instances/{instanceId}",
@@ -41,6 +41,9 @@ const ROUTES: [&str; 35] = [
     "POST /quarantine/{name}/{key}/release",
     "GET /schedules",
     "GET /schedules/{id}",
+    "POST /schedules/{id}/pause",
+    "POST /schedules/{id}/resume",
+    "DELETE /schedules/{id}",
     "GET /stats",
     "GET /health",
     "GET /metrics",
@@ -449,6 +452,18 @@ const EXAMPLES: &[Example] = &[
     ("GET /schedules/{id}", &["a/b"], "", "", 400),
     ("GET /schedules/{id}", &["none"], "", "", 404),
     ("GET /schedules/{id}", &["hourly"], CLOSED, "", 503),
+    ("POST /schedules/{id}/pause", &["hourly"], "", "", 202),
+    ("POST /schedules/{id}/pause", &["a/b"], "", "", 400),
+    ("POST /schedules/{id}/pause", &["none"], "", "", 404),
+    ("POST /schedules/{id}/pause", &["hourly"], CLOSED, "", 503),
+    ("POST /schedules/{id}/resume", &["hourly"], "", "", 202),
+    ("POST /schedules/{id}/resume", &["a/b"], "", "", 400),
+    ("POST /schedules/{id}/resume", &["none"], "", "", 404),
+    ("POST /schedules/{id}/resume", &["hourly"], CLOSED, "", 503),
+    ("DELETE /schedules/{id}", &["hourly"], "", "", 204),
+    ("DELETE /schedules/{id}", &["a/b"], "", "", 400),
+    ("DELETE /schedules/{id}", &["none"], "", "", 404),
+    ("DELETE /schedules/{id}", &["hourly"], CLOSED, "", 503),
     ("GET /quarantine", &[], "", "", 200),
     ("GET /quarantine", &[], "top=0", "", 400),
     ("GET /quarantine", &[], CLOSED, "", 503),

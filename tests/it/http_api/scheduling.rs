@@ -56,3 +56,23 @@ async fn schedules_are_listed_and_shown() {
         .await
         .is_error(400, "InvalidContinuationToken");
 }
+
+/// A schedule is paused, resumed and deleted like from code.
+#[tokio::test]
+async fn a_schedule_is_paused_resumed_and_deleted() {
+    let api = Api::open().await;
+    let schedules = api.hub.client().schedules();
+    let nightly = schedules.create_by_name("nightly", Recurrence::cron("0 3 * * *"), "echoes", json!(1));
+    nightly.await.unwrap();
+    for (order, paused) in [("pause", true), ("pause", true), ("resume", false)] {
+        api.post(&format!("/schedules/nightly/{order}"), "").await.is(202);
+        assert_eq!(api.get("/schedules/nightly").await.json()["paused"], paused, "{order}");
+    }
+    api.delete("/schedules/nightly").await.is(204);
+    api.get("/schedules/nightly").await.is_error(404, "NotFound");
+    for order in ["pause", "resume"] {
+        let path = format!("/schedules/nightly/{order}");
+        api.post(&path, "").await.is_error(404, "NotFound");
+    }
+    api.delete("/schedules/nightly").await.is_error(404, "NotFound");
+}
