@@ -74,8 +74,9 @@ impl Query {
 
     /// Returns a point in time.
     pub(super) fn time(&self, name: &str) -> Result<Option<SystemTime>, Problem> {
-        let parse =
-            |text: &str| time(text).ok_or_else(|| wrong(name, text, "not a time such as `2026-11-20T13:40:21.5Z`"));
+        let parse = |text: &str| {
+            parse_time(text).ok_or_else(|| wrong(name, text, "not a time such as `2026-11-20T13:40:21.5Z`"))
+        };
         self.text(name).map(parse).transpose()
     }
 
@@ -140,7 +141,7 @@ fn status(text: &str) -> Option<OrchestrationStatus> {
 ///
 /// The years 1 to 9999 are fully supported, because clients use the ends of this range for "never". An offset may lead
 /// slightly beyond it.
-fn time(text: &str) -> Option<SystemTime> {
+pub(super) fn parse_time(text: &str) -> Option<SystemTime> {
     // In a query, an unescaped plus sign of an offset becomes a space.
     let text = if text.contains(['T', 't']) {
         text.replace(' ', "+")
@@ -165,7 +166,7 @@ mod tests {
     /// Fractions, offsets and a plus sign that became a space lead to the same time.
     #[test]
     fn a_time_is_read_however_it_is_written() {
-        let moment = time("2026-11-20T13:40:21.5Z").unwrap();
+        let moment = parse_time("2026-11-20T13:40:21.5Z").unwrap();
         for same in [
             "2026-11-20T13:40:21.500000Z",
             "2026-11-20T15:40:21.5+02:00",
@@ -175,11 +176,14 @@ mod tests {
             "2026-11-20T13:40:21.5",
             "2026-11-20 13:40:21.5Z",
         ] {
-            assert_eq!(time(same), Some(moment), "{same}");
+            assert_eq!(parse_time(same), Some(moment), "{same}");
         }
-        assert_eq!(time("2026-11-20"), time("2026-11-20T00:00:00Z"));
-        assert_eq!(time("1969-12-31T23:59:59Z"), time("1970-01-01T01:59:59+02:00"));
-        assert!(time("1960-01-01T00:00:00Z") < time("1970-01-01"));
+        assert_eq!(parse_time("2026-11-20"), parse_time("2026-11-20T00:00:00Z"));
+        assert_eq!(
+            parse_time("1969-12-31T23:59:59Z"),
+            parse_time("1970-01-01T01:59:59+02:00")
+        );
+        assert!(parse_time("1960-01-01T00:00:00Z") < parse_time("1970-01-01"));
         for wrong in [
             "",
             "yesterday",
@@ -188,24 +192,24 @@ mod tests {
             "10000-01-01",
             "2026-02-30",
         ] {
-            assert_eq!(time(wrong), None, "{wrong}");
+            assert_eq!(parse_time(wrong), None, "{wrong}");
         }
     }
 
     /// The earliest and the latest time that clients can write are valid, with any offset.
     #[test]
     fn the_ends_of_time_are_times() {
-        let end = time("9999-12-31T23:59:59.9999999Z").unwrap();
+        let end = parse_time("9999-12-31T23:59:59.9999999Z").unwrap();
         let since = end.duration_since(SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(since, Duration::new(253_402_300_799, 999_999_900));
         let hours = |hours: u64| Duration::from_secs(hours * 3_600);
-        assert_eq!(time("9999-12-31T23:59:59.9999999+14:00"), Some(end - hours(14)));
-        assert_eq!(time("9999-12-31T23:59:59.9999999 02:00"), Some(end - hours(2)));
-        assert_eq!(time("9999-12-31T23:59:59.9999999-12:00"), Some(end + hours(12)));
-        assert_eq!(time("9999-12-31T23:59:59.9999999"), Some(end));
-        assert!(time("9999-12-31").is_some());
-        let begin = time("0001-01-01T00:00:00Z").unwrap();
-        assert_eq!(time("0001-01-01T00:00:00+14:00"), Some(begin - hours(14)));
-        assert_eq!(time("0001-01-01T00:00:00"), Some(begin));
+        assert_eq!(parse_time("9999-12-31T23:59:59.9999999+14:00"), Some(end - hours(14)));
+        assert_eq!(parse_time("9999-12-31T23:59:59.9999999 02:00"), Some(end - hours(2)));
+        assert_eq!(parse_time("9999-12-31T23:59:59.9999999-12:00"), Some(end + hours(12)));
+        assert_eq!(parse_time("9999-12-31T23:59:59.9999999"), Some(end));
+        assert!(parse_time("9999-12-31").is_some());
+        let begin = parse_time("0001-01-01T00:00:00Z").unwrap();
+        assert_eq!(parse_time("0001-01-01T00:00:00+14:00"), Some(begin - hours(14)));
+        assert_eq!(parse_time("0001-01-01T00:00:00"), Some(begin));
     }
 }

@@ -218,6 +218,29 @@ impl Schedules {
         self.prepare(id, Ok(plan), Change::Create)
     }
 
+    /// Like [`ensure`](Self::ensure), but takes the stored name of the orchestration, by default in the newest version
+    /// that is registered at each run.
+    pub fn ensure_by_name(
+        &self,
+        id: impl Into<String>,
+        recurrence: Recurrence,
+        name: impl AsRef<str>,
+        input: serde_json::Value,
+    ) -> CreateSchedule {
+        self.ensure_json(id, recurrence, name.as_ref(), input.to_string())
+    }
+
+    /// Like [`ensure_by_name`](Self::ensure_by_name), but takes the input as JSON text, which keeps all digits.
+    pub(crate) fn ensure_json(
+        &self,
+        id: impl Into<String>,
+        recurrence: Recurrence,
+        name: &str,
+        input: String,
+    ) -> CreateSchedule {
+        self.prepare(id, Ok(Plan::new(name, recurrence, input)), Change::Ensure)
+    }
+
     /// Replaces the whole plan of a schedule. A paused schedule stays paused, and the schedule keeps its counts. Runs
     /// that are already due begin under the former plan.
     pub fn update<O: Orchestration>(

@@ -19,7 +19,7 @@ pub(super) use history::{HistoryEventDocument, Shown, history};
 pub(super) use hub::{CountsDocument, EntityCountDocument, Health, OrchestrationCountDocument, StatsDocument};
 pub(super) use instance::{CheckStatus, InstancesDeleted, StatusDocument};
 pub(super) use raw::Raw;
-pub(super) use schedule::ScheduleDocument;
+pub(super) use schedule::{PlanDocument, ScheduleDocument};
 
 use std::time::SystemTime;
 

@@ -60,11 +60,11 @@ pub(super) fn complete(guarded: OpenApi, open: OpenApi) -> OpenApi {
 const NO_SCOPES: [&str; 0] = [];
 
 fn operations(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
-    document
-        .paths
-        .paths
-        .values_mut()
-        .flat_map(|item| [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten())
+    document.paths.paths.values_mut().flat_map(|item| {
+        [&mut item.get, &mut item.post, &mut item.put, &mut item.delete]
+            .into_iter()
+            .flatten()
+    })
 }
 
 /// Adds responses to a route, unless it describes them itself.

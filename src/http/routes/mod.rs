@@ -81,7 +81,11 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(quarantine::list_quarantine))
         .routes(routes!(quarantine::resume_entity))
         .routes(routes!(schedules::list_schedules))
-        .routes(routes!(schedules::get_schedule, schedules::delete_schedule))
+        .routes(routes!(
+            schedules::get_schedule,
+            schedules::put_schedule,
+            schedules::delete_schedule
+        ))
         .routes(routes!(schedules::pause_schedule))
         .routes(routes!(schedules::resume_schedule))
         .routes(routes!(hub::counts))

@@ -6,10 +6,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use crate::http::documents::{ErrorDocument, PageArguments, PageHeaders, PageRefused, ScheduleDocument, json};
+use crate::http::documents::{
+    ErrorDocument, PageArguments, PageHeaders, PageRefused, PlanDocument, ScheduleDocument, json,
+};
 use crate::http::error::Problem;
 use crate::http::extract::Path;
 use crate::http::page::{self, List};
+use crate::http::payload::Payload;
 use crate::http::query::Query;
 use crate::http::state::Api;
 
@@ -58,6 +61,32 @@ pub(super) async fn get_schedule(State(api): State<Arc<Api>>, Path(id): Path<Str
             id.escape_debug()
         ))),
     }
+}
+
+/// Creates a schedule, or changes its plan
+///
+/// A schedule that has this plan already is left alone. A paused schedule stays paused, and a schedule that is changed
+/// keeps its counts. Runs that are already due begin under the former plan.
+#[utoipa::path(
+    put,
+    path = "/schedules/{id}",
+    tag = "schedules",
+    params(("id" = String, Path, description = "The id of the schedule.")),
+    request_body(content = PlanDocument, description = "The plan."),
+    responses(
+        (status = 200, description = "The schedule.", body = ScheduleDocument),
+        (status = 400, description = "The id or the plan is invalid.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn put_schedule(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    let schedules = api.client.schedules();
+    let plan = PlanDocument::parse(&payload.event()?)?;
+    plan.ensure(&schedules, &id)?.await?;
+    get_schedule(State(api), Path(id)).await
 }
 
 /// Pauses a schedule

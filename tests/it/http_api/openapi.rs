@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::fixture::{Answer, Api};
 
 /// Every route: first the routes of Azure, then the additional ones.
-const ROUTES: [&str; 38] = [
+const ROUTES: [&str; 39] = [
     "POST /orchestrators/{name}",
     "POST /orchestrators/{name}/{instanceId}",
     "GET /instances/{instanceId}",
@@ -41,6 +41,7 @@ const ROUTES: [&str; 38] = [
     "POST /quarantine/{name}/{key}/release",
     "GET /schedules",
     "GET /schedules/{id}",
+    "PUT /schedules/{id}",
     "POST /schedules/{id}/pause",
     "POST /schedules/{id}/resume",
     "DELETE /schedules/{id}",
@@ -452,6 +453,21 @@ const EXAMPLES: &[Example] = &[
     ("GET /schedules/{id}", &["a/b"], "", "", 400),
     ("GET /schedules/{id}", &["none"], "", "", 404),
     ("GET /schedules/{id}", &["hourly"], CLOSED, "", 503),
+    (
+        "PUT /schedules/{id}",
+        &["hourly"],
+        "",
+        r#"{"orchestration": "echoes", "cron": "0 * * * *"}"#,
+        200,
+    ),
+    ("PUT /schedules/{id}", &["hourly"], "", "{}", 400),
+    (
+        "PUT /schedules/{id}",
+        &["hourly"],
+        CLOSED,
+        r#"{"orchestration": "echoes", "cron": "0 * * * *"}"#,
+        503,
+    ),
     ("POST /schedules/{id}/pause", &["hourly"], "", "", 202),
     ("POST /schedules/{id}/pause", &["a/b"], "", "", 400),
     ("POST /schedules/{id}/pause", &["none"], "", "", 404),

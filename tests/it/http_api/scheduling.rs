@@ -76,3 +76,64 @@ async fn a_schedule_is_paused_resumed_and_deleted() {
     }
     api.delete("/schedules/nightly").await.is_error(404, "NotFound");
 }
+
+/// A schedule is created and changed by its plan, which keeps all digits of its input. A wrong plan changes nothing.
+#[tokio::test]
+async fn a_schedule_is_set_by_its_plan() {
+    let api = Api::open().await;
+    let json = [("content-type", "application/json")];
+    let put = async |plan: &str| api.send(Method::PUT, "/schedules/hourly", &json, plan.to_owned()).await;
+    let plan = r#"{"orchestration": "echoes", "everySeconds": 3600.5, "input": 12345678901234567890123, "paused": true,
+        "tags": {"team": "a"}, "from": "2096-10-01T07:06:40Z", "until": "2096-10-02T07:06:40Z",
+        "catchUp": "RunAll", "catchUpAtMost": 7}"#;
+    let answer = put(plan).await;
+    answer.is(200);
+    assert!(
+        answer.text().contains("\"input\":12345678901234567890123"),
+        "{}",
+        answer.text()
+    );
+    let shown = answer.json();
+    for (name, value) in [
+        ("everySeconds", json!(3600.5)),
+        ("paused", json!(true)),
+        ("catchUpAtMost", json!(7)),
+        ("from", json!("2096-10-01T07:06:40Z")),
+        ("tags", json!({"team": "a"})),
+    ] {
+        assert_eq!(shown[name], value, "{name}");
+    }
+    let changed = put(r#"{"orchestration": "echoes", "cron": "0 3 * * *"}"#).await.json();
+    assert_eq!(
+        (&changed["cron"], &changed["paused"]),
+        (&json!("0 3 * * *"), &json!(true))
+    );
+    for (plan, text) in [
+        ("", "plan of a schedule"),
+        ("[]", "plan of a schedule"),
+        (r#"{"orchestration": "echoes"}"#, "either `cron` or `everySeconds`"),
+        (
+            r#"{"orchestration": "echoes", "cron": "0 3 * * *", "everySeconds": 1}"#,
+            "either",
+        ),
+        (r#"{"orchestration": "echoes", "everySeconds": -1}"#, "not a period"),
+        (r#"{"orchestration": "echoes", "cron": "never"}"#, "never"),
+        (
+            r#"{"orchestration": "echoes", "cron": "0 3 * * *", "catchUp": "RunAll"}"#,
+            "`catchUpAtMost`",
+        ),
+        (
+            r#"{"orchestration": "echoes", "cron": "0 3 * * *", "from": "soon"}"#,
+            "`from`",
+        ),
+        (
+            r#"{"orchestration": "echoes", "cron": "0 3 * * *", "form": "2096-10-01"}"#,
+            "`form`",
+        ),
+    ] {
+        let answer = put(plan).await;
+        answer.is(400);
+        assert!(answer.text().contains(text), "{plan}: {}", answer.text());
+    }
+    assert_eq!(api.get("/schedules/hourly").await.json(), changed);
+}
