@@ -27,8 +27,8 @@ const MOST_ORCHESTRATIONS: usize = 256;
 /// and most readers of JSON accept 127.
 const LONGEST_CHAIN: usize = 20;
 
-/// Maximum number of steps of one orchestration in a report.
-const MOST_STEPS: usize = 1_000;
+/// Maximum number of steps in one report, of all its orchestrations.
+const MOST_STEPS: usize = 10_000;
 
 /// Maximum number of messages that are read to find the place of one in the queue of an entity.
 const MOST_MESSAGES: u64 = 10_000;
@@ -232,6 +232,7 @@ pub(crate) fn read(view: View<'_>, id: &InstanceId) -> Result<Option<Waiting>> {
         view,
         chain: Vec::new(),
         left: MOST_ORCHESTRATIONS,
+        steps_left: MOST_STEPS,
     };
     search.orchestration(id)
 }
@@ -243,6 +244,8 @@ struct Search<'a> {
     chain: Vec<InstanceId>,
     /// The number of orchestrations that the report may still contain.
     left: usize,
+    /// The number of steps that the report may still contain.
+    steps_left: usize,
 }
 
 /// An open step.
@@ -429,13 +432,14 @@ impl Search<'_> {
         waiting.unread_events = unread.map(|(name, count)| UnreadEvents { name, count }).collect();
         self.chain.push(id.clone());
         for (sequence, open) in steps.open {
-            if waiting.steps.len() >= MOST_STEPS {
+            if self.steps_left == 0 {
                 waiting.is_cut = true;
                 break;
             }
             let Some(reason) = self.reason(id, record.execution, sequence, open.what)? else {
                 continue;
             };
+            self.steps_left = self.steps_left.saturating_sub(1);
             waiting.is_cut |= self.left == 0;
             waiting.steps.push(WaitingStep {
                 sequence,
