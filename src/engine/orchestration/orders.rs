@@ -22,8 +22,11 @@ use crate::model::orchestration::{OrchestrationStatus, Order, StartRecord};
 use crate::time::Timestamp;
 use crate::views::orchestrations::start_of;
 
-/// The result of an order: `Err` if it was refused.
-type Refused = std::result::Result<(), Error>;
+/// The result of an order.
+enum Verdict {
+    Done,
+    Refused(Error),
+}
 
 /// The result of an order to rewind a sub-orchestration.
 enum ChildRewind {
@@ -43,7 +46,7 @@ impl OrchestrationTurn<'_> {
         let Some(order) = message.order() else {
             unreachable!("only messages for orchestrations come here");
         };
-        let refused = match order {
+        let verdict = match order {
             Order::Start(_) => return self.start(message, ctx),
             Order::Begin { .. } => return self.begin(message, ctx).map(|()| Round::Again),
             Order::Restart => return self.restart(message, ctx).map(|()| Round::Again),
@@ -66,7 +69,7 @@ impl OrchestrationTurn<'_> {
                     self.end_from_outside(status, &reason, Children::Included, ctx)?;
                     self.mailbox.block = None;
                 }
-                Ok(())
+                Verdict::Done
             }
             Order::Terminate { reason, children } => match self.running() {
                 Ok(_) => {
@@ -77,9 +80,9 @@ impl OrchestrationTurn<'_> {
                         ctx,
                     )?;
                     self.mailbox.block = None;
-                    Ok(())
+                    Verdict::Done
                 }
-                Err(refused) => Err(refused),
+                Err(refused) => Verdict::Refused(refused),
             },
             Order::Suspend { reason } => self.suspend(reason, ctx)?,
             Order::Resume { reason } => self.resume_orchestration(reason, ctx)?,
@@ -88,7 +91,7 @@ impl OrchestrationTurn<'_> {
                 reason,
                 start: Some(start),
             } => match self.rewind_child(message.id, reason, start, ctx)? {
-                ChildRewind::Done => Ok(()),
+                ChildRewind::Done => Verdict::Done,
                 ChildRewind::Unfinished => return self.continue_later(message, ctx),
                 ChildRewind::StartsAgain { created } => {
                     let life = Life {
@@ -104,24 +107,26 @@ impl OrchestrationTurn<'_> {
                 Ok(()) if self.purge(Children::included(*children), ctx)? => {
                     return self.continue_later(message, ctx);
                 }
-                refused => refused,
+                Ok(()) => Verdict::Done,
+                Err(refused) => Verdict::Refused(refused),
             },
             Order::PurgeChild { start } => match self.purge_child(*start, ctx)? {
                 true => return self.continue_later(message, ctx),
-                false => Ok(()),
+                false => Verdict::Done,
             },
             Order::Awaits {
                 execution,
                 sequence,
                 on,
-            } => self
-                .take_in_unregistered(*execution, *sequence, on.clone(), ctx)
-                .map(Ok)?,
-            Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => Ok(()),
+            } => {
+                self.take_in_unregistered(*execution, *sequence, on.clone(), ctx)?;
+                Verdict::Done
+            }
+            Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => Verdict::Done,
         };
-        let outcome = match refused {
-            Ok(()) => Ok(b"true".to_vec()),
-            Err(error) => Err(error.into()),
+        let outcome = match verdict {
+            Verdict::Done => Ok(b"true".to_vec()),
+            Verdict::Refused(error) => Err(error.into()),
         };
         finish(self.id, self.mailbox, message, outcome, ctx)?;
         Ok(Round::Again)
@@ -136,13 +141,13 @@ impl OrchestrationTurn<'_> {
         Ok(Round::NextStep)
     }
 
-    fn suspend(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Refused> {
+    fn suspend(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Verdict> {
         let status = match self.running() {
             Ok(state) => state.record.status,
-            Err(refused) => return Ok(Err(refused)),
+            Err(refused) => return Ok(Verdict::Refused(refused)),
         };
         if status == OrchestrationStatus::Suspended {
-            return Ok(Ok(()));
+            return Ok(Verdict::Done);
         }
         self.note(
             Incoming::Suspended {
@@ -155,14 +160,14 @@ impl OrchestrationTurn<'_> {
             self.changed = true;
         }
         self.mailbox.block = Some(BlockReason::Suspended);
-        Ok(Ok(()))
+        Ok(Verdict::Done)
     }
 
     /// Resumes an orchestration that is suspended or stopped.
-    fn resume_orchestration(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Refused> {
+    fn resume_orchestration(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Verdict> {
         let (status, turns) = match self.running() {
             Ok(state) => (state.record.status, state.record.turns),
-            Err(refused) => return Ok(Err(refused)),
+            Err(refused) => return Ok(Verdict::Refused(refused)),
         };
         if status == OrchestrationStatus::Suspended {
             self.note(
@@ -183,7 +188,7 @@ impl OrchestrationTurn<'_> {
             self.changed = true;
         }
         self.mailbox.block = None;
-        Ok(Ok(()))
+        Ok(Verdict::Done)
     }
 
     /// Writes an entry into the history that is not delivered to the code. Before the first turn there is no history.
@@ -222,13 +227,13 @@ impl OrchestrationTurn<'_> {
     }
 
     /// Rewinds a failed orchestration to before its first failure.
-    fn rewind(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Refused> {
+    fn rewind(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Verdict> {
         let Some(state) = self.state.as_mut() else {
-            return Ok(Err(Error::no_orchestration(self.id.as_str())));
+            return Ok(Verdict::Refused(Error::no_orchestration(self.id.as_str())));
         };
         if state.record.status != OrchestrationStatus::Failed {
             let status = state.record.status.as_str();
-            return Ok(Err(wrong_state(
+            return Ok(Verdict::Refused(wrong_state(
                 self.id,
                 &format!("it is {status}, and only a failed orchestration can be rewound"),
             )));
@@ -246,8 +251,11 @@ impl OrchestrationTurn<'_> {
             },
         )?;
         match Cut::find(turns) {
-            Ok(cut) => self.go_on_from(cut, reason, ctx).map(Ok),
-            Err(why) => Ok(Err(wrong_state(self.id, why))),
+            Ok(cut) => {
+                self.go_on_from(cut, reason, ctx)?;
+                Ok(Verdict::Done)
+            }
+            Err(why) => Ok(Verdict::Refused(wrong_state(self.id, why))),
         }
     }
 
@@ -294,7 +302,7 @@ impl OrchestrationTurn<'_> {
                 if !status.is_terminal() {
                     return Ok(ChildRewind::Done);
                 }
-                if status == OrchestrationStatus::Failed && self.rewind(reason, ctx)?.is_ok() {
+                if status == OrchestrationStatus::Failed && matches!(self.rewind(reason, ctx)?, Verdict::Done) {
                     return Ok(ChildRewind::Done);
                 }
             }
