@@ -364,7 +364,7 @@ fn everything_that_reads(abide: &Abide) {
         (&"w-1".into(), &"event".into())
     );
     let why = abide.out(&["instances", "why", "w-1"]);
-    assert!(why.starts_with("w-1 (waits) is Running since "), "{why}");
+    assert!(why.starts_with("w-1 (waits) is Running, last changed "), "{why}");
     assert!(why.contains("waits for the event `go`, since "), "{why}");
 
     assert_eq!(

@@ -63,8 +63,9 @@ pub struct OrchestrationHandle<O = AnyOrchestration> {
 }
 
 impl Client {
-    /// Returns a handle to the orchestration with this id, which must be of type `O`. This reads nothing. An invalid id
-    /// is reported when the handle is used.
+    /// Returns a handle to the orchestration with this id. Creating it does no I/O. The type is not checked: if the
+    /// orchestration is not of type `O`, its output or error fails to decode. An invalid id is reported when the handle
+    /// is used.
     ///
     /// ```
     /// use abide::prelude::*;
@@ -119,8 +120,9 @@ impl Client {
 }
 
 impl<O: Orchestration> OrchestrationHandle<O> {
-    /// Waits for the result. The result is pushed, so there is no polling. If the orchestration has ended, this returns
-    /// immediately. If it is restarted or continues as new, this waits until its last execution has ended.
+    /// Waits for the result. The hub notifies the waiter; it is not asked repeatedly. If the orchestration has ended, this
+    /// returns immediately. Continuing as new does not end the wait. After a restart, a new call waits for the new
+    /// execution.
     ///
     /// Dropping the future stops the wait and does not affect the orchestration.
     ///
@@ -200,8 +202,8 @@ impl<O: Orchestration> OrchestrationHandle<O> {
 
     /// Like [`result`](Self::result), but fails with [`ErrorKind::Stopped`] as soon as the orchestration is stopped:
     /// when it panics, when it diverges from its history, or for another reason in
-    /// [`StopKind`](crate::client::StopKind). In contrast, [`result`](Self::result) waits until a fixed build resumes
-    /// the orchestration.
+    /// [`StopKind`](crate::client::StopKind). In contrast, [`result`](Self::result) keeps waiting through a stop, until
+    /// the orchestration ends.
     ///
     /// ```
     /// use abide::prelude::*;

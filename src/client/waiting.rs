@@ -8,8 +8,8 @@ impl<O> OrchestrationHandle<O> {
     /// Reads why the orchestration does not continue: its open steps and what each of them waits for, as of one moment.
     /// Resolves to `None` if there is no orchestration with this id.
     ///
-    /// A step may wait for another orchestration, which holds a lock or is a sub-orchestration. The report then
-    /// contains the reasons of that one, too. The client of a stopped hub reports what its rows tell.
+    /// A step may wait for a sub-orchestration, or for the orchestration that holds a lock. The report then contains the
+    /// report of that one, too. The client of an inspected, stopped hub reports only what is stored.
     ///
     /// ```
     /// use abide::client::WaitReason;

@@ -150,12 +150,14 @@ pub(super) fn process_releases(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut
     Ok(later)
 }
 
-/// Locks an entity and forwards the request to the next one, or notifies the owner after the last one.
+/// Locks an entity and forwards the request to the next one, or notifies the owner after the last one. The entity is not
+/// locked: a locked one takes only messages with priority (`EntityTurn::process_messages`), and a request has none.
 fn take_lock(id: &InstanceId, owner: &LockId, mut rest: VecDeque<InstanceId>, ctx: &mut Ctx<'_>) -> Result<()> {
     let lock = LockRecord {
         owner: owner.clone(),
         since: ctx.step.now,
     };
+    debug_assert!(!ctx.locks.is_locked(id), "`{id}` is locked by another owner");
     let key = schema::lock::key(ctx.settings.partition_of(id), id);
     ctx.step.put(&key, &lock)?;
     ctx.locks.insert(id, lock);

@@ -244,8 +244,8 @@ impl OrchestrationContext {
         self.execution.now().into()
     }
 
-    /// Returns whether the code is being replayed, which restores its state. Events of `tracing` are dropped during a
-    /// replay, so that each is logged once. Nothing else should depend on this value.
+    /// Returns `true` while a replay restores the state of the code. The output of `tracing` is suppressed then, so that
+    /// each line is logged once. Use this value for output only.
     ///
     /// ```
     /// use abide::prelude::*;
@@ -422,13 +422,15 @@ impl OrchestrationContext {
         reference::<E, _>(OrchestrationCaller::new(Rc::clone(&self.execution)), key)
     }
 
-    /// Locks entities: `ctx.lock_entities((&from, &to)).await?`, or a slice or list of references or
+    /// Locks entities: `ctx.lock_entities((&from, &to)).await?`, or a slice or `Vec` of references or
     /// [`EntityId`](crate::EntityId)s.
     ///
-    /// No other caller reaches the entities until the guard is dropped. All critical sections acquire locks in the same
-    /// order, so they cannot wait for each other in a cycle. One section locks at most 1,000 entities.
+    /// Messages of other callers wait until the guard is dropped. Reads of clients continue and see the committed state.
+    /// All critical sections acquire locks in the same order, so they cannot wait for each other in a cycle. One section
+    /// locks at most 1,000 entities.
     ///
-    /// Inside the section, only locked entities can be called, with one call of each at a time. Sub-orchestrations are
+    /// Inside the section, only locked entities can be called, and only one call of each may be pending.
+    /// Sub-orchestrations are
     /// refused, and a signal to a locked entity fails the orchestration. Activities, timers, events,
     /// [`start_orchestration`](Self::start_orchestration) and signals to other entities are allowed. If an operator
     /// forcibly releases a lock, calls of that entity fail with [`LockLost`](ErrorKind::LockLost).
@@ -458,7 +460,7 @@ impl OrchestrationContext {
     /// async fn transfer(ctx: OrchestrationContext, cents: i64) -> Result<i64, Failure> {
     ///     let (from, to) = (ctx.entity::<Account>("alice"), ctx.entity::<Account>("bob"));
     ///     let guard = ctx.lock_entities((&from, &to)).await?;
-    ///     // No one else reaches the two accounts in between.
+    ///     // No one else changes the two accounts in between.
     ///     from.withdraw(cents).await?;
     ///     let balance = to.deposit(cents).await?;
     ///     drop(guard);

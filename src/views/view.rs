@@ -26,7 +26,7 @@ pub(crate) trait Live {
     fn progress(&self, activity: &ActivityKey, name: &str) -> ActivityProgress;
 }
 
-/// How far an activity is.
+/// The progress of an activity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]

@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 use crate::views::view::{ActivityProgress, View};
 use crate::views::{info, json, orchestrations};
 
-/// Maximum number of orchestrations in one report. A report that reaches it is marked as cut.
+/// Maximum number of orchestrations in one report. The rest is left out.
 const MOST_ORCHESTRATIONS: usize = 256;
 
 /// Maximum length of a chain of orchestrations, each of which waits for the next. As JSON, each takes up to six levels,
@@ -49,26 +49,26 @@ pub struct Waiting {
     pub status: OrchestrationStatus,
     /// The time of its last change.
     #[serde(serialize_with = "json::time")]
-    pub since: SystemTime,
+    pub last_change: SystemTime,
     /// The time before which it does not start, if it has not started.
     #[serde(serialize_with = "json::optional_time", skip_serializing_if = "Option::is_none")]
     pub starts_at: Option<SystemTime>,
     /// The reason why its code cannot run, if it is stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
-    /// What it needs and this build has not registered.
+    /// What it needs that this build has not registered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unregistered: Vec<Unregistered>,
     /// The steps that it waits for, in the order in which they began. A lock that it holds is not among them.
     pub steps: Vec<WaitingStep>,
-    /// The number of messages for it that have not been processed.
+    /// The number of messages that wait for it as rows: at most 10,000, and those with priority.
     pub messages: u64,
     /// The events that it has received and not read, by name. Names of events are in lower case.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread_events: Vec<UnreadEvents>,
-    /// True if steps or orchestrations are missing from the report because there are too many.
+    /// True if steps are missing because the report reached a limit. See also [`Cause::Omitted`].
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub is_cut: bool,
+    pub is_truncated: bool,
 }
 
 /// A step that an orchestration waits for.
@@ -100,7 +100,7 @@ pub enum WaitReason {
         name: String,
         /// The number of the attempt, starting at 1.
         attempt: u32,
-        /// How far it is.
+        /// Its progress.
         progress: ActivityProgress,
         /// The number of crashes of the process during which it was running.
         crashes: usize,
@@ -108,7 +108,7 @@ pub enum WaitReason {
     /// The delay before the next attempt of an activity or a sub-orchestration.
     Retry {
         /// The number of the step that is attempted again.
-        of: u64,
+        step: u64,
         /// The time of the next attempt.
         #[serde(serialize_with = "json::time")]
         due: SystemTime,
@@ -130,8 +130,8 @@ pub enum WaitReason {
         entity: String,
         /// The name of the operation.
         operation: String,
-        /// The number of messages before this one in the queue of the entity. `None` if the call is not in the queue:
-        /// it is on its way, its operation runs, or its answer is on its way.
+        /// The number of messages before this one in the queue of the entity. `None` if the call is not among the first
+        /// 10,000: it is in transit, its operation runs, its answer is in transit, or it is further behind.
         #[serde(skip_serializing_if = "Option::is_none")]
         ahead: Option<u64>,
         /// The reason why the entity does not process the call, if there is one.
@@ -142,8 +142,8 @@ pub enum WaitReason {
     Lock {
         /// The entities, in the order in which they are locked.
         entities: Vec<String>,
-        /// The number of locks that the section has already. The next one is the lock that it waits for.
-        locked: usize,
+        /// The number of locks that the section holds already. It waits for `entities[held]`.
+        held: usize,
         /// The reason why the next entity is not locked. `None` while the request is on its way.
         #[serde(skip_serializing_if = "Option::is_none")]
         blocked: Option<EntityBlock>,
@@ -154,7 +154,7 @@ pub enum WaitReason {
         name: String,
         /// Its id.
         instance: String,
-        /// What it waits for itself.
+        /// What the sub-orchestration waits for.
         cause: Cause,
     },
 }
@@ -205,14 +205,15 @@ pub enum EntityBlock {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Cause {
-    /// Its own reasons.
-    Waits(Box<Waiting>),
-    /// It is already part of the chain that leads here. Each waits for the next, so none of them can continue.
+    /// The report of that orchestration.
+    Report(Box<Waiting>),
+    /// It is already part of the chain that leads here. Unless another step of one of them ends first, none of them can
+    /// continue.
     Cycle,
     /// There is no such orchestration. Its start may be on its way, or it was purged.
     Missing,
-    /// The report is too large.
-    Cut,
+    /// Left out because the report reached a limit.
+    Omitted,
 }
 
 /// Unread events of one name.
@@ -410,14 +411,14 @@ impl Search<'_> {
             id: id.to_string(),
             name: record.name.clone(),
             status: record.status,
-            since: record.changed.into(),
+            last_change: record.changed.into(),
             starts_at: None,
             stopped: record.stopped.clone(),
             unregistered: record.unregistered.iter().map(|(_, on)| on.clone()).collect(),
             steps: Vec::new(),
             messages: 0,
             unread_events: Vec::new(),
-            is_cut: false,
+            is_truncated: false,
         };
         if record.status.is_terminal() {
             return Ok(Some(waiting));
@@ -433,14 +434,13 @@ impl Search<'_> {
         self.chain.push(id.clone());
         for (sequence, open) in steps.open {
             if self.steps_left == 0 {
-                waiting.is_cut = true;
+                waiting.is_truncated = true;
                 break;
             }
             let Some(reason) = self.reason(id, record.execution, sequence, open.what)? else {
                 continue;
             };
             self.steps_left = self.steps_left.saturating_sub(1);
-            waiting.is_cut |= self.left == 0;
             waiting.steps.push(WaitingStep {
                 sequence,
                 label: open.label,
@@ -498,7 +498,7 @@ impl Search<'_> {
             What::Timer {
                 due,
                 retry_of: Some(of),
-            } => WaitReason::Retry { of, due },
+            } => WaitReason::Retry { step: of, due },
             What::Event { name } => WaitReason::Event { name },
             What::Call { target, operation, .. } => {
                 let is_call = |message: &MessageRecord| {
@@ -528,10 +528,10 @@ impl Search<'_> {
             return Ok(Cause::Cycle);
         }
         if self.left == 0 || self.chain.len() > LONGEST_CHAIN {
-            return Ok(Cause::Cut);
+            return Ok(Cause::Omitted);
         }
         Ok(match self.orchestration(id)? {
-            Some(waiting) => Cause::Waits(Box::new(waiting)),
+            Some(waiting) => Cause::Report(Box::new(waiting)),
             None => Cause::Missing,
         })
     }
@@ -605,7 +605,7 @@ impl Search<'_> {
         };
         Ok(WaitReason::Lock {
             entities: entities.iter().map(InstanceId::to_string).collect(),
-            locked,
+            held: locked,
             blocked,
         })
     }

@@ -34,11 +34,11 @@ fn orchestration(document: &Value, depth: usize, lines: &mut Vec<String>) {
     let mut add = |line: String| lines.push(format!("{}{line}", "  ".repeat(depth)));
     let text = |name: &str| clean(document[name].as_str().unwrap_or_default());
     add(format!(
-        "{} ({}) is {} since {}",
+        "{} ({}) is {}, last changed {}",
         text("id"),
         text("name"),
         text("status"),
-        moment(&document["since"])
+        moment(&document["lastChange"])
     ));
     if let Some(message) = document["stopped"]["message"].as_str() {
         add(format!("  it is stopped: {}", clean(message)));
@@ -61,7 +61,7 @@ fn orchestration(document: &Value, depth: usize, lines: &mut Vec<String>) {
     for step in steps.into_iter().flatten() {
         step_lines(step, depth + 1, lines);
     }
-    if document["isCut"] == Value::Bool(true) {
+    if document["isTruncated"] == Value::Bool(true) {
         lines.push(format!("{}… and more", "  ".repeat(depth + 1)));
     }
 }
@@ -76,18 +76,14 @@ fn step_lines(step: &Value, depth: usize, lines: &mut Vec<String>) {
             step["attempt"],
             progress(&step["progress"])
         ),
-        "retry" => format!("the next attempt of step {} at {}", step["of"], moment(&step["due"])),
+        "retry" => format!("the next attempt of step {} at {}", step["step"], moment(&step["due"])),
         "timer" => format!("a timer at {}", moment(&step["due"])),
         "event" => format!("the event `{}`", text("name")),
         "entityCall" => format!("`{}` of {}", text("operation"), text("entity")),
         "lock" => {
             let entities = step["entities"].as_array().into_iter().flatten();
             let entities: Vec<String> = entities.filter_map(Value::as_str).map(clean).collect();
-            format!(
-                "the locks of {}, of which it has {}",
-                entities.join(", "),
-                step["locked"]
-            )
+            format!("the locks of {}, of which it has {}", entities.join(", "), step["held"])
         }
         "subOrchestration" => format!("the sub-orchestration {}", text("instance")),
         other => clean(other),
@@ -150,8 +146,8 @@ fn cause(cause: &Value, depth: usize, lines: &mut Vec<String>) {
     match cause.as_str() {
         Some("cycle") => lines.push(format!("{indent}which waits for this one: a deadlock")),
         Some("missing") => lines.push(format!("{indent}which does not exist (yet)")),
-        Some("cut") => lines.push(format!("{indent}…")),
-        _ if !cause["waits"].is_null() => orchestration(&cause["waits"], depth, lines),
+        Some("omitted") => lines.push(format!("{indent}…")),
+        _ if !cause["report"].is_null() => orchestration(&cause["report"], depth, lines),
         _ => {}
     }
 }
