@@ -1,6 +1,9 @@
 //! The administration of a hub.
 
 use crate::client::handle::Client;
+use crate::error::Result;
+use crate::id::EntityId;
+use crate::views::entity::{self, EntityDetails};
 
 /// Administration of a hub: dead letters, locks, quarantine, registered types and statistics. Created by
 /// [`Client::admin`].
@@ -50,5 +53,17 @@ impl Client {
 impl Admin {
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Reads everything about one entity: its state, its lock, the messages that wait for it, and its scheduled
+    /// signals. See [`EntityDetails`] for an example.
+    ///
+    /// # Errors
+    /// Returns any [hub error](crate::Error).
+    pub async fn entity_details(&self, id: &EntityId) -> Result<EntityDetails> {
+        let id = id.clone();
+        self.client
+            .on_blocking_thread(move |view| entity::read(view, &id))
+            .await
     }
 }

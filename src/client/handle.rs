@@ -7,6 +7,8 @@ use crate::client::source::{Inspected, Source, no_runtime};
 use crate::entity::{Entity, Key, reference};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Runtime;
+#[cfg(feature = "http")]
+use crate::time::{Clock, ClockRecord};
 use crate::views::view::View;
 
 /// A client of a hub. It is cheap to clone, and its methods fail once the hub is closed.
@@ -86,6 +88,16 @@ impl Client {
     /// Returns the runtime if the hub is open.
     pub(crate) fn runtime(&self) -> Result<Arc<Runtime>> {
         self.runtime.upgrade().ok_or_else(|| no_runtime(&self.runtime))
+    }
+
+    /// Returns the time of the hub, or of this machine if the hub is not open.
+    #[cfg(feature = "http")]
+    pub(crate) fn now(&self) -> std::time::SystemTime {
+        let clock = match self.runtime() {
+            Ok(runtime) => runtime.clock,
+            Err(_) => Clock::start(ClockRecord::default()),
+        };
+        clock.now().into()
     }
 
     /// Returns the directory if the client inspects one.

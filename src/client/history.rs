@@ -1,8 +1,11 @@
 //! Reads of the history of an orchestration.
 
+use std::ops::Range;
+
 use crate::client::orchestration::OrchestrationHandle;
 use crate::error::Result;
-use crate::views::history::{HistoryEvent, read};
+use crate::views::history::{HistoryEvent, HistoryPart, read, read_part};
+use crate::views::view::View;
 
 impl<O> OrchestrationHandle<O> {
     /// Reads the history of the newest execution of the orchestration as of one moment, oldest event first.
@@ -41,5 +44,39 @@ impl<O> OrchestrationHandle<O> {
     pub async fn history(&self) -> Result<Vec<HistoryEvent>> {
         let instance = self.instance()?.clone();
         self.client.on_blocking_thread(move |view| read(view, &instance)).await
+    }
+
+    /// Reads some turns of the history of the newest execution, for histories that are too long to be read at once.
+    /// Turns that do not exist are left out.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<approval>("a chair".into()).await?;
+    /// run.raise_event("decision", true).await?;
+    /// run.result().await?;
+    ///
+    /// let part = run.history_turns(1..2).await?;
+    /// assert_eq!(part.turns, 2);
+    /// assert!(part.events.iter().all(|event| event.turn == 1));
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns the same errors as [`history`](Self::history).
+    pub async fn history_turns(&self, turns: Range<u32>) -> Result<HistoryPart> {
+        let instance = self.instance()?.clone();
+        let read = move |view: View<'_>| read_part(view, &instance, turns);
+        self.client.on_blocking_thread(read).await
     }
 }

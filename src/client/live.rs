@@ -1,7 +1,12 @@
 //! The state of an open hub that is not in its rows.
 
-use crate::id::ActivityKey;
+use std::collections::BTreeMap;
+
+use crate::engine::orchestration::replay_part;
+use crate::id::{ActivityKey, InstanceId, Sequence};
+use crate::model::orchestration::OrchestrationRecord;
 use crate::runtime::Runtime;
+use crate::store::Reader;
 use crate::views::view::{ActivityProgress, Live};
 
 impl Live for Runtime {
@@ -13,8 +18,22 @@ impl Live for Runtime {
         self.registry.entity(name).is_some()
     }
 
+    fn is_running(&self, activity: &ActivityKey) -> bool {
+        self.activities.is_requested(activity)
+    }
+
+    fn activities(&self) -> Vec<(String, Option<usize>)> {
+        let names = self.registry.activity_names();
+        let limit = |name: &str| self.registry.activity(name).and_then(|code| code.limit());
+        names.map(|name| (name.to_owned(), limit(name))).collect()
+    }
+
+    fn activity_slots(&self) -> usize {
+        self.slots.limit()
+    }
+
     fn progress(&self, activity: &ActivityKey, name: &str) -> ActivityProgress {
-        if self.activities.is_requested(activity) {
+        if self.is_running(activity) {
             return ActivityProgress::Running;
         }
         match self.slots.place(activity, name) {
@@ -24,6 +43,27 @@ impl Live for Runtime {
                 limit: place.limit,
             },
             None => ActivityProgress::Queued,
+        }
+    }
+
+    fn sources(
+        &self,
+        reader: &dyn Reader,
+        id: &InstanceId,
+        record: &OrchestrationRecord,
+    ) -> BTreeMap<Sequence, String> {
+        let partition = id.partition(self.partitions);
+        match replay_part(
+            &self.registry,
+            &self.limits,
+            partition,
+            id,
+            record,
+            reader,
+            record.turns,
+        ) {
+            Ok(Ok(replayed)) => replayed.sources(),
+            _ => BTreeMap::new(),
         }
     }
 }

@@ -270,6 +270,12 @@ impl<O: 'static> OrchestrationHandle<O> {
         self.again().await?.await
     }
 
+    /// Returns a start with the name, version and tags of this orchestration and another input, as JSON.
+    #[cfg(feature = "http")]
+    pub(crate) async fn again_with(&self, input: String) -> Result<Start<O>> {
+        Ok(self.again().await?.with_json(input))
+    }
+
     /// Returns a start with the name, version, input and tags of this orchestration.
     async fn again(&self) -> Result<Start<O>> {
         let instance = self.instance()?.clone();

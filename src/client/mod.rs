@@ -1,8 +1,10 @@
 //! The client: calls and signals entities, starts and manages orchestrations, and queries and administers a hub.
 
+mod activities;
 pub(crate) mod admin;
 mod arguments;
 mod caller;
+mod changes;
 mod dead_letters;
 mod draw;
 mod entities;
@@ -17,6 +19,7 @@ mod orchestration;
 mod orchestrations;
 mod quarantine;
 pub(crate) mod registered;
+mod replay;
 mod reply;
 pub(crate) mod retention;
 mod signal;
@@ -26,20 +29,30 @@ mod status;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod untyped;
 mod waiting;
 
+pub use crate::engine::{ChangeKind, InstanceChange};
 pub use crate::views::info::OrchestrationInfo;
 pub use crate::views::pages::Page;
+pub use crate::views::tree::OrchestrationTree;
 pub use crate::views::unreadable::Unreadable;
 pub use crate::views::view::ActivityProgress;
 pub use crate::views::waiting::{Cause, EntityBlock, UnreadEvents, WaitReason, Waiting, WaitingStep};
+pub use activities::ActivityQuery;
+pub use changes::{ChangeBatch, Changes};
 pub use entities::{EntityInfo, EntityQuery};
 pub use handle::Client;
 pub use list::List;
 pub use manage::{Purge, RaiseEvent, Terminate};
 pub use orchestration::{AnyOrchestration, OrchestrationHandle};
-pub use orchestrations::{OrchestrationCount, OrchestrationQuery};
+pub use orchestrations::{
+    Batch, BatchAction, BatchError, BatchProgress, BatchReport, FailureGroup, Failures, OrchestrationCount,
+    OrchestrationQuery,
+};
+pub use orchestrations::{Timeline, TimelineBar};
+pub use replay::{OpenStep, ReplayOutcome, TurnState};
 pub use signal::{Cancel, Cancellation, ScheduledSignal, Signal};
 #[cfg(feature = "rocksdb")]
 pub(crate) use source::Inspected;

@@ -162,6 +162,13 @@ impl<O> Start<O> {
         }
     }
 
+    /// Replaces the input, which is JSON.
+    #[cfg(feature = "http")]
+    pub(super) fn with_json(mut self, input: String) -> Self {
+        self.set(|record| record.input = input.into_bytes());
+        self
+    }
+
     /// Sets the id of the new orchestration. By default, the id is generated. With a [`request_id`](Self::request_id),
     /// it is derived from that id, so that a retry refers to the same orchestration.
     ///

@@ -1,6 +1,7 @@
 //! The interface of user code to the engine: entity types, orchestrations and activities, without their Rust types.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -175,17 +176,20 @@ pub(crate) trait OrchestrationRun {
     fn turn(&mut self, time: Timestamp, incoming: &[Incoming]) -> Result<TurnEnd, Stopped>;
 
     /// Replays a turn of the history and compares the resulting commands with the recorded ones. `number` is the index
-    /// of the turn in the history, for error texts.
+    /// of the turn in the history, for error texts. Returns the custom status as JSON, if the turn set it.
     ///
     /// # Errors
     /// Returns an error like [`turn`](Self::turn). It describes both sides of the first difference.
-    fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<(), Stopped>;
+    fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<Option<Vec<u8>>, Stopped>;
 
     /// Returns `true` if the code waits for the end of this step. Other completions are dropped.
     fn wants(&self, sequence: Sequence) -> bool;
 
     /// Returns its approximate memory in bytes.
     fn bytes(&self) -> usize;
+
+    /// Returns the position of each open step in the source of the code.
+    fn places(&self) -> Vec<(Sequence, &'static Location<'static>)>;
 }
 
 /// The result of a turn.

@@ -3,8 +3,10 @@
 #[cfg(test)]
 mod recount;
 
+use crate::engine::message::{Effect, Output};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::engine::activities::{self, Activities, ActivitySlots};
 use crate::engine::async_operation::end_async;
@@ -54,6 +56,8 @@ pub(crate) struct CoreConfig {
     pub(crate) calm_since: u64,
     /// Determines the age of rows that expire.
     pub(crate) aging: Aging,
+    /// True while somebody watches the changes of the hub.
+    pub(crate) is_watched: Arc<AtomicBool>,
 }
 
 #[cfg(test)]
@@ -73,6 +77,7 @@ impl CoreConfig {
             held: BTreeSet::new(),
             calm_since: 0,
             aging: Aging::default(),
+            is_watched: Arc::default(),
         }
     }
 }
@@ -123,6 +128,7 @@ impl Core {
                 registry: config.registry,
                 partitions: config.partitions,
                 aging: config.aging,
+                is_watched: config.is_watched,
             },
         };
         core.wake_leftovers();
@@ -246,7 +252,9 @@ impl Core {
 
     pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> CoreStep {
         self.steps += 1;
-        std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number)
+        let mut step = std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number);
+        step.changes = self.settings.is_watched.load(Ordering::Relaxed).then(Vec::new);
+        step
     }
 
     /// Takes back a committed step so that the next step can reuse its memory.
@@ -352,6 +360,9 @@ fn close(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
     mailboxes.save_arrivals(ctx)?;
     write_states(ctx)?;
     write_orchestrations(ctx)?;
+    if let Some(changes) = ctx.step.changes.take_if(|changes| !changes.is_empty()) {
+        ctx.step.outputs.push(Output::Effect(Effect::Changes(changes)));
+    }
     for partition in ctx.partitions.owned_mut() {
         if std::mem::take(&mut partition.record_changed) {
             let key = schema::partition::key(partition.id);

@@ -1,5 +1,6 @@
 //! One step of a core: the turns whose effects become one commit.
 
+use crate::engine::changes::InstanceChange;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
@@ -35,6 +36,8 @@ pub(crate) struct CoreStep {
     /// answer, but no memory of the hub is reserved for them anymore.
     pub(crate) stored_calls: Vec<Token>,
     pub(crate) counts: Counts,
+    /// The changes of instances, if anybody watches the hub.
+    pub(super) changes: Option<Vec<InstanceChange>>,
 
     batch_number: u64,
     next_index: u32,
@@ -85,6 +88,12 @@ pub(crate) struct Counts {
     pub(crate) loads: u64,
     pub(crate) timers_fired: u64,
     pub(crate) dead_letters: u64,
+    /// Number of orchestrations that were started, or started again under their ids.
+    pub(crate) started: u64,
+    pub(crate) completed: u64,
+    pub(crate) failed: u64,
+    /// Number of orchestrations that were terminated or canceled.
+    pub(crate) terminated: u64,
 }
 
 impl CoreStep {

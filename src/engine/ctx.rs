@@ -2,6 +2,7 @@
 //! uses.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::engine::activities::Activities;
 use crate::engine::core_step::CoreStep;
@@ -31,6 +32,8 @@ pub(super) struct Settings {
     pub(super) partitions: u16,
     /// Determines the age of rows that expire.
     pub(super) aging: Aging,
+    /// True while somebody watches the changes of the hub.
+    pub(super) is_watched: Arc<AtomicBool>,
 }
 
 impl Settings {

@@ -1,5 +1,6 @@
 //! Messages to instances, requests of clients, and the outputs of the engine.
 
+use crate::engine::changes::InstanceChange;
 use std::fmt;
 use std::time::Duration;
 
@@ -380,6 +381,8 @@ pub(crate) enum Effect {
     CancelActivity { activity: ActivityKey },
     /// Wake the clients that wait for room in the queue of the instance.
     Room { instance: InstanceId },
+    /// Tell those who watch the hub what has changed.
+    Changes(Vec<InstanceChange>),
 }
 
 /// An attempt of an activity to start.
@@ -448,6 +451,7 @@ impl fmt::Debug for Effect {
             ),
             Self::CancelActivity { activity } => write!(f, "cancel activity {activity}"),
             Self::Room { instance } => write!(f, "room {instance}"),
+            Self::Changes(changes) => write!(f, "{} changes", changes.len()),
         }
     }
 }

@@ -4,6 +4,7 @@ mod activities;
 mod admission;
 mod async_operation;
 mod call_result;
+mod changes;
 pub(crate) mod code;
 mod core;
 mod core_step;
@@ -37,6 +38,7 @@ mod waiting;
 
 pub(crate) use self::core::{Core, CoreConfig};
 pub(crate) use activities::ActivitySlots;
+pub use changes::{ChangeKind, InstanceChange};
 pub(crate) use core_step::{CoreStep, Counts};
 pub(crate) use limits::Limits;
 pub(crate) use operation::{caught, panic_text};

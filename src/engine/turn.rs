@@ -1,5 +1,6 @@
 //! A turn: one instance processes its waiting messages.
 
+use crate::engine::changes::ChangeKind;
 use std::sync::Arc;
 
 use crate::engine::code::EntityCode;
@@ -274,8 +275,10 @@ pub(super) fn write_states(ctx: &mut Ctx<'_>) -> Result<()> {
             model::encode_into(&record, &mut value)?;
             ctx.step.batch.put(&key, &value);
             entity.stored = true;
+            ctx.step.note_change(ChangeKind::Entity, &id, id.entity_name(), None);
         } else if std::mem::take(&mut entity.stored) {
             ctx.step.batch.delete(&key);
+            ctx.step.note_change(ChangeKind::Entity, &id, id.entity_name(), None);
         }
         entity.encoding = 0..0;
     }

@@ -5,7 +5,10 @@
 //!
 //! All routes lie under `/runtime/webhooks/durabletask`. The document `openapi.json` there describes each route.
 
+mod batches;
 mod config;
+#[cfg(feature = "dashboard")]
+mod dashboard;
 mod documents;
 mod double_encoding;
 mod error;
@@ -27,7 +30,7 @@ pub use config::HttpConfig;
 pub use links::ManagementUrls;
 pub use routes::router;
 pub use security::{Scope, Token};
-pub use server::HttpServer;
+pub use server::{HttpServer, serve};
 
 /// Base path of all routes, as in Azure Durable Functions.
 pub const BASE_PATH: &str = "/runtime/webhooks/durabletask";

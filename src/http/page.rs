@@ -33,6 +33,7 @@ pub(super) enum List {
     DeadLetters,
     Quarantine,
     Schedules,
+    Activities,
 }
 
 /// Returns the response with a page of `list`, each item as a document of type `D`.

@@ -105,6 +105,16 @@ impl Query {
             })
     }
 
+    /// Returns the tags, each written as `name=value`.
+    pub(super) fn tags(&self, name: &str) -> Result<Vec<(String, String)>, Problem> {
+        let parse = |text: &str| {
+            let tag = text.split_once('=').filter(|(tag, _)| !tag.is_empty());
+            tag.map(|(tag, value)| (tag.to_owned(), value.to_owned()))
+                .ok_or_else(|| wrong(name, text, "not a tag such as `customer=alice`"))
+        };
+        self.texts(name).map(parse).collect()
+    }
+
     /// Returns the statuses, whose names are separated by commas.
     pub(super) fn statuses(&self, name: &str) -> Result<Vec<OrchestrationStatus>, Problem> {
         let names = self.texts(name).flat_map(|text| text.split(',')).map(str::trim);
@@ -131,7 +141,8 @@ fn wrong(name: &str, text: &str, why: &str) -> Problem {
     )
 }
 
-fn status(text: &str) -> Option<OrchestrationStatus> {
+/// Returns the status with this name, in any case.
+pub(super) fn status(text: &str) -> Option<OrchestrationStatus> {
     OrchestrationStatus::ALL
         .into_iter()
         .find(|status| status.as_str().eq_ignore_ascii_case(text))

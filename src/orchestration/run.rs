@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -264,14 +264,15 @@ impl OrchestrationRun for Run {
         })
     }
 
-    fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<(), Stopped> {
+    fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<Option<Vec<u8>>, Stopped> {
         let replayed = replayed(&turn.commands);
         let asked = self.run(turn.time, &turn.incoming, Some(replayed))?;
-        self.execution.state.borrow_mut().custom_status = None;
+        let custom_status = self.execution.state.borrow_mut().custom_status.take();
         // Payloads that differ are decoded and encoded by the user's types.
         let compared = catch_unwind(AssertUnwindSafe(|| compare(number, &turn.commands, &asked)))
             .unwrap_or_else(|panic| Err(self.panicked(panic.as_ref())));
-        compared.inspect_err(|_| self.execution.close())
+        compared.inspect_err(|_| self.execution.close())?;
+        Ok(custom_status)
     }
 
     fn wants(&self, sequence: Sequence) -> bool {
@@ -281,6 +282,12 @@ impl OrchestrationRun for Run {
 
     fn bytes(&self) -> usize {
         self.execution.bytes() + self.future.as_deref().map_or(0, size_of_val)
+    }
+
+    fn places(&self) -> Vec<(Sequence, &'static Location<'static>)> {
+        let state = self.execution.state.borrow();
+        let steps = state.steps.iter();
+        steps.map(|(sequence, step)| (*sequence, step.place)).collect()
     }
 }
 

@@ -197,6 +197,7 @@ impl Executor {
     fn count(&mut self, step: &CoreStep) {
         let runtime = &self.runtime;
         runtime.totals.add(&step.counts);
+        runtime.timeline.add(step.now, &step.counts);
         let (mailboxes, entities) = self.driver.core().sizes();
         self.gauges.set(self.driver.inbox().len(), mailboxes, entities);
         let held = Held {

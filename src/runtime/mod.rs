@@ -6,6 +6,7 @@ pub(crate) mod callers;
 mod contained;
 pub(crate) mod driver;
 mod executor;
+mod feed;
 mod gauges;
 mod inbox;
 mod release;
@@ -14,12 +15,14 @@ mod shares;
 mod tasks;
 #[cfg(test)]
 mod tests;
+pub(crate) mod timeline;
 mod totals;
 mod watchdog;
 
 pub(crate) use backpressure::Response;
 #[cfg(test)]
 pub(crate) use backpressure::{Backpressure, CapacityWaiter};
+pub(crate) use feed::Watcher;
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
 pub(crate) use inbox::{Envelope, Reply};

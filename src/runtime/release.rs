@@ -33,6 +33,9 @@ impl Runtime {
         // A user's waker may panic, or a value that is dropped with an operation that never began. The other items must
         // still be released.
         contained(|| give_back_room(&mut items));
+        if error.is_none() {
+            self.publish(&mut items);
+        }
         if error.is_none() && items.len() >= CROWD && self.tokio.runtime_flavor() == RuntimeFlavor::MultiThread {
             return self.release_from_worker(items);
         }
@@ -59,12 +62,24 @@ impl Runtime {
         });
     }
 
+    /// Publishes the changes among the items at once, because watchers receive them in the order of the commits.
+    fn publish(&self, items: &mut Vec<Release>) {
+        let is_change = |item: &mut Release| matches!(item, Release::Effect(Effect::Changes(_)));
+        for item in items.extract_if(.., is_change) {
+            if let Release::Effect(Effect::Changes(changes)) = item {
+                self.feed.publish(changes);
+            }
+        }
+    }
+
     fn release_one(self: &Arc<Self>, item: Release) {
         match item {
             Release::Reply { client, response } => {
                 // A receiver that is gone wants nothing any more.
                 let _ = client.sender.send(Ok(response));
             }
+            // They were published before.
+            Release::Effect(Effect::Changes(_)) => {}
             Release::Effect(Effect::Room { instance }) => self.room.open(&instance),
             Release::Effect(Effect::StartOperation {
                 instance,

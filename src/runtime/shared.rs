@@ -1,11 +1,14 @@
 //! The state shared by the threads of an open hub, and the start and end of these threads.
 
+use crate::runtime::feed::Feed;
+use crate::runtime::timeline::{Past, Timeline};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 use tokio::sync::oneshot;
 
@@ -27,7 +30,7 @@ use crate::runtime::totals::Totals;
 use crate::runtime::watchdog;
 use crate::spawn::spawn;
 use crate::store::Store;
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
 /// Time for which a turn may continue after the patience of a shutdown has expired.
 const HANGING: Duration = Duration::from_secs(1);
@@ -62,6 +65,12 @@ pub(crate) struct Runtime {
     pub(crate) clock: Clock,
     pub(crate) room: Backpressure,
     pub(crate) totals: Totals,
+    pub(crate) timeline: Timeline,
+    /// What happened before the hub was opened. Read at most once.
+    pub(crate) past: OnceCell<Past>,
+    pub(crate) feed: Feed,
+    /// The time at which the hub was opened.
+    pub(crate) opened: Timestamp,
     pub(crate) slots: Arc<ActivitySlots>,
     pub(crate) activities: RunningActivities,
     /// The tasks of `async` operations.
@@ -112,7 +121,11 @@ impl Runtime {
             partitions: config.partitions,
             order: Arc::new(CommitOrder::new(store, last, config.clock.aging())),
             inboxes,
+            opened: config.clock.now(),
             clock: config.clock,
+            timeline: Timeline::default(),
+            past: OnceCell::new(),
+            feed: Feed::default(),
             room: Backpressure::default(),
             totals: Totals::default(),
             slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
@@ -186,6 +199,7 @@ impl Runtime {
             held,
             calm_since,
             aging: self.clock.aging(),
+            is_watched: self.feed.is_watched(),
         }
     }
 

@@ -38,6 +38,9 @@ pub(crate) struct Course {
     pub(crate) last: Option<Timestamp>,
     /// Number of runs that have begun.
     pub(crate) runs: u64,
+    /// Number of runs that were started by hand, in addition to those of the plan.
+    #[serde(default)]
+    pub(crate) triggered: u64,
 }
 
 /// Runs that are due, with the plan that was in effect at that time.

@@ -62,6 +62,24 @@ impl ScheduleEntity {
         self.change_accepted(ctx, |course, now| course.set_paused(false, now))
     }
 
+    /// Starts a run now, in addition to those of the plan, and returns its instance id.
+    pub fn trigger(&mut self, ctx: &mut EntityContext) -> Result<String, Error> {
+        let Some(plan) = &self.course.plan else {
+            return Err(not_found(ctx.key()));
+        };
+        self.course.triggered += 1;
+        // No run of the plan has such an id, and no two of these runs have the same.
+        let id = format!("{}-{}", run_id(ctx.key(), ctx.now().into()), self.course.triggered);
+        InstanceId::orchestration(&id)?;
+        let record = StartRecord {
+            reuse: ReusePolicy::RejectDuplicate,
+            ..plan.start()
+        };
+        ctx.keep_accepted();
+        ctx.start_record(Ok(record)).instance_id(id.as_str());
+        Ok(id)
+    }
+
     pub fn remove(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
         self.check_exists(ctx)?;
         ctx.entity::<Self>(ctx.key()).cancel_signal(NEXT);

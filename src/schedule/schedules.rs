@@ -5,7 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::SystemTime;
 
-use crate::client::{Client, List, Page, Unreadable};
+use crate::client::{Client, List, OrchestrationHandle, Page, Unreadable};
 use crate::entity::{Argument, EntityRef};
 use crate::entity::{CallError, Entity};
 use crate::error::{Error, ErrorKind, Result};
@@ -298,6 +298,38 @@ impl Schedules {
         flat(self.client.entity::<ScheduleEntity>(id).resume().await)
     }
 
+    /// Starts a run of a schedule now, whether or not the schedule is paused or over, and returns its handle. The runs
+    /// of the plan are not affected, and [`ScheduleInfo::runs`] does not count it. Its instance id is that of a run at
+    /// this time, followed by a number.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn report(ctx: OrchestrationContext, shop: String) -> Result<String, Failure> {
+    /// #     Ok(shop)
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<report>().open().await?;
+    /// let schedules = hub.client().schedules();
+    /// schedules.create::<report>("nightly", Recurrence::cron("0 3 * * *"), "Berlin".into()).await?;
+    /// let run = schedules.trigger("nightly").await?;
+    /// assert_eq!(run.result().await?, "Berlin");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such schedule, of kind [`ErrorKind::InvalidId`]
+    /// if the id is invalid or too long for that of a run, or any [hub error](crate::Error).
+    pub async fn trigger(&self, id: impl AsRef<str>) -> Result<OrchestrationHandle> {
+        let id = id.as_ref();
+        check_id(id)?;
+        let instance = flat(self.client.entity::<ScheduleEntity>(id).trigger().await)?;
+        Ok(self.client.untyped_orchestration(instance))
+    }
+
     /// Deletes a schedule. The orchestrations that it started continue.
     ///
     /// # Errors
@@ -473,7 +505,7 @@ fn undecodable(id: &str, reason: serde_json::Error) -> Error {
 }
 
 /// Unwraps the error of the entity, which is already an error of the library.
-fn flat(result: Result<(), CallError<Error>>) -> Result<()> {
+fn flat<T>(result: Result<T, CallError<Error>>) -> Result<T> {
     result.map_err(|error| match error {
         CallError::Returned(error) | CallError::Runtime(error) => error,
     })

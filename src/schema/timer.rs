@@ -50,6 +50,17 @@ pub(crate) fn name_key(partition: PartitionId, id: &InstanceId, name: &str) -> V
     key
 }
 
+/// The names of the scheduled operations of one instance.
+pub(crate) fn names_of(partition: PartitionId, id: &InstanceId) -> Range<Vec<u8>> {
+    beginning_with(id_row(partition, Table::TimerName, id, 0))
+}
+
+/// Returns the name in the key of the due time of a scheduled operation.
+pub(crate) fn name_of<'a>(key: &'a [u8], id: &InstanceId) -> Option<&'a str> {
+    let name = key.get(id_row(PartitionId(0), Table::TimerName, id, 0).len()..)?;
+    std::str::from_utf8(name).ok()
+}
+
 /// Returns the due time in the row of a timer's name.
 ///
 /// # Errors

@@ -91,6 +91,7 @@ impl World {
         match effect {
             Effect::StartActivity(start) => self.start_job(RunningJob::new(*start)),
             Effect::CancelActivity { activity } => self.cancel_job(&activity),
+            Effect::Changes(changes) => self.process.mirror.follow(changes),
             Effect::Room { instance } => self.process.room.open(&instance),
             Effect::StartOperation {
                 instance,

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::builds::Build;
+use super::orchestration::Mirror;
 use super::orchestration::{RunningJob, Versions};
 use super::plan::{Kind, key};
 use super::profile::Profile;
@@ -26,6 +28,8 @@ pub(super) const HUB: &str = "simulated";
 
 /// One process of the hub, from an open to a crash.
 pub(super) struct Process {
+    /// What a watcher of this process knows.
+    pub(super) mirror: Mirror,
     pub(super) build: Build,
     pub(super) versions: Versions,
     /// The largest payload that it allows.
@@ -136,6 +140,7 @@ impl Process {
                 // A process ends in a crash.
                 calm_since: last.next_batch,
                 aging: Default::default(),
+                is_watched: Arc::new(AtomicBool::new(true)),
             };
             let (inbox, receiver) = Inbox::new(delivery_limit);
             CoreSlot {
@@ -153,6 +158,7 @@ impl Process {
             cores: (0..cores).map(open_slot).collect(),
             order: Arc::new(CommitOrder::new(Arc::clone(&store), last, Aging::default())),
             waits: 0,
+            mirror: Mirror::of(store.as_ref(), profile.partitions),
             running: Vec::new(),
             jobs: Vec::new(),
             room: Backpressure::default(),

@@ -74,13 +74,28 @@ pub(crate) fn read_page(view: View<'_>, after: Option<EntityId>, at_most: usize)
     });
     let id = |_, key: &[u8]| schema::id_text(key).map(str::to_owned);
     page(view, schema::lock::all, after, at_most, id, |id, (_, _, value)| {
-        let record: LockRecord = model::decode(value, "lock")?;
-        Ok(EntityLock {
-            entity: stored_entity(id)?,
+        EntityLock::of(stored_entity(id)?, value)
+    })
+}
+
+/// Reads the lock of an entity, if it is locked.
+pub(crate) fn of(view: View<'_>, entity: &EntityId) -> Result<Option<EntityLock>> {
+    let instance = entity.instance();
+    let row = view
+        .reader
+        .get(&schema::lock::key(instance.partition(view.partitions), instance))?;
+    row.map(|row| EntityLock::of(entity.clone(), &row)).transpose()
+}
+
+impl EntityLock {
+    fn of(entity: EntityId, row: &[u8]) -> Result<Self> {
+        let record: LockRecord = model::decode(row, "lock")?;
+        Ok(Self {
+            entity,
             owner: record.owner.instance.to_string(),
             execution_id: record.owner.execution.to_string(),
             since: record.since.into(),
             sequence: record.owner.sequence,
         })
-    })
+    }
 }

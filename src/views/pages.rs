@@ -94,13 +94,25 @@ pub(crate) fn page<T>(
     id: impl Fn(PartitionId, &[u8]) -> Option<String>,
     read: impl Fn(&str, Placed<'_>) -> Result<T>,
 ) -> Result<Page<T>> {
+    page_of(view, table, after, at_most, id, |id, row| read(id, row).map(Some))
+}
+
+/// Like [`page`], but `read` may leave out rows. A page then ends after 100,000 rows, however few of them it has.
+pub(crate) fn page_of<T>(
+    view: View<'_>,
+    table: impl Fn(PartitionId) -> Range<Vec<u8>>,
+    after: Option<After>,
+    at_most: usize,
+    id: impl Fn(PartitionId, &[u8]) -> Option<String>,
+    read: impl Fn(&str, Placed<'_>) -> Result<Option<T>>,
+) -> Result<Page<T>> {
     let at_most = at_most.clamp(1, MAX_PAGE);
     let (first, mut after) = match after {
         Some((partition, key)) => (partition.0, Some(key)),
         None => (0, None),
     };
     let mut found = Page::default();
-    let (mut bytes, mut last_id) = (0, None);
+    let (mut bytes, mut rows, mut last_id) = (0, 0, None);
     for partition in (first..view.partitions).map(PartitionId) {
         let mut range = table(partition);
         if let Some(key) = after.take() {
@@ -110,15 +122,20 @@ pub(crate) fn page<T>(
             let page = view.reader.page(range.clone(), AT_ONCE)?;
             for (key, value) in &page.rows {
                 // One row beyond the page is read, to find out whether there is another page.
-                if found.items.len() + found.unreadable.len() >= at_most || bytes > BYTES_A_PAGE {
+                if found.items.len() + found.unreadable.len() >= at_most || bytes > BYTES_A_PAGE || rows == ROWS_A_PAGE
+                {
                     found.next = last_id;
                     return Ok(found);
                 }
                 // A key that no build has written has no name.
                 let Some(id) = id(partition, key) else { continue };
-                bytes += value.len();
+                rows += 1;
                 match read(&id, (partition, key, value)) {
-                    Ok(row) => found.items.push(row),
+                    Ok(Some(row)) => {
+                        bytes += value.len();
+                        found.items.push(row);
+                    }
+                    Ok(None) => {}
                     Err(reason) => found.unreadable.push(Unreadable::new(&id, &reason)),
                 }
                 last_id = Some(id);

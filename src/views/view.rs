@@ -1,8 +1,11 @@
 //! The rows that a read sees.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::id::ActivityKey;
+use crate::id::{ActivityKey, InstanceId, Sequence};
+use crate::model::orchestration::OrchestrationRecord;
 use crate::store::Reader;
 
 /// One state of the rows of a hub, open or stopped.
@@ -24,6 +27,20 @@ pub(crate) trait Live {
 
     /// Returns how far a registered activity is that has a row.
     fn progress(&self, activity: &ActivityKey, name: &str) -> ActivityProgress;
+
+    /// Returns whether an attempt of the activity runs.
+    fn is_running(&self, activity: &ActivityKey) -> bool;
+
+    /// Returns the registered activities, each with the number of them that may run at once.
+    fn activities(&self) -> Vec<(String, Option<usize>)>;
+
+    /// Returns the number of activities that may run at once.
+    fn activity_slots(&self) -> usize;
+
+    /// Returns the positions of the open steps of an orchestration in the source of its code, which is replayed for
+    /// that. Empty if the code is not registered or does not match the history.
+    fn sources(&self, reader: &dyn Reader, id: &InstanceId, record: &OrchestrationRecord)
+    -> BTreeMap<Sequence, String>;
 }
 
 /// The progress of an activity.
@@ -50,4 +67,15 @@ pub enum ActivityProgress {
     Stopped,
     /// It has ended, and its result is on its way.
     Ended,
+}
+
+impl ActivityProgress {
+    /// Returns how far an activity is that has a row.
+    pub(crate) fn of(view: View<'_>, activity: &ActivityKey, name: &str) -> Self {
+        match view.live {
+            None => Self::Stopped,
+            Some(live) if !live.has_activity(name) => Self::Unregistered,
+            Some(live) => live.progress(activity, name),
+        }
+    }
 }

@@ -7,8 +7,6 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::id::{ActivityKey, ExecutionId, InstanceId, MessageId, Sequence};
-use crate::model::history::EventNote;
-use crate::model::history::{Command, Incoming, TurnRecord};
 use crate::model::orchestration::START_TIMER;
 use crate::model::orchestration::{
     ActivityRecord, LockId, LockOrder, LockRecord, OrchestrationRecord, OrchestrationStatus, Stopped, Unregistered,
@@ -17,6 +15,7 @@ use crate::model::{self, Action, MessageRecord, QuarantineRecord};
 use crate::schema;
 use crate::store::PageBounds;
 use crate::time::Timestamp;
+use crate::views::open_steps::{OpenSteps, What};
 use crate::views::view::{ActivityProgress, View};
 use crate::views::{info, json, orchestrations};
 
@@ -29,6 +28,9 @@ const LONGEST_CHAIN: usize = 20;
 
 /// Maximum number of steps in one report, of all its orchestrations.
 const MOST_STEPS: usize = 10_000;
+
+/// Maximum number of events of histories that are replayed for one report, to find the positions of steps in the source.
+const MOST_REPLAYED: u64 = 5_000;
 
 /// Maximum number of messages that are read to find the place of one in the queue of an entity.
 const MOST_MESSAGES: u64 = 10_000;
@@ -84,6 +86,10 @@ pub struct WaitingStep {
     /// The time at which it began, or at which its last attempt did.
     #[serde(serialize_with = "json::time")]
     pub since: SystemTime,
+    /// The position of the step in the source of the code, as `file:line:column`. `None` if the hub is stopped, if this
+    /// build has no such code, or if the histories of the report are so long that a replay would take too much time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// What the step waits for.
     #[serde(flatten)]
     pub reason: WaitReason,
@@ -234,6 +240,7 @@ pub(crate) fn read(view: View<'_>, id: &InstanceId) -> Result<Option<Waiting>> {
         chain: Vec::new(),
         left: MOST_ORCHESTRATIONS,
         steps_left: MOST_STEPS,
+        replay_left: MOST_REPLAYED,
     };
     search.orchestration(id)
 }
@@ -247,155 +254,8 @@ struct Search<'a> {
     left: usize,
     /// The number of steps that the report may still contain.
     steps_left: usize,
-}
-
-/// An open step.
-struct Open {
-    since: SystemTime,
-    label: Option<String>,
-    what: What,
-}
-
-enum What {
-    Activity {
-        name: String,
-        attempt: u32,
-    },
-    Timer {
-        due: SystemTime,
-        retry_of: Option<Sequence>,
-    },
-    Event {
-        name: String,
-    },
-    Call {
-        target: InstanceId,
-        operation: String,
-        lock: Option<Sequence>,
-    },
-    Lock {
-        entities: Vec<InstanceId>,
-        granted: bool,
-    },
-    Child {
-        name: String,
-        instance: InstanceId,
-    },
-}
-
-/// The open steps of an execution and its unread events, derived from its history.
-#[derive(Default)]
-struct Steps {
-    open: BTreeMap<Sequence, Open>,
-    /// The names of the events that were waited for.
-    waits: BTreeMap<Sequence, String>,
-    /// The number of events that no wait has received, by name.
-    unread: BTreeMap<String, u64>,
-}
-
-impl Steps {
-    fn follow(&mut self, turn: TurnRecord) {
-        let since = turn.time.into();
-        let mut notes: BTreeMap<_, _> = turn.notes.into_iter().collect();
-        let mut lost = Vec::new();
-        for incoming in turn.incoming {
-            match incoming {
-                Incoming::Completed { sequence, .. } => self.complete(sequence),
-                Incoming::LockLost { lock, entity } => lost.push((lock, entity)),
-                Incoming::Raised { name, .. } => *self.unread.entry(name.to_lowercase()).or_default() += 1,
-                _ => {}
-            }
-        }
-        for command in turn.commands {
-            let (sequence, what) = match command {
-                Command::CallActivity {
-                    sequence,
-                    name,
-                    attempt,
-                    ..
-                } => (sequence, What::Activity { name, attempt }),
-                Command::CreateTimer { sequence, due } => {
-                    let retry_of = notes.get(&sequence).and_then(|note| note.retry_of);
-                    let due = due.into();
-                    (sequence, What::Timer { due, retry_of })
-                }
-                Command::WaitForEvent { sequence, name } => {
-                    let name = name.to_lowercase();
-                    self.waits.insert(sequence, name.clone());
-                    (sequence, What::Event { name })
-                }
-                Command::StartOrchestration {
-                    sequence,
-                    instance,
-                    name,
-                    wait: true,
-                    ..
-                } => (sequence, What::Child { name, instance }),
-                Command::CallEntity {
-                    sequence,
-                    target,
-                    operation,
-                    lock,
-                    ..
-                } => (
-                    sequence,
-                    What::Call {
-                        target,
-                        operation,
-                        lock,
-                    },
-                ),
-                Command::Lock { sequence, entities } => {
-                    let granted = false;
-                    (sequence, What::Lock { entities, granted })
-                }
-                Command::Cancel { sequence, .. } => {
-                    self.open.remove(&sequence);
-                    continue;
-                }
-                _ => continue,
-            };
-            let known = self.open.get(&sequence).and_then(|open| open.label.clone());
-            let label = notes.get_mut(&sequence).and_then(|note| note.label.take()).or(known);
-            self.open.insert(sequence, Open { since, label, what });
-        }
-        // A call that was made after the loss of the lock was refused, so a recorded one was made before.
-        for (section, entity) in lost {
-            self.lose(section, &entity);
-        }
-        for (sequence, note) in notes {
-            if let Some(event) = note.event {
-                self.event(sequence, event);
-            }
-        }
-    }
-
-    fn complete(&mut self, sequence: Sequence) {
-        match self.open.get_mut(&sequence).map(|open| &mut open.what) {
-            Some(What::Lock { granted, .. }) => *granted = true,
-            _ => drop(self.open.remove(&sequence)),
-        }
-    }
-
-    /// Ends the calls of an entity whose lock was released by force. For the code, they have failed.
-    fn lose(&mut self, section: Sequence, entity: &InstanceId) {
-        self.open.retain(|_, open| match &open.what {
-            What::Call { target, lock, .. } => target != entity || *lock != Some(section),
-            _ => true,
-        });
-    }
-
-    /// Ends the wait for an event, and counts the unread events of its name.
-    fn event(&mut self, sequence: Sequence, event: EventNote) {
-        self.open.remove(&sequence);
-        let Some(name) = self.waits.get(&sequence) else { return };
-        let unread = self.unread.entry(name.clone()).or_default();
-        match event {
-            EventNote::Given => *unread = unread.saturating_sub(1),
-            EventNote::Dropped => {}
-            EventNote::Returned => *unread += 1,
-        }
-    }
+    /// The number of events of histories that the report may still replay.
+    replay_left: u64,
 }
 
 impl Search<'_> {
@@ -428,9 +288,10 @@ impl Search<'_> {
             waiting.starts_at = self.start_time(id)?.or(start.at).map(Into::into);
         }
         waiting.messages = self.messages_of(id)?;
-        let steps = self.steps(id, &record)?;
+        let steps = OpenSteps::read(self.view, id, &record, record.turns)?;
         let unread = steps.unread.into_iter().filter(|(_, count)| *count > 0);
         waiting.unread_events = unread.map(|(name, count)| UnreadEvents { name, count }).collect();
+        let sources = self.sources(id, &record);
         self.chain.push(id.clone());
         for (sequence, open) in steps.open {
             if self.steps_left == 0 {
@@ -445,6 +306,7 @@ impl Search<'_> {
                 sequence,
                 label: open.label,
                 since: open.since,
+                source: sources.get(&sequence).cloned(),
                 reason,
             });
         }
@@ -452,28 +314,20 @@ impl Search<'_> {
         Ok(Some(waiting))
     }
 
+    /// Returns the positions of the open steps in the source of the code, as long as the report may replay.
+    fn sources(&mut self, id: &InstanceId, record: &OrchestrationRecord) -> BTreeMap<Sequence, String> {
+        let Some(live) = self.view.live.filter(|_| record.events <= self.replay_left) else {
+            return BTreeMap::new();
+        };
+        self.replay_left -= record.events;
+        live.sources(self.view.reader, id, record)
+    }
+
     /// Returns the time at which an orchestration starts that has not started, from its timer.
     fn start_time(&self, id: &InstanceId) -> Result<Option<Timestamp>> {
         let key = schema::timer::name_key(id.partition(self.view.partitions), id, START_TIMER);
         let row = self.view.reader.get(&key)?;
         row.map(|row| schema::timer::due_of(&row)).transpose()
-    }
-
-    /// Returns the open steps of the current execution.
-    fn steps(&self, id: &InstanceId, record: &OrchestrationRecord) -> Result<Steps> {
-        let partition = id.partition(self.view.partitions);
-        let mut steps = Steps::default();
-        let mut range = schema::orchestration::turns(partition, id, record.execution, 0..u32::MAX);
-        loop {
-            let page = self.view.reader.page(range.clone(), PageBounds::USUAL)?;
-            for (_, row) in &page.rows {
-                steps.follow(model::decode(row, "turn of an orchestration")?);
-            }
-            match page.rows.into_iter().next_back() {
-                Some((last, _)) if page.full => range.start = schema::behind(last),
-                _ => return Ok(steps),
-            }
-        }
     }
 
     /// Returns the reason of a step, or `None` if it waits for nothing.
@@ -549,19 +403,12 @@ impl Search<'_> {
             return Ok((ActivityProgress::Ended, 0));
         };
         let record: ActivityRecord = model::decode(&row, "activity")?;
-        let progress = match self.view.live {
-            None => ActivityProgress::Stopped,
-            Some(live) if !live.has_activity(name) => ActivityProgress::Unregistered,
-            Some(live) => {
-                let instance = id.clone();
-                let activity = ActivityKey {
-                    instance,
-                    execution,
-                    sequence,
-                };
-                live.progress(&activity, name)
-            }
+        let activity = ActivityKey {
+            instance: id.clone(),
+            execution,
+            sequence,
         };
+        let progress = ActivityProgress::of(self.view, &activity, name);
         Ok((progress, record.crashes.len()))
     }
 

@@ -6,7 +6,10 @@ use clap::{Parser, Subcommand};
 
 use crate::exit;
 use crate::hub::Place;
-use crate::{check, completions, dead_letters, entities, export, hubs, instances, locks, quarantine, schedules, stats};
+use crate::{
+    activities, check, completions, dead_letters, entities, export, failures, hubs, instances, locks, quarantine,
+    schedules, stats, ui,
+};
 
 /// Inspects and manages an Abide hub: a running hub by its URL, or a stopped hub by its directory (read-only).
 #[derive(Debug, Parser)]
@@ -45,9 +48,14 @@ pub(crate) enum Command {
     /// Lists, shows, signals and calls entities.
     #[command(subcommand)]
     Entities(entities::Command),
-    /// Lists and shows schedules, which start orchestrations at set times.
+    /// Lists, sets and manages schedules, which start orchestrations at set times.
     #[command(subcommand)]
     Schedules(schedules::Command),
+    /// Counts and lists the activities that have not ended.
+    #[command(subcommand)]
+    Activities(activities::Command),
+    /// Groups failed orchestrations by the kind of their error.
+    Failures(failures::Arguments),
     /// Lists and releases entity locks.
     #[command(subcommand)]
     Locks(locks::Command),
@@ -63,6 +71,8 @@ pub(crate) enum Command {
     Export(export::Arguments),
     /// Checks that every record in the directory of a stopped hub can be read.
     Check(check::Arguments),
+    /// Opens the dashboard of a running hub, or serves that of a stopped hub or of a checkpoint.
+    Ui(ui::Arguments),
     /// Prints a shell completion script for `abide`.
     Completions(completions::Arguments),
 }

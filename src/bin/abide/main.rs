@@ -3,6 +3,7 @@
 //! Commands are requests to the management API. A running hub receives them over HTTP. For a directory, the same router
 //! runs within this process, so both give the same answers.
 
+mod activities;
 mod arguments;
 mod check;
 mod completions;
@@ -11,6 +12,7 @@ mod directory;
 mod entities;
 mod exit;
 mod export;
+mod failures;
 mod hub;
 mod hubs;
 mod input;
@@ -25,6 +27,7 @@ mod schedules;
 mod session;
 mod stats;
 mod times;
+mod ui;
 mod value;
 
 use std::process::ExitCode;
@@ -66,12 +69,15 @@ fn run(arguments: Arguments) -> Result {
         Command::Instances(command) => instances::run(&mut session, command),
         Command::Entities(command) => entities::run(&mut session, command),
         Command::Schedules(command) => schedules::run(&mut session, &command),
+        Command::Activities(command) => activities::run(&mut session, &command),
+        Command::Failures(command) => failures::run(&mut session, &command),
         Command::Locks(command) => locks::run(&mut session, command),
         Command::DeadLetters(command) => dead_letters::run(&mut session, command),
         Command::Quarantine(command) => quarantine::run(&mut session, command),
         Command::Stats(command) => stats::run(&mut session, &command),
         Command::Export(command) => export::run(&mut session, &command),
         Command::Check(command) => check::run(&mut session, &command),
+        Command::Ui(command) => ui::run(&mut session, &command),
         Command::Completions(command) => completions::run(&mut session, &command),
     }?;
     session.output.flush()

@@ -85,7 +85,7 @@ impl Remote {
             head = head.header("authorization", authorization);
         }
         let invalid = |error| Failure::usage(format!("the request is invalid: {error}"));
-        let answered = if request.method == "POST" {
+        let answered = if matches!(request.method, "POST" | "PUT") {
             let head = if request.body.is_empty() {
                 head
             } else {

@@ -37,6 +37,10 @@ impl Request {
         Self::new("POST", path)
     }
 
+    pub(crate) fn put(path: &[&str]) -> Self {
+        Self::new("PUT", path)
+    }
+
     pub(crate) fn delete(path: &[&str]) -> Self {
         Self::new("DELETE", path)
     }

@@ -1,10 +1,13 @@
 //! `abide schedules`
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
 use serde_json::json;
 
 use crate::exit::Result;
+use crate::input;
 use crate::output::{Listing, cell_of, clean, moment, payload};
 use crate::pages::{self, Limit};
 use crate::request::Request;
@@ -22,8 +25,49 @@ pub(crate) enum Command {
     Pause(Id),
     /// Resumes a paused schedule. Its next run is the first one from now on.
     Resume(Id),
+    /// Creates a schedule, or changes its plan.
+    Set(Set),
+    /// Starts a run now, in addition to those of the plan.
+    Trigger(Id),
     /// Deletes a schedule. The orchestrations that it started continue.
     Delete(Id),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// The id of the schedule.
+    id: String,
+
+    /// The stored name of the orchestration to start.
+    orchestration: String,
+
+    /// The times of the runs in UTC, as a cron pattern such as `0 3 * * *`.
+    #[arg(long, required_unless_present = "every", conflicts_with = "every")]
+    cron: Option<String>,
+
+    /// The number of seconds between two runs.
+    #[arg(long, value_name = "SECONDS")]
+    every: Option<f64>,
+
+    #[arg(long, help = input::HELP, allow_hyphen_values = true)]
+    input: Option<String>,
+
+    /// The version to start (default: the newest version that is registered at each run).
+    // `--version` prints the version of the program.
+    #[arg(long)]
+    of_version: Option<String>,
+
+    /// A tag of each run; several are possible.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
+    tag: Vec<(String, String)>,
+
+    /// The earliest time of the first run: `2026-11-20T13:40:21Z`.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+
+    /// The end: no run at or after this time.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -44,6 +88,8 @@ pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
         Command::Show(Id { id }) => show(session, id),
         Command::Pause(Id { id }) => act(session, &Request::post(&["schedules", id, "pause"]), id, "paused"),
         Command::Resume(Id { id }) => act(session, &Request::post(&["schedules", id, "resume"]), id, "resumed"),
+        Command::Set(set) => self::set(session, set),
+        Command::Trigger(Id { id }) => trigger(session, id),
         Command::Delete(Id { id }) => act(session, &Request::delete(&["schedules", id]), id, "deleted"),
     }
 }
@@ -70,6 +116,43 @@ fn list(session: &mut Session, list: &List) -> Result {
         },
     )?;
     listing.end(more, "there are no schedules")
+}
+
+fn set(session: &mut Session, set: &Set) -> Result {
+    let input = input::read(set.input.as_deref())?;
+    let plan = json!({
+        "orchestration": set.orchestration,
+        "version": set.of_version,
+        "cron": set.cron,
+        "everySeconds": set.every,
+        "from": set.from,
+        "until": set.until,
+        "tags": set.tag.iter().cloned().collect::<BTreeMap<_, _>>(),
+    });
+    let mut body = plan.to_string().into_bytes();
+    if !input.is_empty() {
+        // The input keeps all digits of its numbers.
+        body.pop();
+        body = [&body, br#","input":"#.as_slice(), &input, b"}"].concat();
+    }
+    let request = Request::put(&["schedules", &set.id]).body(body);
+    let document = session.hub()?.ask(&request)?.json()?;
+    session.done(&format!("the schedule {} is set", clean(&set.id)), &document)
+}
+
+fn trigger(session: &mut Session, id: &str) -> Result {
+    let document = session
+        .hub()?
+        .ask(&Request::post(&["schedules", id, "trigger"]))?
+        .json()?;
+    let run = clean(document["id"].as_str().unwrap_or_default());
+    session.done(&run, &document)
+}
+
+fn tag(text: &str) -> std::result::Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = parts.ok_or("a tag is written as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn act(session: &mut Session, request: &Request, id: &str, done: &str) -> Result {

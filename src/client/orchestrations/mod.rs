@@ -1,6 +1,13 @@
 //! Listing, counting and purging of orchestrations.
 
+mod batch;
+mod failures;
 mod rows;
+mod timeline;
+
+pub use batch::{Batch, BatchAction, BatchError, BatchProgress, BatchReport};
+pub use failures::{FailureGroup, Failures};
+pub use timeline::{Timeline, TimelineBar};
 
 use std::collections::BTreeMap;
 use std::ops::Range;

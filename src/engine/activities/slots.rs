@@ -151,6 +151,11 @@ impl ActivitySlots {
         self.grant(state, core);
     }
 
+    /// Returns the number of slots.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Returns the place of an activity in the line for a slot, or `None` if it is not in line.
     pub(crate) fn place(&self, activity: &ActivityKey, name: &str) -> Option<PlaceInLine> {
         let state = self.state();

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::engine::ctx::Ctx;
-use crate::engine::orchestration::replay::read_turns;
 use crate::engine::orchestration::state::present;
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::error::Result;
 use crate::id::Sequence;
 use crate::model::history::{Command, Incoming, OpenStep, TurnRecord};
+use crate::views::turns::read_turns;
 
 /// The steps that a history began and did not end, by sequence.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ impl OrchestrationTurn<'_> {
         let record = &present(&mut self.state).record;
         let mut open = OpenSteps::default();
         let partition = ctx.settings.partition_of(self.id);
-        read_turns(ctx.reader, partition, self.id, record, |_, turn| {
+        read_turns(ctx.reader, partition, self.id, record, 0..record.turns, |_, turn| {
             open.follow(&turn);
             true
         })?;

@@ -6,7 +6,6 @@ use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::begin::{Life, acknowledge, exists_already};
 use crate::engine::orchestration::children::{Children, tell_gone};
 use crate::engine::orchestration::end::tell_parent;
-use crate::engine::orchestration::replay::read_turns;
 use crate::engine::orchestration::rewind::Cut;
 use crate::engine::orchestration::state::OrchestrationState;
 use crate::engine::orchestration::turn::{OrchestrationTurn, Round};
@@ -21,6 +20,7 @@ use crate::model::history::{Incoming, Parent, TurnRecord};
 use crate::model::orchestration::{OrchestrationStatus, Order, StartRecord};
 use crate::time::Timestamp;
 use crate::views::orchestrations::start_of;
+use crate::views::turns::read_turns;
 
 /// The result of an order.
 enum Verdict {
@@ -245,6 +245,7 @@ impl OrchestrationTurn<'_> {
             ctx.settings.partition_of(self.id),
             self.id,
             &record,
+            0..record.turns,
             |_, turn| {
                 turns.push(turn);
                 true

@@ -1,18 +1,17 @@
 //! Replay: restores the code of an orchestration from its history.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
 use crate::engine::ctx::Ctx;
 use crate::engine::orchestration::state::{OrchestrationState, stopped};
 use crate::engine::{Limits, Registry, VersionPolicy, version_text};
-use crate::error::{Error, ErrorKind, Result};
-use crate::id::{InstanceId, PartitionId};
-use crate::model;
-use crate::model::history::TurnRecord;
+use crate::error::Result;
+use crate::id::{InstanceId, PartitionId, Sequence};
 use crate::model::orchestration::{OrchestrationRecord, StopKind, Stopped};
-use crate::schema;
-use crate::store::{PageBounds, Reader};
+use crate::store::Reader;
+use crate::views::turns::read_turns;
 
 /// Returns the code of an orchestration in the state after its history, from memory or by a replay. The inner error is
 /// the reason why the orchestration stops.
@@ -52,41 +51,6 @@ pub(super) fn first_run(
     Some(begin_run(&code, &ctx.settings.limits, id, record))
 }
 
-/// Reads the turns of an execution in order, one page at a time, until `take` returns `false`.
-pub(crate) fn read_turns(
-    reader: &dyn Reader,
-    partition: PartitionId,
-    id: &InstanceId,
-    record: &OrchestrationRecord,
-    mut take: impl FnMut(u32, TurnRecord) -> bool,
-) -> Result<()> {
-    let mut next = 0;
-    while next < record.turns {
-        let range = schema::orchestration::turns(partition, id, record.execution, next..record.turns);
-        let page = reader.page(range, PageBounds::USUAL)?;
-        for (key, row) in &page.rows {
-            if !key.ends_with(&next.to_be_bytes()) {
-                return Err(lacks(id, next));
-            }
-            if !take(next, model::decode(row, "turn")?) {
-                return Ok(());
-            }
-            next += 1;
-        }
-        if next < record.turns && !page.full {
-            return Err(lacks(id, next));
-        }
-    }
-    Ok(())
-}
-
-fn lacks(id: &InstanceId, turn: u32) -> Error {
-    Error::new(
-        ErrorKind::Corrupted,
-        format!("the history of `{id}` lacks turn {turn}; open a checkpoint that contains it"),
-    )
-}
-
 /// Returns the reason why no code of this build can run an orchestration of this record.
 fn unregistered(registry: &Registry, record: &OrchestrationRecord) -> Stopped {
     let name = &record.name;
@@ -119,16 +83,52 @@ pub(crate) fn replay(
     record: &OrchestrationRecord,
     reader: &dyn Reader,
 ) -> Result<Result<Box<dyn OrchestrationRun>, Stopped>> {
+    let replayed = replay_part(registry, limits, partition, id, record, reader, record.turns)?;
+    Ok(replayed.map(|replayed| replayed.run))
+}
+
+/// The code of an orchestration after some turns of its history.
+pub(crate) struct ReplayedPart {
+    pub(crate) run: Box<dyn OrchestrationRun>,
+    /// The custom status that the code has set last, as JSON.
+    pub(crate) custom_status: Option<Vec<u8>>,
+}
+
+impl ReplayedPart {
+    /// Returns the position of each open step in the source of the code.
+    pub(crate) fn sources(&self) -> BTreeMap<Sequence, String> {
+        let places = self.run.places().into_iter();
+        places.map(|(step, place)| (step, place.to_string())).collect()
+    }
+}
+
+/// Like [`replay`], but only the first `turns` turns.
+///
+/// # Errors
+/// Returns any error of the reader. The inner error is the reason why the orchestration would stop.
+pub(crate) fn replay_part(
+    registry: &Registry,
+    limits: &Limits,
+    partition: PartitionId,
+    id: &InstanceId,
+    record: &OrchestrationRecord,
+    reader: &dyn Reader,
+    turns: u32,
+) -> Result<Result<ReplayedPart, Stopped>> {
     let Some(code) = registry.orchestration(&record.name, &record.version) else {
         return Ok(Err(unregistered(registry, record)));
     };
     let mut run = begin_run(&code, limits, id, record);
+    let mut custom_status = None;
     let mut ended = Ok(());
-    read_turns(reader, partition, id, record, |number, turn| {
-        ended = run.replay(number, &turn);
+    read_turns(reader, partition, id, record, 0..turns, |number, turn| {
+        match run.replay(number, &turn) {
+            Ok(status) => custom_status = status.or(custom_status.take()),
+            Err(stopped) => ended = Err(stopped),
+        }
         ended.is_ok()
     })?;
-    Ok(ended.map(|()| run))
+    Ok(ended.map(|()| ReplayedPart { run, custom_status }))
 }
 
 fn begin_run(

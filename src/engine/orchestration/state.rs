@@ -1,6 +1,8 @@
 //! Orchestrations in memory, and their cache.
 
+use crate::engine::changes::ChangeKind;
 use crate::engine::code::OrchestrationRun;
+use crate::engine::core_step::CoreStep;
 use crate::engine::ctx::Ctx;
 use crate::engine::message::Message;
 use crate::engine::states::InstanceMap;
@@ -25,6 +27,8 @@ pub(crate) struct OrchestrationState {
     pub(super) end: Option<EndRecord>,
     /// Status and creation time under which the index of the store contains it.
     indexed: Option<(OrchestrationStatus, Timestamp)>,
+    /// What its row said last, for the changes that watchers receive.
+    noted: Option<Noted>,
     /// True if this step has to write its row.
     dirty: bool,
     /// Number of turns that its row counts.
@@ -35,6 +39,54 @@ pub(crate) struct OrchestrationState {
     pub(super) written_in: u64,
     /// The step of the core that last changed its child rows. The reader of that step does not show the change.
     pub(super) children_in: u64,
+}
+
+/// The parts of a row whose changes watchers receive.
+#[derive(Clone, Copy)]
+struct Noted {
+    status: OrchestrationStatus,
+    created: Timestamp,
+    execution: ExecutionId,
+    is_stopped: bool,
+}
+
+impl Noted {
+    fn of(record: &OrchestrationRecord) -> Self {
+        Self {
+            status: record.status,
+            created: record.created,
+            execution: record.execution,
+            is_stopped: record.stopped.is_some(),
+        }
+    }
+
+    /// Counts what has changed since `before`, and notes it for those who watch the hub.
+    fn note_changes_since(self, before: Option<Self>, id: &InstanceId, name: &str, step: &mut CoreStep) {
+        let is_new = before.is_none_or(|before| {
+            let is_next = before.status.is_terminal() && before.execution != self.execution;
+            before.created != self.created || is_next
+        });
+        let is_other = is_new || before.is_some_and(|before| before.status != self.status);
+        let status = Some(self.status);
+        if is_new {
+            step.counts.started += 1;
+            step.note_change(ChangeKind::Started, id, name, status);
+        }
+        if is_other && self.status.is_terminal() {
+            match self.status {
+                OrchestrationStatus::Completed => step.counts.completed += 1,
+                OrchestrationStatus::Failed => step.counts.failed += 1,
+                _ => step.counts.terminated += 1,
+            }
+            step.note_change(ChangeKind::Ended, id, name, status);
+        }
+        let was_stopped = before.is_some_and(|before| before.is_stopped);
+        if self.is_stopped && !was_stopped {
+            step.note_change(ChangeKind::Stopped, id, name, status);
+        } else if !is_new && !self.status.is_terminal() && (is_other || self.is_stopped != was_stopped) {
+            step.note_change(ChangeKind::Status, id, name, status);
+        }
+    }
 }
 
 impl OrchestrationState {
@@ -57,6 +109,7 @@ impl OrchestrationState {
             start: Some(Box::new(start)),
             end: None,
             indexed: None,
+            noted: None,
             dirty: false,
             turns_in_row: 0,
             counted: 0,
@@ -68,6 +121,7 @@ impl OrchestrationState {
     fn stored(record: OrchestrationRecord) -> Self {
         Self {
             indexed: Some((record.status, record.created)),
+            noted: Some(Noted::of(&record)),
             // The row may lack as many turns as are allowed, so the next turn writes it. The row of an ended
             // orchestration counts all turns, so a client that waits for its end is answered without a write.
             turns_in_row: if record.status.is_terminal() { record.turns } else { 0 },
@@ -85,6 +139,7 @@ impl OrchestrationState {
     /// Takes the place of `before` in the store, from the message `since` on.
     pub(super) fn replaces(mut self, before: &Self, since: MessageId) -> Self {
         self.indexed = before.indexed;
+        self.noted = before.noted;
         self.record.since = since;
         self
     }
@@ -270,6 +325,7 @@ pub(super) fn erase(id: &InstanceId, state: &OrchestrationState, ctx: &mut Ctx<'
             .delete(&schema::orchestration::status_key(partition, status, created, id));
     }
     erase_execution(id, state, ctx);
+    ctx.step.note_change(ChangeKind::Purged, id, &state.record.name, None);
     ctx.step.erased.insert(id.clone());
 }
 
@@ -310,6 +366,9 @@ pub(in crate::engine) fn write_orchestrations(ctx: &mut Ctx<'_>) -> Result<()> {
         let record = &state.record;
         state.turns_in_row = record.turns;
         ctx.step.put(&schema::orchestration::key(partition, &id), record)?;
+        let noted = Noted::of(record);
+        let before = state.noted.replace(noted);
+        noted.note_changes_since(before, &id, &record.name, ctx.step);
         let index = (record.status, record.created);
         if state.indexed != Some(index) {
             if let Some((status, created)) = state.indexed.replace(index) {

@@ -1,5 +1,6 @@
 //! A turn of an orchestration: its code receives the incoming messages, and its commands are executed.
 
+use crate::engine::changes::ChangeKind;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -324,6 +325,8 @@ impl OrchestrationTurn<'_> {
         record.count(turn, ctx.step.row.len());
         record.changed = ctx.step.now;
         state.written_in = ctx.step.number;
+        ctx.step
+            .note_change(ChangeKind::Turn, self.id, &record.name, Some(record.status));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::admin::{DeadLetter, EntityLock, QuarantinedEntity};
+use crate::admin::{DeadLetter, EntityDetails, EntityLock, MessageKind, QuarantinedEntity};
 use crate::client::EntityInfo;
 use crate::http::documents::{Raw, time};
 use crate::id::EntityId;
@@ -28,6 +28,71 @@ pub(in crate::http) struct EntityDocument {
     /// State, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Raw>,
+}
+
+/// Everything about one entity.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct EntityDetailsDocument {
+    entity_id: EntityIdDocument,
+    /// Whether the type is registered; `null` for a stopped hub.
+    #[schema(required = true)]
+    registered: Option<bool>,
+    /// `true` if the entity has a state.
+    exists: bool,
+    #[schema(required = true)]
+    state: Option<Raw>,
+    /// Time of the last write of the state.
+    #[schema(required = true, format = DateTime)]
+    last_operation_time: Option<String>,
+    #[schema(required = true)]
+    lock: Option<LockDocument>,
+    #[schema(required = true)]
+    quarantine: Option<QuarantineDocument>,
+    waiting: WaitingMessagesDocument,
+    /// The first 100 scheduled signals.
+    scheduled_signals: Vec<ScheduledSignalDocument>,
+}
+
+/// The messages that wait for an entity as rows.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct WaitingMessagesDocument {
+    /// Number of these messages.
+    count: u64,
+    /// `true` if there may be more than `count`.
+    at_least: bool,
+    /// The first 100 of them, in the order in which the entity takes them.
+    messages: Vec<WaitingMessageDocument>,
+}
+
+/// A message that waits for an entity.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct WaitingMessageDocument {
+    /// `signal`, `call`, `lock`, `unlock`, `schedule` or `cancel`.
+    kind: &'static str,
+    #[schema(required = true)]
+    operation: Option<String>,
+    /// Sender; `null` for a client.
+    #[schema(required = true)]
+    source: Option<String>,
+    #[schema(required = true)]
+    input: Option<Raw>,
+}
+
+/// A scheduled signal.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ScheduledSignalDocument {
+    id: String,
+    operation: String,
+    #[schema(format = DateTime)]
+    due: String,
+    /// Sender; `null` for a client.
+    #[schema(required = true)]
+    source: Option<String>,
+    input: Raw,
 }
 
 /// An entity that is locked by a critical section.
@@ -100,6 +165,51 @@ impl From<EntityInfo> for EntityDocument {
             entity_id: (&info.id).into(),
             last_operation_time: time(info.last_change),
             state: info.state.map(Raw::new),
+        }
+    }
+}
+
+impl From<EntityDetails> for EntityDetailsDocument {
+    fn from(details: EntityDetails) -> Self {
+        let id = &details.id;
+        let messages = details.messages.into_iter().map(|message| WaitingMessageDocument {
+            kind: match message.kind {
+                MessageKind::Signal => "signal",
+                MessageKind::Call => "call",
+                MessageKind::Lock => "lock",
+                MessageKind::Unlock => "unlock",
+                MessageKind::Schedule => "schedule",
+                MessageKind::Cancel => "cancel",
+            },
+            operation: message.operation,
+            source: message.source,
+            input: message.arguments.map(Raw::new),
+        });
+        let signals = details.scheduled.into_iter().map(|signal| ScheduledSignalDocument {
+            id: signal.id,
+            operation: signal.operation,
+            due: time(signal.due),
+            source: signal.source,
+            input: Raw::new(signal.arguments),
+        });
+        Self {
+            entity_id: id.into(),
+            registered: details.is_registered,
+            exists: details.state.is_some(),
+            state: details.state.map(Raw::new),
+            last_operation_time: details.last_change.map(time),
+            lock: details.lock.map(LockDocument::from),
+            quarantine: details.quarantine.map(|quarantine| QuarantineDocument {
+                entity_id: id.into(),
+                reason: quarantine.reason,
+                since: time(quarantine.since),
+            }),
+            waiting: WaitingMessagesDocument {
+                count: details.waiting,
+                at_least: details.waiting >= 10_000,
+                messages: messages.collect(),
+            },
+            scheduled_signals: signals.collect(),
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::client::OrchestrationInfo;
 use crate::http::documents::{FailureDocument, HistoryEventDocument, Raw, time};
+use crate::http::error::Problem;
 use crate::model::orchestration::{Stopped, Unregistered};
 
 /// Links to query and manage a started orchestration.
@@ -108,6 +110,34 @@ struct UnregisteredDocument {
     /// Sub-orchestration that waits for it, unless the orchestration itself does.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_id: Option<String>,
+}
+
+/// Another input for a restart.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct RestartRequest {
+    /// The input (default: that of the last execution).
+    #[schema(value_type = Option<serde_json::Value>)]
+    input: Option<Box<RawValue>>,
+}
+
+impl RestartRequest {
+    /// Parses the body of a request. An empty body is `null`.
+    ///
+    /// # Errors
+    /// Returns a problem with status 400 if it is not such a document.
+    pub(in crate::http) fn parse(json: &[u8]) -> Result<Option<Self>, Problem> {
+        serde_json::from_slice(json).map_err(|error| {
+            Problem::bad_request(
+                "InvalidRestart",
+                format!("the body is not the input of a restart, as in `{{\"input\": 1}}`: {error}"),
+            )
+        })
+    }
+
+    pub(in crate::http) fn into_input(self) -> Option<String> {
+        self.input.map(|input| input.get().to_owned())
+    }
 }
 
 /// Number of purged orchestrations.

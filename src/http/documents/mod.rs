@@ -1,5 +1,6 @@
 //! Documents of the responses.
 
+mod batch;
 mod described;
 mod entity;
 mod error;
@@ -7,18 +8,21 @@ mod history;
 mod hub;
 mod instance;
 mod raw;
+mod registered;
 mod schedule;
 
+pub(super) use batch::{BatchDocument, BatchRequest};
 pub(super) use described::{
     CreatedArguments, EntitiesArguments, EntityArguments, OperationArguments, OperationHeaders, OperationRefused,
     OrderRefused, PageArguments, PageHeaders, PageRefused, ReasonArguments, StartHeaders, StartRefused, WaitArguments,
 };
-pub(super) use entity::{DeadLetterDocument, EntityDocument, LockDocument, QuarantineDocument};
+pub(super) use entity::{DeadLetterDocument, EntityDetailsDocument, EntityDocument, LockDocument, QuarantineDocument};
 pub(super) use error::{ErrorBody, ErrorDocument, FailureDocument};
 pub(super) use history::{HistoryEventDocument, Shown, history};
 pub(super) use hub::{CountsDocument, EntityCountDocument, Health, OrchestrationCountDocument, StatsDocument};
-pub(super) use instance::{CheckStatus, InstancesDeleted, StatusDocument};
+pub(super) use instance::{CheckStatus, InstancesDeleted, RestartRequest, StatusDocument};
 pub(super) use raw::Raw;
+pub(super) use registered::HubDocument;
 pub(super) use schedule::{PlanDocument, ScheduleDocument};
 
 use std::time::SystemTime;

@@ -9,12 +9,15 @@ use axum::response::{IntoResponse, Response};
 
 use crate::entity::CallError;
 use crate::error::{Error, ErrorKind};
-use crate::http::documents::{EntityArguments, ErrorDocument, OperationArguments, OperationHeaders, OperationRefused};
+use crate::http::documents::{
+    EntityArguments, EntityDetailsDocument, ErrorDocument, OperationArguments, OperationHeaders, OperationRefused,
+};
 use crate::http::error::Problem;
 use crate::http::extract::{EntityPath, IdempotencyKey, Path};
 use crate::http::names;
 use crate::http::payload::Payload;
 use crate::http::query::Query;
+use crate::http::response_budget;
 use crate::http::state::Api;
 use crate::id::EntityId;
 
@@ -189,4 +192,28 @@ fn not_in_time(id: &EntityId) -> Problem {
              `Idempotency-Key` returns its result"
         ),
     )
+}
+
+/// Shows everything about an entity
+///
+/// Its state, its lock, its quarantine, the messages that wait for it, and its scheduled signals. Messages that are
+/// processed right after they arrive are never shown.
+#[utoipa::path(
+    get,
+    path = "/entities/{name}/{key}/details",
+    tag = "entities",
+    params(EntityArguments),
+    responses(
+        (status = 200, description = "The entity, whether or not it has a state.", body = EntityDetailsDocument),
+        (status = 400, description = "The name or the key is invalid.", body = ErrorDocument),
+        (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn get_entity_details(
+    State(api): State<Arc<Api>>,
+    EntityPath(id): EntityPath,
+) -> Result<Response, Problem> {
+    let share = api.budget.take(response_budget::PAGE).await?;
+    let details = api.client.admin().entity_details(&id).await?;
+    share.answer(&EntityDetailsDocument::from(details))
 }

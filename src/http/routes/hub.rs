@@ -1,8 +1,8 @@
 //! Routes for the hub as a whole.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,18 +10,17 @@ use utoipa::openapi::Server;
 
 use crate::error::{Error, ErrorKind};
 use crate::http::documents::{
-    CountsDocument, EntityCountDocument, ErrorDocument, Health, OrchestrationCountDocument, StatsDocument, json,
+    CountsDocument, EntityCountDocument, ErrorDocument, Health, HubDocument, OrchestrationCountDocument, StatsDocument,
+    json,
 };
 use crate::http::error::Problem;
 use crate::http::links::ManagementUrls;
 use crate::http::routes::DOCUMENT;
+use crate::http::security::Scope;
 use crate::http::state::Api;
 
 /// The content type of metrics. Source: the Prometheus text exposition format.
 const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-
-/// Time that a request waits for the counts of other requests.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Shows the health of the hub
 ///
@@ -53,10 +52,7 @@ pub(super) async fn health(State(api): State<Arc<Api>>) -> Result<Response, Prob
     responses((status = 200, description = "The counts.", body = CountsDocument))
 )]
 pub(super) async fn counts(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    let turn = tokio::time::timeout(PATIENCE, Arc::clone(&api.counting).acquire_owned());
-    let Ok(Ok(turn)) = turn.await else {
-        return Err(Problem::overloaded("other requests are counting; try again"));
-    };
+    let turn = api.turn_to_count().await?;
     // Neither a client that disconnects nor a timeout of the request stops the reads. The count therefore runs to its
     // end before the next one begins.
     #[expect(
@@ -89,6 +85,28 @@ async fn count(api: &Api) -> Result<CountsDocument, Problem> {
             .collect(),
         entities,
     })
+}
+
+/// Describes the hub and what its program has registered
+///
+/// Shows whether the token of the request allows changes, and the types that can be started, called and signaled.
+#[utoipa::path(
+    get,
+    path = "/hub",
+    tag = "hub",
+    responses((status = 200, description = "The description.", body = HubDocument))
+)]
+pub(super) async fn describe_hub(
+    State(api): State<Arc<Api>>,
+    Extension(scope): Extension<Scope>,
+) -> Result<Response, Problem> {
+    let mut document = HubDocument::new(api.client.admin().registered()?, scope, api.now());
+    match api.client.runtime() {
+        Ok(runtime) => document = document.of_open_hub(runtime.opened.into(), runtime.registry.missing()),
+        Err(error) if error.kind() == ErrorKind::ReadOnly => document = document.of_stopped_hub(),
+        Err(error) => return Err(error.into()),
+    }
+    api.budget.answer(&document)
 }
 
 /// Shows the statistics of the hub

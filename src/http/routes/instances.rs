@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 
 use crate::client::OrchestrationQuery;
@@ -21,6 +21,9 @@ use crate::http::routes::wait;
 use crate::http::state::Api;
 use crate::http::{names, response_budget};
 use crate::model::orchestration::OrchestrationStatus;
+
+/// Header with the number of turns of a whole history.
+const TURNS: HeaderName = HeaderName::from_static("x-abide-turns");
 
 /// Approximate ratio of the size of a history as a document to its stored size.
 const HISTORY_GROWTH: usize = 3;
@@ -97,6 +100,7 @@ pub(super) async fn get_instance(
         ("runtimeStatus" = Option<String>, Query, description = "Lists only orchestrations with one of these statuses, separated by commas."),
         ("instanceIdPrefix" = Option<String>, Query, description = "Lists only orchestrations whose id has this prefix."),
         ("name" = Option<String>, Query, description = "Lists only orchestrations of the type with this stored name."),
+        ("tag" = Option<String>, Query, description = "Lists only orchestrations with this tag, as `name=value`. An orchestration must have all of several tags."),
         ("unregistered" = Option<bool>, Query, description = "Lists only orchestrations that wait for something that is not registered with the hub."),
         ("showInput" = Option<bool>, Query, description = "Includes inputs (default: `true`)."),
         PageArguments,
@@ -120,6 +124,9 @@ pub(super) async fn list_instances(
     }
     if let Some(name) = query.text("name") {
         wanted = wanted.name(names::orchestration(&api, name)?);
+    }
+    for (name, value) in query.tags("tag")? {
+        wanted = wanted.tag(name, value);
     }
     if query.flag("unregistered", false)? {
         wanted = wanted.unregistered();
@@ -165,42 +172,35 @@ pub(super) async fn list_stopped(
     get,
     path = "/instances/{instanceId}/history",
     tag = "orchestrations",
-    params(("instanceId" = String, Path, description = "The id of the orchestration.")),
+    params(
+        ("instanceId" = String, Path, description = "The id of the orchestration."),
+        ("fromTurn" = Option<u32>, Query, description = "The first turn to show (default: 0)."),
+        ("turns" = Option<u32>, Query, description = "Maximum number of turns to show (default: all).")
+    ),
     responses(
-        (status = 200, description = "The events of the newest execution, oldest first.", body = [serde_json::Value]),
-        (status = 400, description = "The id is invalid.", body = ErrorDocument),
+        (status = 200, description = "The events of the newest execution, oldest first.", body = [serde_json::Value], headers(
+            ("x-abide-turns" = u32, description = "Number of turns of the whole history.")
+        )),
+        (status = 400, description = "The id or a parameter is invalid.", body = ErrorDocument),
         (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
         (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
     )
 )]
-pub(super) async fn get_history(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn get_history(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Response, Problem> {
+    let first: u32 = query.number("fromTurn")?.unwrap_or(0);
+    let end = first.saturating_add(query.number("turns")?.unwrap_or(u32::MAX));
     let run = api.client.untyped_orchestration(&id);
     let info = run.status().without_input().await?.ok_or_else(|| missing(&id))?;
+    // A part of a history may contain most of it.
     let share = api.budget.take(history_memory(info.history_bytes)).await?;
-    share.answer(&run.history().await?)
-}
-
-/// Shows why an orchestration does not continue
-///
-/// Lists its open steps and what each of them waits for: an activity and its place in line, a timer, an event, the
-/// queue or the lock of an entity, a sub-orchestration. The reasons of another orchestration that it waits for are part
-/// of the document.
-#[utoipa::path(
-    get,
-    path = "/instances/{instanceId}/waiting",
-    tag = "orchestrations",
-    params(("instanceId" = String, Path, description = "The id of the orchestration.")),
-    responses(
-        (status = 200, description = "The reasons.", body = serde_json::Value),
-        (status = 400, description = "The id is invalid.", body = ErrorDocument),
-        (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
-        (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
-    )
-)]
-pub(super) async fn get_waiting(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let share = api.budget.take(response_budget::PAGE).await?;
-    let waiting = api.client.untyped_orchestration(&id).waiting().await?;
-    share.answer(&waiting.ok_or_else(|| missing(&id))?)
+    let part = run.history_turns(first..end).await?;
+    let mut response = share.answer(&part.events)?;
+    response.headers_mut().insert(TURNS, HeaderValue::from(part.turns));
+    Ok(response)
 }
 
 /// Returns the memory that a history needs as a document.
@@ -285,7 +285,7 @@ pub(super) async fn purge_instances(State(api): State<Arc<Api>>, query: Query) -
 }
 
 /// Returns the query for the statuses and start times that the request selects.
-fn matching(api: &Api, query: &Query) -> Result<OrchestrationQuery, Problem> {
+pub(super) fn matching(api: &Api, query: &Query) -> Result<OrchestrationQuery, Problem> {
     let mut wanted = api.client.orchestrations();
     if let Some(time) = query.time("createdTimeFrom")? {
         wanted = wanted.created_from(time);

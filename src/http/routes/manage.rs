@@ -7,7 +7,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::error::ErrorKind;
-use crate::http::documents::{CheckStatus, ErrorDocument, OrderRefused, ReasonArguments, WaitArguments};
+use crate::http::documents::{
+    CheckStatus, ErrorDocument, OrderRefused, ReasonArguments, RestartRequest, WaitArguments,
+};
 use crate::http::error::Problem;
 use crate::http::extract::{IdempotencyKey, Path};
 use crate::http::links::ManagementUrls;
@@ -165,7 +167,7 @@ pub(super) async fn rewind(
     Err(error.into())
 }
 
-/// Restarts an orchestration with its input
+/// Restarts an orchestration, with its input or another one
 #[utoipa::path(
     post,
     path = "/instances/{instanceId}/restart",
@@ -175,6 +177,7 @@ pub(super) async fn rewind(
         ("restartWithNewInstanceId" = Option<bool>, Query, description = "Gives the new orchestration its own id (default: `true`)."),
         WaitArguments
     ),
+    request_body(content = Option<RestartRequest>, description = "Another input. Without a body, the input is that of the last execution."),
     responses(
         (status = 202, description = "The orchestration was started.", body = CheckStatus, headers(
             ("Location" = String, description = "URL to query the status."),
@@ -192,13 +195,23 @@ pub(super) async fn restart(
     Path(id): Path<String>,
     urls: ManagementUrls,
     query: Query,
+    payload: Payload,
 ) -> Result<Response, Problem> {
     let wait = Wait::of(&query, &api)?;
-    let mut run = api.client.untyped_orchestration(id);
-    if query.flag("restartWithNewInstanceId", true)? {
-        run = run.restart_as_new().await?;
-    } else {
-        run.restart().await?;
+    let is_new = query.flag("restartWithNewInstanceId", true)?;
+    let request = RestartRequest::parse(&payload.event()?)?;
+    let mut run = api.client.untyped_orchestration(&id);
+    match request.and_then(RestartRequest::into_input) {
+        Some(input) => {
+            let start = run.again_with(input).await?;
+            run = if is_new {
+                start.await?
+            } else {
+                start.instance_id(id).await?
+            };
+        }
+        None if is_new => run = run.restart_as_new().await?,
+        None => run.restart().await?,
     }
     wait::answer(&api, &urls, wait, &run).await
 }

@@ -1,13 +1,18 @@
 //! The routes of the API and their router.
 
+mod activities;
+mod batches;
 mod dead_letters;
 mod description;
 mod entities;
 mod entity;
+mod events;
 mod hub;
+mod inspect;
 mod instances;
 mod locks;
 mod manage;
+mod overview;
 mod quarantine;
 mod schedules;
 mod start;
@@ -26,6 +31,8 @@ use crate::client::Client;
 use crate::error::Result;
 use crate::http::BASE_PATH;
 use crate::http::config::HttpConfig;
+#[cfg(feature = "dashboard")]
+use crate::http::dashboard;
 use crate::http::error::{Problem, problem};
 use crate::http::normalize::WithoutTrailingSlash;
 use crate::http::routes::description::complete;
@@ -49,6 +56,8 @@ pub fn router(client: Client, config: &HttpConfig) -> Result<axum::Router> {
     let (routes, _) = routes().split_for_parts();
     let (open, _) = open_routes().split_for_parts();
     let routes = routes.fallback(unmatched).with_state(Arc::clone(&api));
+    #[cfg(feature = "dashboard")]
+    let open = open.merge(dashboard::routes());
     let router = protect(routes, Arc::clone(&guard)).merge(protect_open(open.with_state(api), guard));
     let router = router.layer(map_response(explain));
     Ok(axum::Router::new().nest_service(BASE_PATH, WithoutTrailingSlash(router)))
@@ -62,8 +71,14 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(instances::list_instances, instances::purge_instances))
         .routes(routes!(instances::get_instance, instances::purge_instance))
         .routes(routes!(instances::get_history))
-        .routes(routes!(instances::get_waiting))
+        .routes(routes!(inspect::get_waiting))
+        .routes(routes!(inspect::get_tree))
+        .routes(routes!(inspect::get_turn))
+        .routes(routes!(inspect::check_replay))
         .routes(routes!(instances::list_stopped))
+        .routes(routes!(overview::failures))
+        .routes(routes!(batches::begin_batch, batches::list_batches))
+        .routes(routes!(batches::get_batch, batches::cancel_batch))
         .routes(routes!(manage::raise_event))
         .routes(routes!(manage::terminate))
         .routes(routes!(manage::suspend))
@@ -73,6 +88,9 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(entities::list_entities))
         .routes(routes!(entities::list_entities_of, entity::ask_entity_without_key))
         .routes(routes!(entity::get_entity, entity::ask_entity, entity::delete_entity))
+        .routes(routes!(entity::get_entity_details))
+        .routes(routes!(activities::count_activities))
+        .routes(routes!(activities::list_activities))
         .routes(routes!(locks::list_locks))
         .routes(routes!(locks::release_lock))
         .routes(routes!(dead_letters::list_dead_letters))
@@ -88,6 +106,10 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         ))
         .routes(routes!(schedules::pause_schedule))
         .routes(routes!(schedules::resume_schedule))
+        .routes(routes!(schedules::trigger_schedule))
+        .routes(routes!(hub::describe_hub))
+        .routes(routes!(overview::timeline))
+        .routes(routes!(events::events))
         .routes(routes!(hub::counts))
         .routes(routes!(hub::stats))
         .routes(routes!(hub::metrics))

@@ -7,10 +7,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use crate::http::documents::{
-    ErrorDocument, PageArguments, PageHeaders, PageRefused, PlanDocument, ScheduleDocument, json,
+    CheckStatus, ErrorDocument, PageArguments, PageHeaders, PageRefused, PlanDocument, ScheduleDocument, json,
 };
 use crate::http::error::Problem;
 use crate::http::extract::Path;
+use crate::http::links::ManagementUrls;
 use crate::http::page::{self, List};
 use crate::http::payload::Payload;
 use crate::http::query::Query;
@@ -150,4 +151,30 @@ pub(super) async fn delete_schedule(
 ) -> Result<StatusCode, Problem> {
     api.client.schedules().delete(&id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Starts a run of a schedule now
+///
+/// The runs of the plan are not affected. A schedule that is paused or over can be triggered as well.
+#[utoipa::path(
+    post,
+    path = "/schedules/{id}/trigger",
+    tag = "schedules",
+    params(("id" = String, Path, description = "The id of the schedule.")),
+    responses(
+        (status = 202, description = "The run was started.", body = CheckStatus, headers(
+            ("Location" = String, description = "URL to query the status."),
+            ("Retry-After" = u32, description = "Seconds to wait before the first query.")
+        )),
+        (status = 400, description = "The id is invalid.", body = ErrorDocument),
+        (status = 404, description = "The schedule does not exist.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn trigger_schedule(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    urls: ManagementUrls,
+) -> Result<Response, Problem> {
+    let run = api.client.schedules().trigger(&id).await?;
+    Ok(urls.check_status(run.id()))
 }

@@ -66,15 +66,15 @@ impl Guard {
         })
     }
 
-    /// Checks that a token of the request allows its method.
-    fn admit(&self, request: &Parts) -> Result<(), Refusal> {
+    /// Checks that a token of the request allows its method, and returns what the token allows.
+    fn admit(&self, request: &Parts) -> Result<Scope, Refusal> {
         if self.tokens.is_empty() {
-            return Ok(());
+            return Ok(Scope::Operate);
         }
         match self.tokens.scope(request) {
             None => Err(Refusal::NO_TOKEN),
             Some(scope) if scope < Scope::needed(&request.method) => Err(Refusal::SMALL_SCOPE),
-            Some(_) => Ok(()),
+            Some(scope) => Ok(scope),
         }
     }
 
@@ -127,9 +127,11 @@ fn layered(router: Router) -> Router {
 }
 
 async fn protected(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Result<Response, Refusal> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     guard.hosts.check(&parts)?;
-    guard.admit(&parts)?;
+    let scope = guard.admit(&parts)?;
+    // Routes tell clients what they may do.
+    parts.extensions.insert(scope);
     guard.answer(parts, body, guard.body_limit, next).await
 }
 

@@ -18,7 +18,7 @@ use tower::Service;
 
 use crate::http::security::LocalAddress;
 use crate::http::server::exchange::{self, Answer, Exchange};
-use crate::http::server::stop::{Stop, told_to_stop};
+use crate::http::server::stop::{Stop, Stopping, told_to_stop};
 use crate::http::server::stream::{Patience, Stream};
 
 /// Maximum size of the head of a request, in bytes.
@@ -43,7 +43,9 @@ pub(super) async fn serve(socket: TcpStream, router: Router, patience: Patience,
     let stream = Stream::new(socket, Arc::clone(&exchange), patience);
     let closing = Arc::clone(&exchange);
     // Boxed, because an idle connection would otherwise reserve memory for it.
-    let service = service_fn(|request| {
+    let stopping = Stopping::new(&stop);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(stopping.clone());
         Box::pin(answer(
             router.clone(),
             Arc::clone(&exchange),

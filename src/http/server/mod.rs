@@ -12,3 +12,5 @@ mod stream;
 mod tests;
 
 pub use handle::HttpServer;
+pub use serve::serve;
+pub(super) use stop::Stopping;

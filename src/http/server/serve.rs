@@ -7,16 +7,23 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use tokio::net::TcpListener;
 
+use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::BASE_PATH;
 use crate::http::config::{HttpConfig, refused};
+#[cfg(feature = "dashboard")]
+use crate::http::dashboard;
 use crate::http::error::problem;
 use crate::http::routes::router;
+#[cfg(feature = "dashboard")]
+use crate::http::security::protect_open;
 use crate::http::security::{Guard, protect};
 use crate::http::server::accept::Accepting;
 use crate::http::server::handle::HttpServer;
 use crate::http::server::stream::Patience;
 use crate::hub::Hub;
+#[cfg(feature = "dashboard")]
+use axum::routing::get;
 
 impl Hub {
     /// Returns the management API as a router, which a program merges or nests in its own server.
@@ -76,22 +83,44 @@ impl Hub {
     /// reach the address and there is no token. Returns an error of kind [`ErrorKind::Io`] if the address cannot be
     /// bound.
     pub async fn serve_http(&self, config: HttpConfig) -> Result<HttpServer> {
-        if config.is_open() && config.tokens.is_empty() {
-            return Err(refused(format!(
-                "other machines can reach {}, and without a token each of them could operate the hub; add a token with \
+        serve(self.client(), config).await
+    }
+}
+
+/// Serves the management API for a client, like [`Hub::serve_http`]. The client may be that of an inspected, stopped hub,
+/// which can be looked at and not changed.
+///
+/// ```no_run
+/// use abide::http::HttpConfig;
+/// use abide::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// let client = Hub::inspect("backup").client().await?;
+/// let server = abide::http::serve(client, HttpConfig::new()).await?;
+/// println!("serving at {}", server.url());
+/// # server.shutdown().await
+/// # }
+/// ```
+///
+/// # Errors
+/// Returns the same errors as [`Hub::serve_http`].
+pub async fn serve(client: Client, config: HttpConfig) -> Result<HttpServer> {
+    if config.is_open() && config.tokens.is_empty() {
+        return Err(refused(format!(
+            "other machines can reach {}, and without a token each of them could operate the hub; add a token with \
                  `HttpConfig::token(Token::operate(secret))`, or bind 127.0.0.1; `without_token` is only for routers \
                  that a program protects itself",
-                config.bind
-            )));
-        }
-        // Without tokens, only this machine can reach the server.
-        let config = HttpConfig {
-            without_token: true,
-            ..config
-        };
-        let router = whole(router(self.client(), &config)?, &config)?;
-        listen(router, &config).await
+            config.bind
+        )));
     }
+    // Without tokens, only this machine can reach the server.
+    let config = HttpConfig {
+        without_token: true,
+        ..config
+    };
+    let router = whole(router(client, &config)?, &config)?;
+    listen(router, &config).await
 }
 
 /// Binds the address and serves the router there.
@@ -115,7 +144,13 @@ pub(super) async fn listen(router: Router, config: &HttpConfig) -> Result<HttpSe
 
 /// Adds a fallback for all other paths to the router, behind the same guard.
 fn whole(router: Router, config: &HttpConfig) -> Result<Router> {
-    let outside = protect(Router::new().fallback(nothing_here), Arc::new(Guard::new(config)?));
+    let guard = Arc::new(Guard::new(config)?);
+    #[cfg(feature = "dashboard")]
+    let router = router.merge(protect_open(
+        Router::new().route("/", get(dashboard::from_root)),
+        Arc::clone(&guard),
+    ));
+    let outside = protect(Router::new().fallback(nothing_here), guard);
     Ok(router.fallback_service(outside))
 }
 

@@ -159,6 +159,7 @@ impl World {
         rows::belong_together(&inventory, &references);
         rows::no_row_is_without_its_child(&inventory);
         self.check_reports(&references);
+        self.process.mirror.agrees_with(&inventory);
         let suspended = |record: &OrchestrationRecord| record.status == OrchestrationStatus::Suspended;
         match inventory.orchestrations.values().any(suspended) {
             // A suspended orchestration holds others up.

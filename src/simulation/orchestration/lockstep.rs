@@ -1,6 +1,7 @@
 //! The code of the orchestration with the plain reference beside it. At every turn, new or replayed, both must issue
 //! the same commands.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -100,7 +101,7 @@ impl OrchestrationRun for Pair {
         Ok(end)
     }
 
-    fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<(), Stopped> {
+    fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<Option<Vec<u8>>, Stopped> {
         self.has_the_right_version(&turn.incoming);
         let asked = self.reference.replay(turn);
         let replayed = self.run.replay(number, turn);
@@ -109,6 +110,10 @@ impl OrchestrationRun for Pair {
         }
         same(&self.instance, &turn.commands, &asked);
         replayed
+    }
+
+    fn places(&self) -> Vec<(Sequence, &'static Location<'static>)> {
+        self.run.places()
     }
 
     fn wants(&self, sequence: Sequence) -> bool {

@@ -1,6 +1,9 @@
 //! Filters for lists of orchestrations.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, ValueEnum};
+use serde_json::json;
 
 use crate::request::Request;
 use crate::times;
@@ -28,6 +31,10 @@ pub(crate) struct Filter {
     /// Selects only orchestrations started at or before this time.
     #[arg(long, value_name = "TIME", value_parser = times::time)]
     created_to: Option<String>,
+
+    /// Selects only orchestrations with this tag; an orchestration must have all of several tags.
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "stopped")]
+    tag: Vec<String>,
 
     /// Selects only stopped orchestrations: they cannot proceed although they have not ended.
     #[arg(long)]
@@ -57,7 +64,11 @@ impl Filter {
     /// Returns the request for a page of matching orchestrations.
     pub(crate) fn request(&self, show_input: bool) -> Request {
         let route = if self.stopped { "stopped" } else { "instances" };
-        Request::get(&[route])
+        let request = self
+            .tag
+            .iter()
+            .fold(Request::get(&[route]), |request, tag| request.query("tag", Some(tag)));
+        request
             .query("name", self.name.as_deref())
             .query("runtimeStatus", statuses(&self.status))
             .query("instanceIdPrefix", self.prefix.as_deref())
@@ -65,6 +76,22 @@ impl Filter {
             .query("createdTimeFrom", self.created_from.as_deref())
             .query("createdTimeTo", self.created_to.as_deref())
             .query("showInput", Some(show_input.to_string()))
+    }
+
+    /// Returns the filter of a batch.
+    pub(super) fn document(&self) -> serde_json::Value {
+        let tags = self.tag.iter().filter_map(|tag| tag.split_once('='));
+        let statuses = self.status.iter().map(|status| format!("{status:?}"));
+        json!({
+            "name": self.name,
+            "runtimeStatus": statuses.collect::<Vec<_>>(),
+            "instanceIdPrefix": self.prefix,
+            "createdTimeFrom": self.created_from,
+            "createdTimeTo": self.created_to,
+            "tags": tags.collect::<BTreeMap<_, _>>(),
+            "stopped": self.stopped,
+            "unregistered": self.unregistered,
+        })
     }
 }
 

@@ -57,6 +57,25 @@ pub(crate) fn raise_event(session: &mut Session, arguments: &RaiseEvent) -> Resu
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The id of the orchestration.
+    id: String,
+}
+
+pub(crate) fn replay(session: &mut Session, arguments: &Replay) -> Result {
+    let request = Request::get(&["instances", &arguments.id, "replay"]);
+    let document = session.hub()?.ask(&request)?.json()?;
+    let replay = &document["replay"];
+    let text = |name: &str| clean(replay[name].as_str().unwrap_or_default());
+    let told = match replay["result"].as_str() {
+        Some("matches") => "the registered code fits the history".to_owned(),
+        Some("noCode") => "the directory of a stopped hub has no code; ask the running hub".to_owned(),
+        _ => format!("the orchestration would stop ({}): {}", text("kind"), text("message")),
+    };
+    session.done(&told, &document)
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Restart {
     /// The id of the orchestration.
     id: String,
@@ -64,12 +83,20 @@ pub(crate) struct Restart {
     /// Keeps the id and discards the history so far; the orchestration must have ended.
     #[arg(long)]
     same_id: bool,
+
+    #[arg(long, help = input::HELP, allow_hyphen_values = true)]
+    input: Option<String>,
 }
 
 pub(crate) fn restart(session: &mut Session, arguments: &Restart) -> Result {
     let keeps = (!arguments.same_id).to_string();
-    let request =
+    let mut request =
         Request::post(&["instances", &arguments.id, "restart"]).query("restartWithNewInstanceId", Some(keeps));
+    if arguments.input.is_some() {
+        // The input keeps all digits of its numbers.
+        let input = input::read(arguments.input.as_deref())?;
+        request = request.body([br#"{"input":"#, input.as_slice(), b"}"].concat());
+    }
     let document = session.hub()?.ask(&request)?.json()?;
     let id = document["id"].as_str().unwrap_or(&arguments.id);
     session.done(&clean(id), &document)

@@ -1,5 +1,6 @@
 //! `abide instances`
 
+mod batch;
 mod filter;
 mod history;
 mod list;
@@ -7,6 +8,7 @@ mod manage;
 mod purge;
 mod show;
 mod start;
+mod tree;
 mod wait;
 mod why;
 
@@ -46,6 +48,12 @@ pub(crate) enum Command {
     Wait(wait::Arguments),
     /// Explains why an orchestration does not continue.
     Why(why::Arguments),
+    /// Shows the orchestrations that an orchestration has started, and theirs.
+    Tree(tree::Arguments),
+    /// Checks whether the registered code still fits the history of an orchestration.
+    Replay(manage::Replay),
+    /// Applies an action to all matching orchestrations, and waits until it is done.
+    Batch(batch::Arguments),
 }
 
 pub(crate) fn run(session: &mut Session, command: Command) -> Result {
@@ -63,5 +71,8 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
         Command::Purge(arguments) => purge::run(session, &arguments),
         Command::Wait(arguments) => wait::run(session, &arguments),
         Command::Why(arguments) => why::run(session, &arguments),
+        Command::Tree(arguments) => tree::run(session, &arguments),
+        Command::Replay(arguments) => manage::replay(session, &arguments),
+        Command::Batch(arguments) => batch::run(session, &arguments),
     }
 }

@@ -49,7 +49,10 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     };
     let hub = session.hub()?;
     if arguments.id.is_none() && !arguments.yes {
-        confirm()?;
+        confirm(
+            "Delete every matching orchestration that has ended?",
+            "this deletes every matching orchestration that has ended",
+        )?;
     }
     let document = purge(&hub, &request)?;
     let done = match (&arguments.id, document["instancesDeleted"].as_u64()) {
@@ -85,21 +88,19 @@ fn purge(hub: &Hub, request: &Request) -> Result<Value> {
     Ok(document)
 }
 
-/// Asks for confirmation before deleting many orchestrations.
-fn confirm() -> Result {
+/// Asks for confirmation before an action on many orchestrations.
+pub(super) fn confirm(question: &str, consequence: &str) -> Result {
     let refused = |message: &str| Failure::new(Exit::Usage, "NotConfirmed", message);
     if !std::io::stdin().is_terminal() {
-        return Err(refused("this deletes every matching orchestration that has ended")
-            .advise("pass --yes to confirm")
-            .into());
+        return Err(refused(consequence).advise("pass --yes to confirm").into());
     }
     let mut stderr = std::io::stderr();
-    let _ = write!(stderr, "Delete every matching orchestration that has ended? [y/N] ");
+    let _ = write!(stderr, "{question} [y/N] ");
     let _ = stderr.flush();
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     match read {
         Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(refused("nothing was deleted").into()),
+        _ => Err(refused("nothing was changed").into()),
     }
 }
