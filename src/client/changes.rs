@@ -80,7 +80,7 @@ impl Client {
         Ok(Changes {
             position: watcher.position(),
             watcher,
-            life: xxh3_64(runtime.hub.as_bytes()),
+            life: xxh3_64(format!("{} {}", runtime.hub, runtime.opened.0).as_bytes()),
             is_lost: false,
             prefix: String::new(),
             name: None,

@@ -18,8 +18,10 @@
 mod fixtures;
 
 mod bad_input;
+mod batches;
 #[cfg(feature = "rocksdb")]
 mod builds;
+mod changes;
 #[cfg(feature = "rocksdb")]
 mod checkpoint;
 mod children;
@@ -32,6 +34,7 @@ mod executions;
 mod http_api;
 #[cfg(feature = "http")]
 mod http_requests;
+mod insight;
 #[cfg(feature = "rocksdb")]
 mod inspection;
 mod isolation;

@@ -127,12 +127,14 @@ impl RestartRequest {
     /// # Errors
     /// Returns a problem with status 400 if it is not such a document.
     pub(in crate::http) fn parse(json: &[u8]) -> Result<Option<Self>, Problem> {
-        serde_json::from_slice(json).map_err(|error| {
-            Problem::bad_request(
-                "InvalidRestart",
-                format!("the body is not the input of a restart, as in `{{\"input\": 1}}`: {error}"),
-            )
-        })
+        let wrong = |why: &dyn std::fmt::Display| {
+            let text = format!("the body is not that of a restart, such as `{{\"input\": 1}}`: {why}");
+            Problem::bad_request("InvalidRestart", text)
+        };
+        if json.trim_ascii_start().starts_with(b"[") {
+            return Err(wrong(&"it is an array"));
+        }
+        serde_json::from_slice(json).map_err(|error| wrong(&error))
     }
 
     pub(in crate::http) fn into_input(self) -> Option<String> {

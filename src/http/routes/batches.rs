@@ -44,6 +44,7 @@ pub(super) async fn begin_batch(State(api): State<Arc<Api>>, payload: Payload) -
     responses((status = 200, description = "The batches, newest first.", body = [BatchDocument]))
 )]
 pub(super) async fn list_batches(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    api.client.health()?;
     let batches = api.batches.all();
     let documents: Vec<BatchDocument> = batches.iter().map(|batch| BatchDocument::from(&**batch)).collect();
     api.budget.answer(&documents)
@@ -61,6 +62,7 @@ pub(super) async fn list_batches(State(api): State<Arc<Api>>) -> Result<Response
     )
 )]
 pub(super) async fn get_batch(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    api.client.health()?;
     let batch = api.batches.get(&id).ok_or_else(|| missing(&id))?;
     Ok(json(StatusCode::OK, &BatchDocument::from(&*batch)))
 }
@@ -79,6 +81,7 @@ pub(super) async fn get_batch(State(api): State<Arc<Api>>, Path(id): Path<String
     )
 )]
 pub(super) async fn cancel_batch(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    api.client.health()?;
     let batch = api.batches.get(&id).ok_or_else(|| missing(&id))?;
     batch.progress.cancel();
     Ok(json(StatusCode::ACCEPTED, &BatchDocument::from(&*batch)))

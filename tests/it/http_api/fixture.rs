@@ -181,14 +181,23 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) async fn of(response: axum::response::Response) -> Self {
-        let (head, body) = response.into_parts();
+        let (head, mut body) = response.into_parts();
         let headers = head.headers.iter();
+        let is_stream = head
+            .headers
+            .get("content-type")
+            .is_some_and(|kind| kind == "text/event-stream");
+        let body = match is_stream {
+            // A stream has no end.
+            true => body.frame().await.unwrap().unwrap().into_data().unwrap(),
+            false => body.collect().await.unwrap().to_bytes(),
+        };
         Self {
             status: head.status,
             headers: headers
                 .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
                 .collect(),
-            body: body.collect().await.unwrap().to_bytes(),
+            body,
         }
     }
 

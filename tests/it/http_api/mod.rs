@@ -37,6 +37,7 @@
 //! * schedules: all of [`scheduling`]
 //! * `/health`, `/metrics`: `health_reports_whether_the_hub_works`, `numbers_are_shown`
 //! * `/openapi.json`: all of [`openapi`]
+//! * `/events`, `/batches`, `/hub`, a restart with another input, tags, histories by turns: all of [`watching`]
 //! * payloads of Azure's Python client: `payloads_of_the_python_client_are_decoded_once_more`
 
 mod entities;
@@ -51,3 +52,4 @@ mod repairing;
 mod routing;
 mod scheduling;
 mod starting;
+mod watching;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::fixture::{Answer, Api};
 
 /// Every route: first the routes of Azure, then the additional ones.
-const ROUTES: [&str; 39] = [
+const ROUTES: [&str; 54] = [
     "POST /orchestrators/{name}",
     "POST /orchestrators/{name}/{instanceId}",
     "GET /instances/{instanceId}",
@@ -30,6 +30,20 @@ const ROUTES: [&str; 39] = [
     "POST /entities/{name}",
     "GET /instances/{instanceId}/history",
     "GET /instances/{instanceId}/waiting",
+    "GET /instances/{instanceId}/tree",
+    "GET /instances/{instanceId}/turns/{turn}",
+    "GET /instances/{instanceId}/replay",
+    "GET /failures",
+    "POST /batches",
+    "GET /batches",
+    "GET /batches/{id}",
+    "DELETE /batches/{id}",
+    "GET /entities/{name}/{key}/details",
+    "GET /activities",
+    "GET /activities/{name}",
+    "GET /hub",
+    "GET /timeline",
+    "GET /events",
     "GET /stopped",
     "GET /counts",
     "GET /locks",
@@ -44,6 +58,7 @@ const ROUTES: [&str; 39] = [
     "PUT /schedules/{id}",
     "POST /schedules/{id}/pause",
     "POST /schedules/{id}/resume",
+    "POST /schedules/{id}/trigger",
     "DELETE /schedules/{id}",
     "GET /stats",
     "GET /health",
@@ -230,6 +245,57 @@ const EXAMPLES: &[Example] = &[
     ("GET /instances/{instanceId}/waiting", &["a/b"], "", "", 400),
     ("GET /instances/{instanceId}/waiting", &["missing"], "", "", 404),
     ("GET /instances/{instanceId}/waiting", &["w"], CLOSED, "", 503),
+    ("GET /instances/{instanceId}/tree", &["f"], "", "", 200),
+    ("GET /instances/{instanceId}/tree", &["a/b"], "", "", 400),
+    ("GET /instances/{instanceId}/tree", &["missing"], "", "", 404),
+    ("GET /instances/{instanceId}/tree", &["w"], CLOSED, "", 503),
+    ("GET /instances/{instanceId}/turns/{turn}", &["w", "0"], "", "", 200),
+    ("GET /instances/{instanceId}/turns/{turn}", &["w", "x"], "", "", 400),
+    ("GET /instances/{instanceId}/turns/{turn}", &["w", "99"], "", "", 404),
+    ("GET /instances/{instanceId}/turns/{turn}", &["w", "0"], CLOSED, "", 503),
+    ("GET /instances/{instanceId}/replay", &["w"], "", "", 200),
+    ("GET /instances/{instanceId}/replay", &["a/b"], "", "", 400),
+    ("GET /instances/{instanceId}/replay", &["missing"], "", "", 404),
+    ("GET /instances/{instanceId}/replay", &["w"], CLOSED, "", 503),
+    ("GET /failures", &[], "name=greets", "", 200),
+    ("GET /failures", &[], "top=0", "", 400),
+    ("GET /failures", &[], CLOSED, "", 503),
+    ("GET /timeline", &[], "buckets=3", "", 200),
+    ("GET /timeline", &[], "buckets=0", "", 400),
+    ("GET /timeline", &[], CLOSED, "", 503),
+    (
+        "POST /batches",
+        &[],
+        "",
+        r#"{"action": "suspend", "filter": {"instanceIdPrefix": "none"}}"#,
+        202,
+    ),
+    ("POST /batches", &[], "", r#"{"action": "suspend"}"#, 400),
+    (
+        "POST /batches",
+        &[],
+        CLOSED,
+        r#"{"action": "suspend", "ids": ["w"]}"#,
+        503,
+    ),
+    ("GET /batches", &[], "", "", 200),
+    ("GET /batches", &[], CLOSED, "", 503),
+    ("GET /batches/{id}", &[BATCH], "", "", 200),
+    ("GET /batches/{id}", &["none"], "", "", 404),
+    ("GET /batches/{id}", &["none"], CLOSED, "", 503),
+    ("DELETE /batches/{id}", &[BATCH], "", "", 202),
+    ("DELETE /batches/{id}", &["none"], "", "", 404),
+    ("DELETE /batches/{id}", &["none"], CLOSED, "", 503),
+    ("GET /events", &[], "", "", 200),
+    ("GET /events", &[], "kinds=none", "", 400),
+    ("GET /events", &[], CLOSED, "", 503),
+    ("GET /hub", &[], "", "", 200),
+    ("GET /hub", &[], CLOSED, "", 503),
+    ("GET /activities", &[], "", "", 200),
+    ("GET /activities", &[], CLOSED, "", 503),
+    ("GET /activities/{name}", &["greet"], "", "", 200),
+    ("GET /activities/{name}", &["greet"], "top=0", "", 400),
+    ("GET /activities/{name}", &["greet"], CLOSED, "", 503),
     ("GET /instances", &[], "", "", 200),
     ("GET /instances", &[], "top=0", "", 400),
     ("GET /instances", &[], CLOSED, "", 503),
@@ -386,6 +452,9 @@ const EXAMPLES: &[Example] = &[
     ("GET /entities/{name}/{key}", &["counter", "a/b"], "", "", 400),
     ("GET /entities/{name}/{key}", &["counter", "none"], "", "", 404),
     ("GET /entities/{name}/{key}", &["counter", "a"], CLOSED, "", 503),
+    ("GET /entities/{name}/{key}/details", &["counter", "a"], "", "", 200),
+    ("GET /entities/{name}/{key}/details", &["counter", "a/b"], "", "", 400),
+    ("GET /entities/{name}/{key}/details", &["counter", "a"], CLOSED, "", 503),
     ("GET /entities", &[], "fetchState=true", "", 200),
     ("GET /entities", &[], "", "", 200),
     ("GET /entities", &[], "top=0", "", 400),
@@ -476,6 +545,10 @@ const EXAMPLES: &[Example] = &[
     ("POST /schedules/{id}/resume", &["a/b"], "", "", 400),
     ("POST /schedules/{id}/resume", &["none"], "", "", 404),
     ("POST /schedules/{id}/resume", &["hourly"], CLOSED, "", 503),
+    ("POST /schedules/{id}/trigger", &["hourly"], "", "", 202),
+    ("POST /schedules/{id}/trigger", &["a/b"], "", "", 400),
+    ("POST /schedules/{id}/trigger", &["none"], "", "", 404),
+    ("POST /schedules/{id}/trigger", &["hourly"], CLOSED, "", 503),
     ("DELETE /schedules/{id}", &["hourly"], "", "", 204),
     ("DELETE /schedules/{id}", &["a/b"], "", "", 400),
     ("DELETE /schedules/{id}", &["none"], "", "", 404),
@@ -526,6 +599,8 @@ const LARGE: &str = "large";
 const KEY: &str = "key";
 /// A marker in the query: send the request to a closed hub.
 const CLOSED: &str = "closed";
+/// A marker for the ID of the newest batch.
+const BATCH: &str = "batch";
 /// A marker for the ID of the newest dead letter.
 const LETTER: &str = "letter";
 
@@ -555,6 +630,7 @@ async fn answers_are_as_described() {
         for argument in *arguments {
             let argument = match *argument {
                 LETTER => newest_letter(&api).await,
+                BATCH => api.get("/batches").await.json()[0]["id"].as_str().unwrap().to_owned(),
                 argument => argument.replace('/', "%2F"),
             };
             let (before, rest) = path.split_once('{').unwrap();
