@@ -363,6 +363,27 @@ fn everything_that_reads(abide: &Abide) {
         (&why["id"], &why["steps"][0]["waitsFor"]),
         (&"w-1".into(), &"event".into())
     );
+    let tree = abide.json(&["instances", "tree", "w-1"]);
+    assert_eq!((&tree["instanceId"], &tree["children"]), (&json!("w-1"), &json!([])));
+    let tree = abide.out(&["instances", "tree", "w-1"]);
+    assert!(tree.starts_with("w-1 (waits): Running, last changed "), "{tree}");
+    let replay = abide.out(&["instances", "replay", "w-1"]);
+    assert!(
+        replay.contains("fits the history") || replay.contains("has no code"),
+        "{replay}"
+    );
+    assert!(abide.json(&["activities", "summary"])["activities"].is_array());
+    abide.out(&["activities", "summary"]);
+    assert_eq!(abide.json(&["activities", "list", "needs_a_file"]), json!([]));
+    let none = abide.out(&["activities", "list", "needs_a_file"]);
+    assert_eq!(none, "no activity with this name is open\n");
+    let failures = abide.json(&["failures"]);
+    assert_eq!(
+        (&failures["groups"][0]["count"], &failures["groups"][0]["name"]),
+        (&json!(1), &json!("refuses"))
+    );
+    let failures = abide.out(&["failures", "--name", "refuses"]);
+    assert!(failures.contains("no more than 3"), "{failures}");
     let why = abide.out(&["instances", "why", "w-1"]);
     assert!(why.starts_with("w-1 (waits) is Running, last changed "), "{why}");
     assert!(why.contains("waits for the event `go`, since "), "{why}");
@@ -434,6 +455,8 @@ fn everything_that_reads(abide: &Abide) {
         (&["schedules", "show", "missing"], 3, "`missing`"),
         (&["instances", "history", "missing"], 3, "`missing`"),
         (&["instances", "why", "missing"], 3, "`missing`"),
+        (&["instances", "tree", "missing"], 3, "`missing`"),
+        (&["instances", "replay", "missing"], 3, "`missing`"),
         (&["instances", "wait", "missing"], 3, "`missing`"),
         (&["entities", "show", "@counter@missing"], 3, "@counter@missing"),
         (&["instances", "show", "@counter@3"], 2, "`@`"),
@@ -534,6 +557,9 @@ async fn a_directory_is_read_and_not_changed() {
         &["dead-letters", "drop", letter.as_str()],
         &["quarantine", "release", "@shelf@a"],
         &["schedules", "pause", "late"],
+        &["schedules", "trigger", "late"],
+        &["schedules", "set", "late", "refuses", "--every", "60", "--input", "3"],
+        &["instances", "batch", "suspend", "--yes"],
     ] {
         let message = abide.refused(arguments, 4);
         assert!(
@@ -1031,4 +1057,139 @@ fn the_help_helps() {
         assert!(script.contains("raise-event") && script.contains("abide"), "{shell}");
     }
     assert!(abide.out(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
+}
+
+/// A batch reaches every orchestration that matches, after a confirmation.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_reaches_every_match() {
+    let served = Served::open().await;
+    let (abide, client) = (served.abide(), served.hub.client());
+    let message = abide.refused(&["instances", "batch", "suspend", "--prefix", "w-"], 2);
+    assert!(message.contains("--yes"), "{message}");
+    let done = abide.out(&["instances", "batch", "suspend", "--prefix", "w-", "--yes"]);
+    assert_eq!(done, "3 matched: 3 done, 0 skipped, 0 failed\n");
+    let suspended = client.orchestrations().status(OrchestrationStatus::Suspended);
+    assert_eq!(suspended.count().await.unwrap(), 3);
+    abide.out(&["instances", "batch", "resume", "--tag", "n=1", "--yes"]);
+    let suspended = client.orchestrations().status(OrchestrationStatus::Suspended);
+    assert_eq!(suspended.count().await.unwrap(), 2);
+    let report = abide.json(&[
+        "instances",
+        "batch",
+        "raise-event",
+        "--event",
+        "go",
+        "--payload",
+        "\"!\"",
+        "--status",
+        "running",
+        "--yes",
+    ]);
+    assert_eq!(
+        (&report["succeeded"], &report["state"]),
+        (&json!(1), &json!("completed"))
+    );
+    assert_eq!(abide.out(&["instances", "wait", "w-1"]), "\"p1!\"\n");
+    let report = abide.json(&["instances", "batch", "purge", "--error-type", "NoSuchError", "--yes"]);
+    assert_eq!(report["matched"], 0);
+    let ran = abide.run(&["instances", "batch", "raise-event", "--yes"]);
+    assert!(ran.code == 2 && ran.err.contains("--event"), "{ran:?}");
+    served.stop().await;
+}
+
+/// Schedules are set and triggered, and an orchestration is restarted with another input.
+#[tokio::test(flavor = "multi_thread")]
+async fn schedules_are_set_and_triggered() {
+    let served = Served::open().await;
+    let abide = served.abide();
+    let set = [
+        "schedules",
+        "set",
+        "nightly",
+        "echoes",
+        "--cron",
+        "0 3 * * *",
+        "--input",
+        "7",
+        "--tag",
+        "of=test",
+    ];
+    assert_eq!(abide.out(&set), "the schedule nightly is set\n");
+    let shown = abide.json(&["schedules", "show", "nightly"]);
+    assert_eq!(
+        (&shown["cron"], &shown["input"], &shown["tags"]),
+        (&json!("0 3 * * *"), &json!(7), &json!({"of": "test"}))
+    );
+    let run = abide.out(&["schedules", "trigger", "nightly"]);
+    assert_eq!(abide.out(&["instances", "wait", run.trim()]), "7\n");
+    abide.out(&["schedules", "set", "nightly", "echoes", "--every", "90", "--input", "7"]);
+    assert_eq!(abide.json(&["schedules", "show", "nightly"])["everySeconds"], 90.0);
+    let ran = abide.run(&["schedules", "set", "nightly", "echoes"]);
+    assert!(ran.code == 2 && ran.err.contains("--cron"), "{ran:?}");
+    abide.refused(&["schedules", "trigger", "none"], 3);
+
+    let again = abide.json(&["instances", "restart", run.trim(), "--input", "8"])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(abide.out(&["instances", "wait", &again]), "8\n");
+    served.stop().await;
+}
+
+/// The dashboard of a running hub is found, and that of a directory is served until the program is interrupted.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dashboard_is_opened() {
+    let served = Served::open().await;
+    let abide = served.abide();
+    let url = format!("{}/ui/", served.server.url());
+    assert_eq!(abide.json(&["ui", "--no-open"])["url"], url);
+    assert_eq!(
+        abide.out(&["ui", &served.server.url(), "--no-open"]),
+        format!("dashboard: {url}\n")
+    );
+    let message = Abide {
+        hub: "x".to_owned(),
+        token: None,
+    }
+    .refused(&["ui", "/no/hub/here", "--no-open"], 3);
+    assert!(message.contains("no hub in /no/hub/here"), "{message}");
+
+    let place = served.stop().await;
+    let before = contents(place.path());
+    let mut command = Abide::of(place.path()).command(&["ui", "--port", "0", "--no-open", "--json"]);
+    let mut serving = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(serving.stdout.take().unwrap());
+    while !line.ends_with("}\n") {
+        assert!(out.read_line(&mut line).unwrap() > 0, "{line}");
+    }
+    let url = serde_json::from_str::<Value>(&line).unwrap()["url"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let page = ureq::get(format!("{url}index.html"))
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_to_string()
+        .unwrap();
+    assert!(page.contains("<script"), "{page}");
+    let hub = ureq::get(url.replace("/ui/", "/hub"))
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_to_string()
+        .unwrap();
+    assert!(hub.contains("\"readOnly\":true"), "{hub}");
+    // A dashboard of a directory changes nothing.
+    let refused = ureq::post(url.replace("/ui/", "/instances/w-1/terminate")).send_empty();
+    assert!(matches!(refused, Err(ureq::Error::StatusCode(403))), "{refused:?}");
+    let interrupt = Command::new("kill")
+        .arg("-INT")
+        .arg(serving.id().to_string())
+        .status()
+        .unwrap();
+    assert!(interrupt.success());
+    assert_eq!(serving.wait().unwrap().code(), Some(0));
+    assert!(contents(place.path()) == before, "a file was changed");
 }

@@ -69,6 +69,7 @@ fn orchestration(document: &Value, depth: usize, lines: &mut Vec<String>) {
 fn step_lines(step: &Value, depth: usize, lines: &mut Vec<String>) {
     let text = |name: &str| clean(step[name].as_str().unwrap_or_default());
     let label = step["label"].as_str().map(|label| format!(" ({})", clean(label)));
+    let source = step["source"].as_str().map(|source| format!(", at {}", clean(source)));
     let waits_for = match step["waitsFor"].as_str().unwrap_or_default() {
         "activity" => format!(
             "the activity `{}`, attempt {}, {}",
@@ -89,11 +90,12 @@ fn step_lines(step: &Value, depth: usize, lines: &mut Vec<String>) {
         other => clean(other),
     };
     lines.push(format!(
-        "{}step {}{} waits for {waits_for}, since {}",
+        "{}step {}{} waits for {waits_for}, since {}{}",
         "  ".repeat(depth),
         step["sequence"],
         label.unwrap_or_default(),
-        moment(&step["since"])
+        moment(&step["since"]),
+        source.unwrap_or_default()
     ));
     if let Some(ahead) = step["ahead"].as_u64().filter(|ahead| *ahead > 0) {
         lines.push(format!("{}{ahead} messages are before it", "  ".repeat(depth + 1)));
