@@ -1,0 +1,106 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { visibleRange } from '../window';
+
+interface Props {
+  label: string;
+  count: number;
+  rowHeight: number;
+  /** The content of a row. It contains no links or buttons: those are in the details of the selected row. */
+  row: (index: number) => ComponentChildren;
+  /** The row as a sentence for screen readers. */
+  rowLabel: (index: number) => string;
+  selected: number;
+  onSelect: (index: number) => void;
+  /** Keys beside those that move. */
+  keys?: Record<string, () => void>;
+  /** Shown above the rows, and stays there when they are scrolled. */
+  head?: ComponentChildren;
+  'data-test'?: string;
+}
+
+/** A list of which one row is selected. Renders only the rows that are visible. */
+export function Rows(props: Props) {
+  const { count, rowHeight, selected, onSelect } = props;
+  const id = useId();
+  const box = useRef<HTMLDivElement>(null);
+  const [scroll, setScroll] = useState({ top: 0, height: 480 });
+  const view = visibleRange(count, rowHeight, scroll.top, scroll.height);
+
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => setScroll({ top: element.scrollTop, height: element.clientHeight }));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+
+  useEffect(() => {
+    const element = box.current;
+    if (!element || selected < 0) return;
+    const top = view.offsetOf(selected);
+    const bottom = top + rowHeight;
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (bottom > element.scrollTop + element.clientHeight) element.scrollTop = bottom - element.clientHeight;
+  }, [selected]);
+
+  function onKeyDown(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = Math.max(1, Math.floor(scroll.height / rowHeight) - 1);
+    const go = (to: number) => () => onSelect(Math.max(0, Math.min(count - 1, to)));
+    const keys: Record<string, () => void> = {
+      ArrowDown: go(selected + 1),
+      ArrowUp: go(selected - 1),
+      PageDown: go(selected + page),
+      PageUp: go(selected - page),
+      Home: go(0),
+      End: go(count - 1),
+      ...props.keys,
+    };
+    const run = keys[event.key];
+    if (!run) return;
+    event.preventDefault();
+    run();
+  }
+
+  const rows = [];
+  const isRendered = selected >= view.first && selected < view.end;
+  for (let index = view.first; index < view.end; index += 1) {
+    rows.push(
+      <div
+        key={index}
+        id={`${id}-${index}`}
+        role="option"
+        aria-selected={index === selected}
+        aria-setsize={count}
+        aria-posinset={index + 1}
+        class="i-row"
+        style={{ height: `${rowHeight}px`, transform: `translateY(${view.offsetOf(index)}px)` }}
+        onClick={() => onSelect(index)}
+      >
+        <span class="visually-hidden">{props.rowLabel(index)}</span>
+        <div aria-hidden="true">{props.row(index)}</div>
+      </div>,
+    );
+  }
+  return (
+    <div class="panel i-rows">
+      {props.head}
+      <div
+        ref={box}
+        class="i-rows-box"
+        role="listbox"
+        aria-label={props.label}
+        aria-activedescendant={isRendered ? `${id}-${selected}` : undefined}
+        tabIndex={0}
+        data-test={props['data-test']}
+        onKeyDown={onKeyDown}
+        onScroll={(event) => setScroll({ top: event.currentTarget.scrollTop, height: event.currentTarget.clientHeight })}
+      >
+        <div class="i-rows-body" role="presentation" style={{ height: `${view.height}px` }}>
+          {rows}
+        </div>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,2 @@
+// What the build inserts into each file that contains JSX.
+export { Fragment, h } from 'preact';

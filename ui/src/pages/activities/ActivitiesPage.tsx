@@ -1,0 +1,75 @@
+import { get } from '../../api';
+import { Empty, ErrorBox, Link, PageHead, Panel, Table, Time } from '../../components';
+import { count } from '../../format';
+import { useResource } from '../../resource';
+import { href, route } from '../../router';
+import type { Activities, ActivityLine } from '../../types';
+import { Attempts } from './Attempts';
+import { SlotBar } from './SlotBar';
+
+const EVERY_MS = 2_000;
+
+/** Slots of activities, and the lines in front of them. */
+export function ActivitiesPage() {
+  const { data, error, reload } = useResource((signal) => get<Activities>('/activities', {}, signal), [], EVERY_MS);
+  const chosen = route.value.query.get('name');
+  return (
+    <>
+      <PageHead title="Activities" />
+      <ErrorBox error={error} retry={reload} feature="a view of its activities" />
+      {data && (
+        <>
+          <Panel
+            title="All activities"
+            head={
+              <span class="muted">
+                {count(data.running)} running{data.limit !== null && ` of at most ${count(data.limit)}`},{' '}
+                {count(data.waiting)} waiting
+              </span>
+            }
+          >
+            <div class="panel-body">
+              <SlotBar line={data} label="All activities" />
+            </div>
+            {data.activities.length === 0 ? (
+              <Empty title="No activity is registered or requested" />
+            ) : (
+              <Lines lines={data.activities} chosen={chosen} />
+            )}
+          </Panel>
+          {chosen !== null && <Attempts key={chosen} name={chosen} />}
+        </>
+      )}
+    </>
+  );
+}
+
+function Lines({ lines, chosen }: { lines: readonly ActivityLine[]; chosen: string | null }) {
+  return (
+    <Table head={['Activity', 'Slots']} end={['Running', 'Waiting', 'Limit', 'Oldest in line']}>
+      {lines.map((line) => (
+        <tr key={line.name} aria-current={line.name === chosen || undefined}>
+          <td>
+            <Link to={href(['activities'], { name: line.name })} class="id">
+              {line.name}
+            </Link>{' '}
+            {!line.registered && (
+              <span class="badge warn" title="This program does not register it. Its attempts wait for one that does.">
+                Not registered
+              </span>
+            )}
+          </td>
+          <td>
+            <SlotBar line={line} label={line.name} />
+          </td>
+          <td class="end">{count(line.running)}</td>
+          <td class="end">{count(line.waiting)}</td>
+          <td class="end">{line.limit === null ? <span class="muted">shared</span> : count(line.limit)}</td>
+          <td class="end">
+            <Time t={line.oldestWaitingSince} relative />
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}

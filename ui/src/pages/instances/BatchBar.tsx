@@ -1,0 +1,53 @@
+import { useState } from 'preact/hooks';
+import { count } from '../../format';
+import { BatchDialog } from './BatchDialog';
+import { batchFilter, type Filter } from './filter';
+
+interface Props {
+  selected: ReadonlySet<string>;
+  filter: Filter;
+  /** Number of instances that match the filter, if it is known. */
+  matching: number | null;
+  /** Number of matching instances that are loaded. */
+  atLeast: number;
+  onClear: () => void;
+}
+
+/** Actions on the selected instances, or on all that match the filter. */
+export function BatchBar({ selected, filter, matching, atLeast, onClear }: Props) {
+  const [open, setOpen] = useState<'selected' | 'all' | null>(null);
+  const matched = matching === null ? `at least ${count(atLeast)}` : count(matching);
+  return (
+    <>
+      <span class="spacer" />
+      {selected.size > 0 && (
+        <>
+          <button type="button" onClick={() => setOpen('selected')}>
+            Actions on {count(selected.size)} selected…
+          </button>
+          <button type="button" class="quiet" onClick={onClear}>
+            Unselect
+          </button>
+        </>
+      )}
+      {/* The filter of a batch cannot express this one. */}
+      {!filter.unregistered && atLeast > 0 && (
+        <button type="button" class="quiet" onClick={() => setOpen('all')}>
+          Actions on all ({matched})…
+        </button>
+      )}
+      {open && (
+        <BatchDialog
+          target={open === 'all' ? { filter: batchFilter(filter) } : { ids: [...selected] }}
+          text={
+            open === 'all'
+              ? `all instances that match the filter, ${matched} now`
+              : `${count(selected.size)} selected ${selected.size === 1 ? 'instance' : 'instances'}`
+          }
+          onClose={() => setOpen(null)}
+          onDone={onClear}
+        />
+      )}
+    </>
+  );
+}

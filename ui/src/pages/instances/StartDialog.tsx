@@ -1,0 +1,67 @@
+import { useMemo, useState } from 'preact/hooks';
+import { path, send } from '../../api';
+import { ChoiceField, FormDialog, JsonField, Link, TextField, toast } from '../../components';
+import { readJson } from '../../json-input';
+import { uniqueText } from '../../random';
+import { instanceHref, navigate } from '../../router';
+import { hub } from '../../store';
+import type { CheckStatus } from '../../types';
+
+const REUSE = [
+  ['error', 'Refuse, unless that one has ended'],
+  ['rejectDuplicate', 'Refuse, also if that one has ended'],
+  ['ignore', 'Keep that one'],
+  ['terminate', 'Terminate that one first'],
+] as const;
+
+/** Starts a new orchestration. */
+export function StartDialog({ onClose }: { onClose: () => void }) {
+  const types = hub.value?.orchestrations ?? [];
+  const [chosen, setChosen] = useState(types[0]?.name ?? '');
+  const [input, setInput] = useState('');
+  // The key stays the same until the dialog closes, so that a second attempt starts nothing twice.
+  const key = useMemo(uniqueText, []);
+  const versions = types.find(({ name }) => name === chosen)?.versions.filter(Boolean) ?? [];
+  const json = readJson(input);
+
+  async function start(data: FormData): Promise<void> {
+    const text = (name: string) => String(data.get(name) ?? '').trim();
+    const id = text('id');
+    const of = id === '' ? path`/orchestrators/${text('type')}` : path`/orchestrators/${text('type')}/${id}`;
+    const query = { version: text('version'), reuse: id && text('reuse') };
+    const started = await send<CheckStatus>('POST', of, json.value, query, text('key'));
+    toast(
+      <>
+        Started <Link to={instanceHref(started.id)}>{started.id}</Link>
+      </>,
+    );
+    navigate(instanceHref(started.id));
+  }
+
+  return (
+    <FormDialog title="Start an orchestration" action="Start" wide disabled={json.error !== null} onSubmit={start} onClose={onClose}>
+      <div class="fields">
+        <ChoiceField
+          label="Type"
+          name="type"
+          options={types.map(({ name }) => [name, name])}
+          onChange={setChosen}
+        />
+        <ChoiceField
+          label="Version"
+          name="version"
+          options={[['', 'Newest'], ...versions.map((version) => [version, version] as const)]}
+        />
+        <TextField label="Id" name="id" hint="Empty: a random id." />
+        <ChoiceField label="If an instance has this id" name="reuse" options={REUSE} />
+      </div>
+      <JsonField label="Input (JSON)" text={input} onChange={setInput} rows={6} hint="Empty means null." />
+      <TextField
+        label="Idempotency key"
+        name="key"
+        defaultValue={key}
+        hint="For 24 hours, the same key with the same request starts nothing twice."
+      />
+    </FormDialog>
+  );
+}

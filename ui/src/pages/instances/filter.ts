@@ -1,0 +1,70 @@
+// The filter of the list of instances, which is part of the address.
+import type { Query } from '../../api';
+import { type BatchFilter, type RuntimeStatus, STATUSES } from '../../types';
+
+export const AGES = [
+  { id: '15m', label: 'Last 15 min', ms: 900_000 },
+  { id: '1h', label: 'Last hour', ms: 3_600_000 },
+  { id: '24h', label: 'Last 24 h', ms: 86_400_000 },
+  { id: '7d', label: 'Last 7 days', ms: 604_800_000 },
+] as const;
+
+export interface Filter {
+  statuses: RuntimeStatus[];
+  name: string;
+  prefix: string;
+  from: string | null;
+  to: string | null;
+  tags: string[];
+  unregistered: boolean;
+}
+
+/** Reads the filter from an address. `now` is the end of ranges such as "last hour". */
+export function filterOf(query: URLSearchParams, now: number): Filter {
+  const age = AGES.find(({ id }) => id === query.get('since'));
+  return {
+    statuses: STATUSES.filter((status) => query.getAll('status').includes(status)),
+    name: query.get('name') ?? '',
+    prefix: query.get('prefix') ?? '',
+    from: age ? new Date(now - age.ms).toISOString() : query.get('from'),
+    to: query.get('to'),
+    tags: query.getAll('tag'),
+    unregistered: query.get('unregistered') === 'true',
+  };
+}
+
+/** Returns the query of the API. */
+export function apiQuery(filter: Filter): Query {
+  return {
+    runtimeStatus: filter.statuses.join(',') || undefined,
+    name: filter.name || undefined,
+    instanceIdPrefix: filter.prefix || undefined,
+    createdTimeFrom: filter.from ?? undefined,
+    createdTimeTo: filter.to ?? undefined,
+    tag: filter.tags,
+    unregistered: filter.unregistered || undefined,
+  };
+}
+
+/** Returns the filter of a batch on everything that the list shows. */
+export function batchFilter(filter: Filter): BatchFilter {
+  return {
+    runtimeStatus: filter.statuses.length > 0 ? filter.statuses : undefined,
+    name: filter.name || undefined,
+    instanceIdPrefix: filter.prefix || undefined,
+    createdTimeFrom: filter.from ?? undefined,
+    createdTimeTo: filter.to ?? undefined,
+    tags: filter.tags.length > 0 ? Object.fromEntries(filter.tags.map(splitTag)) : undefined,
+  };
+}
+
+/** Splits `key=value`. Only the key lacks an equals sign. */
+export function splitTag(tag: string): [string, string] {
+  const at = tag.indexOf('=');
+  return at < 0 ? [tag, ''] : [tag.slice(0, at), tag.slice(at + 1)];
+}
+
+/** True if only the status and the type are restricted, which the counts of the hub answer. */
+export function isCounted(filter: Filter): boolean {
+  return !filter.prefix && !filter.from && !filter.to && filter.tags.length === 0 && !filter.unregistered;
+}
