@@ -179,6 +179,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let url = server.url();
     println!("the order service listens at {url}");
+    println!("dashboard: {url}/ui/");
     match &arguments.data {
         Some(data) => println!("data directory: {}", data.display()),
         None => println!(

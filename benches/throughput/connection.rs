@@ -63,6 +63,30 @@ impl Connection {
         }
     }
 
+    /// Sends a request whose response does not end, and waits for the first part of the response.
+    pub(crate) async fn begin(&mut self, request: &[u8]) {
+        self.stream.write_all(request).await.expect("the request can be sent");
+        let bytes = self.stream.read_buf(&mut self.received).await;
+        assert!(
+            bytes.expect("the response can be read") > 0,
+            "the server closed the connection"
+        );
+        let text = String::from_utf8_lossy(&self.received);
+        assert!(text.starts_with("HTTP/1.1 200"), "unexpected response: {text}");
+    }
+
+    /// Receives and forgets everything until the server closes the connection.
+    pub(crate) async fn receive_all(mut self) {
+        while self
+            .stream
+            .read_buf(&mut self.received)
+            .await
+            .is_ok_and(|bytes| bytes > 0)
+        {
+            self.received.clear();
+        }
+    }
+
     /// Returns whether the server has kept the connection open and sent nothing since its last response.
     pub(crate) fn is_open(&self) -> bool {
         let read = self.stream.try_read(&mut [0]);

@@ -70,6 +70,11 @@ impl Served {
         report.parse().expect("the load generator reports a number")
     }
 
+    /// Lets clients receive the changes of the hub.
+    pub(crate) fn watch(&mut self, connections: usize) {
+        self.tell_load(&Order::Watch { connections });
+    }
+
     /// Returns the number of idle connections that the server has kept open.
     pub(crate) fn idle(&mut self) -> usize {
         let report = self.tell_load(&Order::CountIdle);

@@ -48,6 +48,9 @@ pub(crate) enum Order {
     Idle { connections: usize },
     /// Counts the idle connections that are still open.
     CountIdle,
+    /// Receives the changes of the hub on `connections` until the process ends. The first connection asks for all
+    /// changes of entities and does not read. Of the others, one in ten asks for those of one entity.
+    Watch { connections: usize },
 }
 
 /// The measurements of one load.
@@ -85,6 +88,10 @@ pub(crate) fn child(url: &str) -> ExitCode {
                 Order::Idle { connections } => {
                     idle = server.connect(connections).await;
                     idle.len().to_string()
+                }
+                Order::Watch { connections } => {
+                    server.watch(connections).await;
+                    connections.to_string()
                 }
                 Order::CountIdle => {
                     // Lets the reactor notice the connections that the server has closed.
@@ -150,6 +157,26 @@ impl Server {
             per_s: latency_ns.len() as f64 / measured.as_secs_f64(),
             p50_us: latency_ns.value_at_quantile(0.5) as f64 / 1_000.0,
             p99_us: latency_ns.value_at_quantile(0.99) as f64 / 1_000.0,
+        }
+    }
+
+    async fn watch(&self, connections: usize) {
+        for number in 0..connections {
+            let query = match number {
+                0 => "?kinds=entity".to_owned(),
+                _ if number % 10 == 0 => format!("?kinds=entity&prefix=@counter@{number}"),
+                _ => String::new(),
+            };
+            let mut writer = Writer::new(self, 0);
+            writer.get(&format!("/events{query}"));
+            let mut connection = Connection::open(self.address).await.expect("the server listens");
+            connection.begin(&writer.bytes).await;
+            if number == 0 {
+                // Kept open for as long as the process runs.
+                std::mem::forget(connection);
+            } else {
+                tokio::spawn(connection.receive_all());
+            }
         }
     }
 

@@ -36,7 +36,7 @@ const fn times_plus(factor: f64, offset: f64) -> Bound {
     Bound { factor, offset }
 }
 
-fn limits(memory_budget_mib: f64) -> [Limit; 20] {
+fn limits(memory_budget_mib: f64) -> [Limit; 21] {
     let below = |figure, base, must, aim| Limit {
         figure,
         base,
@@ -130,6 +130,12 @@ fn limits(memory_budget_mib: f64) -> [Limit; 20] {
             None,
             at(60_000.0),
             at(60_000.0),
+        ),
+        above(
+            "http.watched.entity.call.connections256.per_s",
+            "http.unwatched.entity.call.connections256.per_s",
+            0.9,
+            0.95,
         ),
         below("http.list.first_page.p99_us", None, at(20_000.0), at(20_000.0)),
         below("http.idle.rss_mib", None, at(200.0), at(200.0)),

@@ -95,6 +95,9 @@ async fn measure(arguments: &Arguments) -> ExitCode {
     measure_a_million(arguments, directory, &mut report).await;
     measure_sleepers(arguments, directory, &mut report).await;
     measure_http(arguments, directory, &mut report);
+    for _ in 0..arguments.rounds() {
+        measure_watched(arguments, directory, &mut report);
+    }
     measure_first_page(arguments, directory, &mut report);
     measure_idle_connections(arguments, directory, &mut report);
 
@@ -122,6 +125,9 @@ const SIGNALS: usize = 1_024;
 
 /// Number of sleeping orchestrations.
 const SLEEPERS: u64 = 100_000;
+
+/// Number of clients that receive the changes of a hub.
+const WATCHERS: usize = 1_000;
 
 /// Number of instances in the hub whose first page is listed.
 const LISTED: u64 = 1_000_000;
@@ -364,6 +370,27 @@ fn measure_http(arguments: &Arguments, directory: &Path, report: &mut Report) {
     }
     if let Some(served) = served {
         served.close();
+    }
+}
+
+/// Calls over HTTP while nobody watches the hub and, by turns, while many clients receive its changes.
+fn measure_watched(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const ALONE: &str = "http.unwatched.entity.call.connections256.per_s";
+    const WATCHED: &str = "http.watched.entity.call.connections256.per_s";
+    const RSS: &str = "http.watched.rss_mib";
+    if !arguments.wants(&[ALONE, WATCHED, RSS]) {
+        return;
+    }
+    for (name, watchers) in [(ALONE, 0), (WATCHED, WATCHERS)] {
+        let mut served = Served::start(&fresh(directory, "http-watched"));
+        served.watch(watchers);
+        let answers = served.load(Request::Call, 256, arguments.warm_up(), arguments.measured());
+        let rss_mib = served.resident_mib();
+        served.close();
+        report.add(name, answers.per_s, "1/s", 256);
+        if watchers > 0 {
+            report.add(RSS, rss_mib, "MiB", watchers);
+        }
     }
 }
 

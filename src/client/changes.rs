@@ -3,20 +3,38 @@
 use std::fmt;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::client::handle::Client;
-use crate::engine::{ChangeKind, InstanceChange};
+use crate::engine::{ChangeKind, ChangeKinds, InstanceChange, NotedChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Watcher, closed};
 
 /// Minimum time between two batches. Changes that follow each other quickly arrive together.
 const PACE: Duration = Duration::from_millis(200);
 
-/// The feed of the changes of instances that have become durable. Created by [`Client::changes`].
+/// A feed to receive. Created by [`Client::changes`].
+#[derive(Debug)]
+#[must_use = "nothing is received until the query is watched"]
+pub struct ChangeQuery {
+    client: Client,
+    filter: Filter,
+    /// All kinds if empty.
+    kinds: Vec<ChangeKind>,
+    after: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Filter {
+    prefix: String,
+    name: Option<String>,
+}
+
+/// The feed of the changes of instances that have become durable. Created by [`ChangeQuery::watch`].
 ///
-/// The feed is bounded: a reader who is too slow misses changes and learns how many. It is meant for views of a hub,
-/// which then read again what they show. It is not a queue.
+/// The feed is bounded: a reader who is too slow misses changes and learns that. It is meant for views of a hub, which
+/// then read again what they show. It is not a queue.
 ///
 /// ```
 /// use abide::client::ChangeKind;
@@ -31,7 +49,7 @@ const PACE: Duration = Duration::from_millis(200);
 /// # async fn main() -> abide::Result<()> {
 /// # let hub = Hub::in_memory().orchestration::<order>().open().await?;
 /// let client = hub.client();
-/// let mut changes = client.changes()?.prefix("order-").kind(ChangeKind::Ended);
+/// let mut changes = client.changes().prefix("order-").kind(ChangeKind::Ended).watch()?;
 /// client.start::<order>("lamp".into()).instance_id("order-1").await?;
 ///
 /// let batch = changes.next().await?;
@@ -43,16 +61,14 @@ const PACE: Duration = Duration::from_millis(200);
 #[must_use = "changes are received by `next`"]
 pub struct Changes {
     watcher: Watcher,
+    filter: Filter,
     /// Tells positions of this life of the hub from those of other lives.
     life: u64,
     position: u64,
     /// True if the reader comes from another life of the hub.
     is_lost: bool,
-    prefix: String,
-    name: Option<String>,
-    /// All kinds if empty.
-    kinds: Vec<ChangeKind>,
-    pace: Option<tokio::time::Instant>,
+    /// The earliest time of the next read.
+    pace: Option<Instant>,
 }
 
 /// Some changes of a feed.
@@ -69,69 +85,91 @@ pub struct ChangeBatch {
 }
 
 impl Client {
-    /// Begins to receive the changes that become durable from now on. See [`Changes`] for an example.
-    ///
-    /// # Errors
-    /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closed, or of kind [`ErrorKind::ReadOnly`] for the
-    /// client of an inspected, stopped hub.
-    pub fn changes(&self) -> Result<Changes> {
-        let runtime = self.runtime()?;
-        let watcher = runtime.feed.watch();
-        Ok(Changes {
-            position: watcher.position(),
-            watcher,
-            life: xxh3_64(format!("{} {}", runtime.hub, runtime.opened.0).as_bytes()),
-            is_lost: false,
-            prefix: String::new(),
-            name: None,
+    /// Returns a query for the feed of durable changes. See [`Changes`] for an example.
+    pub fn changes(&self) -> ChangeQuery {
+        ChangeQuery {
+            client: self.clone(),
+            filter: Filter::default(),
             kinds: Vec::new(),
-            pace: None,
-        })
+            after: None,
+        }
     }
 }
 
-impl Changes {
+impl ChangeQuery {
     /// Includes only instances whose id begins with `prefix`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
+        self.filter.prefix = prefix.into();
         self
     }
 
     /// Includes only instances of the type with this stored name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
+        self.filter.name = Some(name.into());
         self
     }
 
-    /// Includes only changes of this kind. Several kinds are alternatives.
+    /// Includes only changes of this kind. Several kinds are alternatives. The hub notes only the kinds that somebody
+    /// watches.
     pub fn kind(mut self, kind: ChangeKind) -> Self {
         self.kinds.push(kind);
         self
     }
 
-    /// Continues after a batch with this position, which an earlier reader received. The feed keeps the newest changes,
-    /// and continues for one minute without a reader.
-    ///
-    /// # Errors
-    /// Returns an error of kind [`ErrorKind::InvalidId`] if it is not the position of a batch.
-    pub fn after(mut self, position: &str) -> Result<Self> {
-        let parts = position
-            .split_once('-')
-            .and_then(|(life, number)| Some((u64::from_str_radix(life, 16).ok()?, number.parse::<u64>().ok()?)));
-        let Some((life, number)) = parts else {
-            let shown: String = position.chars().take(64).collect();
-            return Err(Error::new(
-                ErrorKind::InvalidId,
-                format!("`{}` is not the position of a batch of changes", shown.escape_debug()),
-            ));
-        };
-        self.is_lost = life != self.life;
-        if !self.is_lost {
-            self.position = number.min(self.position);
-        }
-        Ok(self)
+    /// Continues after a batch with this position, which an earlier reader of the same kinds received. The feed keeps
+    /// the newest changes, and continues for one minute without a reader.
+    pub fn after(mut self, position: impl Into<String>) -> Self {
+        self.after = Some(position.into());
+        self
     }
 
+    /// Begins to receive the changes that become durable from now on.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closed, of kind [`ErrorKind::ReadOnly`] for the
+    /// client of an inspected, stopped hub, or of kind [`ErrorKind::InvalidId`] if [`after`](Self::after) was given
+    /// something else than the position of a batch.
+    pub fn watch(self) -> Result<Changes> {
+        let after = self.after.as_deref().map(read_position).transpose()?;
+        let runtime = self.client.runtime()?;
+        let kinds: ChangeKinds = match self.kinds.is_empty() {
+            true => ChangeKind::ALL.into_iter().collect(),
+            false => self.kinds.into_iter().collect(),
+        };
+        let watcher = runtime.feed.watch(kinds);
+        let life = xxh3_64(format!("{} {}", runtime.hub, runtime.opened.0).as_bytes());
+        let newest = watcher.position();
+        let (position, is_lost) = match after {
+            Some((known, position)) if known == life => (position.min(newest), false),
+            Some(_) => (newest, true),
+            None => (newest, false),
+        };
+        Ok(Changes {
+            watcher,
+            filter: self.filter,
+            life,
+            position,
+            is_lost,
+            pace: None,
+        })
+    }
+}
+
+/// Reads the life and the number of a position.
+fn read_position(text: &str) -> Result<(u64, u64)> {
+    let parts = text.split_once('-');
+    let position =
+        parts.and_then(|(life, number)| Some((u64::from_str_radix(life, 16).ok()?, number.parse::<u64>().ok()?)));
+    position.ok_or_else(|| {
+        let shown: String = text.chars().take(64).collect();
+        Error::new(
+            ErrorKind::InvalidId,
+            format!("`{}` is not the position of a batch of changes", shown.escape_debug()),
+        )
+    })
+}
+
+impl Changes {
     /// Returns the position after the last batch.
     pub fn position(&self) -> String {
         format!("{:016x}-{}", self.life, self.position)
@@ -145,15 +183,16 @@ impl Changes {
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closed.
     pub async fn next(&mut self) -> Result<ChangeBatch> {
-        if let Some(pace) = self.pace {
-            tokio::time::sleep_until(pace).await;
-        }
         loop {
-            let part = self.watcher.read(self.position, |change| self.wants(change));
-            let has_gap = std::mem::take(&mut self.is_lost) || part.missed > 0;
+            if let Some(pace) = self.pace {
+                tokio::time::sleep_until(pace).await;
+            }
+            let filter = &self.filter;
+            let part = self.watcher.read(self.position, |change| filter.wants(change));
+            let has_gap = std::mem::take(&mut self.is_lost) || part.has_gap;
             self.position = part.next;
+            self.pace = Some(Instant::now() + PACE);
             if has_gap || !part.changes.is_empty() {
-                self.pace = Some(tokio::time::Instant::now() + PACE);
                 return Ok(ChangeBatch {
                     changes: part.changes,
                     has_gap,
@@ -165,11 +204,11 @@ impl Changes {
             }
         }
     }
+}
 
-    fn wants(&self, change: &InstanceChange) -> bool {
-        change.id.starts_with(&self.prefix)
-            && self.name.as_ref().is_none_or(|name| *name == change.name)
-            && (self.kinds.is_empty() || self.kinds.contains(&change.kind))
+impl Filter {
+    fn wants(&self, change: &NotedChange) -> bool {
+        change.id.as_str().starts_with(&self.prefix) && self.name.as_ref().is_none_or(|name| name == change.name())
     }
 }
 

@@ -41,7 +41,7 @@ pub use crate::views::unreadable::Unreadable;
 pub use crate::views::view::ActivityProgress;
 pub use crate::views::waiting::{Cause, EntityBlock, UnreadEvents, WaitReason, Waiting, WaitingStep};
 pub use activities::ActivityQuery;
-pub use changes::{ChangeBatch, Changes};
+pub use changes::{ChangeBatch, ChangeQuery, Changes};
 pub use entities::{EntityInfo, EntityQuery};
 pub use handle::Client;
 pub use list::List;

@@ -1,5 +1,6 @@
 //! The changes of instances that a step makes, for those who watch the hub.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -7,6 +8,7 @@ use serde::Serialize;
 use crate::engine::core_step::CoreStep;
 use crate::id::InstanceId;
 use crate::model::orchestration::OrchestrationStatus;
+use crate::time::Timestamp;
 use crate::views::json;
 
 /// A change of an instance that has become durable.
@@ -75,8 +77,108 @@ impl ChangeKind {
     }
 }
 
+/// A set of kinds of changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ChangeKinds(u8);
+
+impl ChangeKinds {
+    pub(crate) fn contains(self, kind: ChangeKind) -> bool {
+        self.0 & (1 << kind as u8) != 0
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = ChangeKind> {
+        ChangeKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
+    }
+}
+
+impl FromIterator<ChangeKind> for ChangeKinds {
+    fn from_iter<I: IntoIterator<Item = ChangeKind>>(kinds: I) -> Self {
+        Self(kinds.into_iter().fold(0, |set, kind| set | (1 << kind as u8)))
+    }
+}
+
+/// The kinds of changes that the cores have to note, shared with those who watch the hub.
+#[derive(Debug, Default)]
+pub(crate) struct WatchedKinds(AtomicU8);
+
+impl WatchedKinds {
+    pub(crate) fn get(&self) -> ChangeKinds {
+        ChangeKinds(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set(&self, kinds: ChangeKinds) {
+        self.0.store(kinds.0, Ordering::Relaxed);
+    }
+}
+
+/// A change as a step notes it, without copies of texts that it shares with the core.
+#[derive(Clone, Debug)]
+pub(crate) struct NotedChange {
+    pub(crate) kind: ChangeKind,
+    pub(crate) id: InstanceId,
+    /// The name of the type of an orchestration. The id of an entity contains that of its type.
+    name: Option<Box<str>>,
+    status: Option<OrchestrationStatus>,
+    pub(crate) time: Timestamp,
+}
+
+impl NotedChange {
+    /// Creates a change of an orchestration.
+    pub(crate) fn of_orchestration(
+        kind: ChangeKind,
+        id: InstanceId,
+        name: &str,
+        status: Option<OrchestrationStatus>,
+        time: Timestamp,
+    ) -> Self {
+        Self {
+            kind,
+            id,
+            name: Some(name.into()),
+            status,
+            time,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_else(|| self.id.entity_name())
+    }
+
+    /// Returns the change as watchers receive it.
+    pub(crate) fn shown(&self) -> InstanceChange {
+        InstanceChange {
+            kind: self.kind,
+            id: self.id.to_string(),
+            name: self.name().to_owned(),
+            status: self.status,
+            time: self.time.into(),
+        }
+    }
+}
+
+/// The changes of a step, of the kinds that somebody watches.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    kinds: ChangeKinds,
+    noted: Vec<NotedChange>,
+}
+
+impl Changes {
+    pub(super) fn new(watched: &WatchedKinds) -> Self {
+        Self {
+            kinds: watched.get(),
+            noted: Vec::new(),
+        }
+    }
+
+    /// Takes the changes, if there are any.
+    pub(super) fn take(&mut self) -> Option<Vec<NotedChange>> {
+        (!self.noted.is_empty()).then(|| std::mem::take(&mut self.noted))
+    }
+}
+
 impl CoreStep {
-    /// Notes a change, if anybody watches the hub.
+    /// Notes a change of an orchestration, if somebody watches this kind.
     pub(super) fn note_change(
         &mut self,
         kind: ChangeKind,
@@ -84,14 +186,21 @@ impl CoreStep {
         name: &str,
         status: Option<OrchestrationStatus>,
     ) {
-        let time = self.now.into();
-        if let Some(changes) = &mut self.changes {
-            changes.push(InstanceChange {
-                kind,
-                id: id.to_string(),
-                name: name.to_owned(),
-                status,
-                time,
+        if self.changes.kinds.contains(kind) {
+            let change = NotedChange::of_orchestration(kind, id.clone(), name, status, self.now);
+            self.changes.noted.push(change);
+        }
+    }
+
+    /// Notes that the state of an entity was written or deleted, if somebody watches entities.
+    pub(super) fn note_entity(&mut self, id: &InstanceId) {
+        if self.changes.kinds.contains(ChangeKind::Entity) {
+            self.changes.noted.push(NotedChange {
+                kind: ChangeKind::Entity,
+                id: id.clone(),
+                name: None,
+                status: None,
+                time: self.now,
             });
         }
     }

@@ -3,10 +3,10 @@
 #[cfg(test)]
 mod recount;
 
+use crate::engine::changes::{Changes, WatchedKinds};
 use crate::engine::message::{Effect, Output};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::engine::activities::{self, Activities, ActivitySlots};
 use crate::engine::async_operation::end_async;
@@ -56,8 +56,8 @@ pub(crate) struct CoreConfig {
     pub(crate) calm_since: u64,
     /// Determines the age of rows that expire.
     pub(crate) aging: Aging,
-    /// True while somebody watches the changes of the hub.
-    pub(crate) is_watched: Arc<AtomicBool>,
+    /// The kinds of changes that somebody watches.
+    pub(crate) watched: Arc<WatchedKinds>,
 }
 
 #[cfg(test)]
@@ -77,7 +77,7 @@ impl CoreConfig {
             held: BTreeSet::new(),
             calm_since: 0,
             aging: Aging::default(),
-            is_watched: Arc::default(),
+            watched: Arc::default(),
         }
     }
 }
@@ -128,7 +128,7 @@ impl Core {
                 registry: config.registry,
                 partitions: config.partitions,
                 aging: config.aging,
-                is_watched: config.is_watched,
+                watched: config.watched,
             },
         };
         core.wake_leftovers();
@@ -253,7 +253,7 @@ impl Core {
     pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> CoreStep {
         self.steps += 1;
         let mut step = std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number);
-        step.changes = self.settings.is_watched.load(Ordering::Relaxed).then(Vec::new);
+        step.changes = Changes::new(&self.settings.watched);
         step
     }
 
@@ -360,7 +360,7 @@ fn close(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
     mailboxes.save_arrivals(ctx)?;
     write_states(ctx)?;
     write_orchestrations(ctx)?;
-    if let Some(changes) = ctx.step.changes.take_if(|changes| !changes.is_empty()) {
+    if let Some(changes) = ctx.step.changes.take() {
         ctx.step.outputs.push(Output::Effect(Effect::Changes(changes)));
     }
     for partition in ctx.partitions.owned_mut() {

@@ -1,6 +1,6 @@
 //! One step of a core: the turns whose effects become one commit.
 
-use crate::engine::changes::InstanceChange;
+use crate::engine::changes::Changes;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
@@ -36,8 +36,8 @@ pub(crate) struct CoreStep {
     /// answer, but no memory of the hub is reserved for them anymore.
     pub(crate) stored_calls: Vec<Token>,
     pub(crate) counts: Counts,
-    /// The changes of instances, if anybody watches the hub.
-    pub(super) changes: Option<Vec<InstanceChange>>,
+    /// The changes of instances that somebody watches.
+    pub(super) changes: Changes,
 
     batch_number: u64,
     next_index: u32,

@@ -1,8 +1,8 @@
 //! The context of a step: the commit under construction, the state of the store before it, and the parts that a turn
 //! uses.
 
+use crate::engine::changes::WatchedKinds;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use crate::engine::activities::Activities;
 use crate::engine::core_step::CoreStep;
@@ -32,8 +32,8 @@ pub(super) struct Settings {
     pub(super) partitions: u16,
     /// Determines the age of rows that expire.
     pub(super) aging: Aging,
-    /// True while somebody watches the changes of the hub.
-    pub(super) is_watched: Arc<AtomicBool>,
+    /// The kinds of changes that somebody watches.
+    pub(super) watched: Arc<WatchedKinds>,
 }
 
 impl Settings {

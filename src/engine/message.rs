@@ -1,6 +1,6 @@
 //! Messages to instances, requests of clients, and the outputs of the engine.
 
-use crate::engine::changes::InstanceChange;
+use crate::engine::changes::NotedChange;
 use std::fmt;
 use std::time::Duration;
 
@@ -382,7 +382,7 @@ pub(crate) enum Effect {
     /// Wake the clients that wait for room in the queue of the instance.
     Room { instance: InstanceId },
     /// Tell those who watch the hub what has changed.
-    Changes(Vec<InstanceChange>),
+    Changes(Vec<NotedChange>),
 }
 
 /// An attempt of an activity to start.

@@ -39,6 +39,7 @@ mod waiting;
 pub(crate) use self::core::{Core, CoreConfig};
 pub(crate) use activities::ActivitySlots;
 pub use changes::{ChangeKind, InstanceChange};
+pub(crate) use changes::{ChangeKinds, NotedChange, WatchedKinds};
 pub(crate) use core_step::{CoreStep, Counts};
 pub(crate) use limits::Limits;
 pub(crate) use operation::{caught, panic_text};

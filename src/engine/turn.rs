@@ -1,6 +1,5 @@
 //! A turn: one instance processes its waiting messages.
 
-use crate::engine::changes::ChangeKind;
 use std::sync::Arc;
 
 use crate::engine::code::EntityCode;
@@ -275,10 +274,10 @@ pub(super) fn write_states(ctx: &mut Ctx<'_>) -> Result<()> {
             model::encode_into(&record, &mut value)?;
             ctx.step.batch.put(&key, &value);
             entity.stored = true;
-            ctx.step.note_change(ChangeKind::Entity, &id, id.entity_name(), None);
+            ctx.step.note_entity(&id);
         } else if std::mem::take(&mut entity.stored) {
             ctx.step.batch.delete(&key);
-            ctx.step.note_change(ChangeKind::Entity, &id, id.entity_name(), None);
+            ctx.step.note_entity(&id);
         }
         entity.encoding = 0..0;
     }

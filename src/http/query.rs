@@ -83,7 +83,6 @@ impl Query {
     /// Returns the end of a time range that includes its end. Times are stored in milliseconds, and the ranges of the
     /// hub exclude their ends.
     pub(super) fn time_to(&self, name: &str) -> Result<Option<SystemTime>, Problem> {
-        let behind = |time: SystemTime| time.checked_add(Duration::from_nanos(1)).unwrap_or(time);
         Ok(self.time(name)?.map(behind))
     }
 
@@ -146,6 +145,11 @@ pub(super) fn status(text: &str) -> Option<OrchestrationStatus> {
     OrchestrationStatus::ALL
         .into_iter()
         .find(|status| status.as_str().eq_ignore_ascii_case(text))
+}
+
+/// Returns the time right after `time`, for a range that includes its end.
+pub(super) fn behind(time: SystemTime) -> SystemTime {
+    time.checked_add(Duration::from_nanos(1)).unwrap_or(time)
 }
 
 /// Parses a time in RFC 3339, with any fraction and offset. A time without an offset is in UTC, as is a bare date.

@@ -199,7 +199,7 @@ impl Runtime {
             held,
             calm_since,
             aging: self.clock.aging(),
-            is_watched: self.feed.is_watched(),
+            watched: self.feed.watched(),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::builds::Build;
 use super::orchestration::Mirror;
@@ -140,7 +139,7 @@ impl Process {
                 // A process ends in a crash.
                 calm_since: last.next_batch,
                 aging: Default::default(),
-                is_watched: Arc::new(AtomicBool::new(true)),
+                watched: Mirror::watched(),
             };
             let (inbox, receiver) = Inbox::new(delivery_limit);
             CoreSlot {

@@ -60,7 +60,7 @@ fn told(changes: &[InstanceChange]) -> Vec<(ChangeKind, &str)> {
 async fn every_change_arrives_once_and_in_order() {
     let hub = open(Hub::in_memory()).await;
     let client = hub.client();
-    let mut all = client.changes().unwrap().prefix("w");
+    let mut all = client.changes().prefix("w").watch().unwrap();
     let run = client.start::<waits>(()).instance_id("w").await.unwrap();
     run.suspend("later").await.unwrap();
     run.resume("now").await.unwrap();
@@ -87,13 +87,14 @@ async fn every_change_arrives_once_and_in_order() {
 async fn filters_leave_out_everything_else() {
     let hub = open(Hub::in_memory()).await;
     let client = hub.client();
-    let mut ends = client.changes().unwrap().name("counts").kind(ChangeKind::Ended);
-    let mut entities = client.changes().unwrap().kind(ChangeKind::Entity);
+    let mut ends = client.changes().name("counts").kind(ChangeKind::Ended).watch().unwrap();
+    let mut entities = client.changes().kind(ChangeKind::Entity).watch().unwrap();
     let mut stops = client
         .changes()
-        .unwrap()
         .kind(ChangeKind::Stopped)
-        .kind(ChangeKind::Purged);
+        .kind(ChangeKind::Purged)
+        .watch()
+        .unwrap();
     for n in 0..3 {
         let run = client.start::<counts>(n).instance_id(format!("c{n}")).await.unwrap();
         run.result().await.unwrap();
@@ -119,7 +120,7 @@ async fn filters_leave_out_everything_else() {
 async fn a_reader_who_comes_back_misses_nothing() {
     let hub = open(Hub::in_memory()).await;
     let client = hub.client();
-    let mut changes = client.changes().unwrap().kind(ChangeKind::Ended);
+    let mut changes = client.changes().kind(ChangeKind::Ended).watch().unwrap();
     client
         .start::<counts>(1)
         .instance_id("a")
@@ -141,14 +142,14 @@ async fn a_reader_who_comes_back_misses_nothing() {
         .unwrap();
     let mut again = client
         .changes()
-        .unwrap()
         .kind(ChangeKind::Ended)
-        .after(&position)
+        .after(position)
+        .watch()
         .unwrap();
     assert_eq!(told(&receive(&mut again, 1).await), [(ChangeKind::Ended, "b")]);
 
     for broken in ["", "x", "1", "1-", "-1", "zz-1"] {
-        let error = client.changes().unwrap().after(broken).unwrap_err();
+        let error = client.changes().after(broken).watch().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidId);
         assert!(error.to_string().contains(&format!("`{broken}`")), "{error}");
     }
@@ -161,18 +162,18 @@ async fn a_reader_who_comes_back_misses_nothing() {
 async fn a_reader_from_another_life_learns_of_the_gap() {
     let place = tempfile::tempdir().unwrap();
     let hub = open(Hub::builder(place.path())).await;
-    let mut changes = hub.client().changes().unwrap();
+    let mut changes = hub.client().changes().watch().unwrap();
     let position = changes.position();
     hub.shutdown().await.unwrap();
     assert_eq!(changes.next().await.unwrap_err().kind(), ErrorKind::Closed);
 
     let hub = open(Hub::builder(place.path())).await;
-    let mut changes = hub.client().changes().unwrap().after(&position).unwrap();
+    let mut changes = hub.client().changes().after(position).watch().unwrap();
     let batch = changes.next().await.unwrap();
     assert!(batch.has_gap && batch.changes.is_empty());
     assert_eq!(batch.position, changes.position());
     hub.shutdown().await.unwrap();
 
     let stopped = Hub::inspect(place.path()).client().await.unwrap();
-    assert_eq!(stopped.changes().unwrap_err().kind(), ErrorKind::ReadOnly);
+    assert_eq!(stopped.changes().watch().unwrap_err().kind(), ErrorKind::ReadOnly);
 }

@@ -11,7 +11,7 @@ use crate::http::batches::RunningBatch;
 use crate::http::documents::time;
 use crate::http::error::Problem;
 use crate::http::names;
-use crate::http::query::{parse_time, status};
+use crate::http::query::{behind, parse_time, status};
 use crate::http::state::Api;
 
 /// Maximum number of ids in a request.
@@ -60,7 +60,7 @@ struct BatchFilter {
     name: Option<String>,
     /// Only orchestrations started at or after this time.
     created_time_from: Option<String>,
-    /// Only orchestrations started before this time.
+    /// Only orchestrations started at or before this time.
     created_time_to: Option<String>,
     /// Only orchestrations with all of these tags.
     #[serde(default)]
@@ -180,7 +180,7 @@ impl BatchFilter {
             wanted = wanted.created_from(moment(text)?);
         }
         if let Some(text) = &self.created_time_to {
-            wanted = wanted.created_to(moment(text)?);
+            wanted = wanted.created_to(behind(moment(text)?));
         }
         if let Some(prefix) = self.instance_id_prefix {
             wanted = wanted.prefix(prefix);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -113,28 +113,32 @@ struct UnregisteredDocument {
 }
 
 /// Another input for a restart.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, ToSchema)]
 pub(in crate::http) struct RestartRequest {
-    /// The input (default: that of the last execution).
+    /// The input, which may be `null` (default: that of the last execution).
     #[schema(value_type = Option<serde_json::Value>)]
     input: Option<Box<RawValue>>,
 }
 
 impl RestartRequest {
-    /// Parses the body of a request. An empty body is `null`.
+    /// Parses the body of a request. An empty body is `null`, and has no input.
     ///
     /// # Errors
     /// Returns a problem with status 400 if it is not such a document.
-    pub(in crate::http) fn parse(json: &[u8]) -> Result<Option<Self>, Problem> {
+    pub(in crate::http) fn parse(json: &[u8]) -> Result<Self, Problem> {
+        // Unlike a field that is absent, one that is `null` is an input.
+        type Fields = BTreeMap<String, Box<RawValue>>;
         let wrong = |why: &dyn std::fmt::Display| {
             let text = format!("the body is not that of a restart, such as `{{\"input\": 1}}`: {why}");
             Problem::bad_request("InvalidRestart", text)
         };
-        if json.trim_ascii_start().starts_with(b"[") {
-            return Err(wrong(&"it is an array"));
+        let fields: Option<Fields> = serde_json::from_slice(json).map_err(|error| wrong(&error))?;
+        let mut fields = fields.unwrap_or_default();
+        let input = fields.remove("input");
+        match fields.keys().next() {
+            None => Ok(Self { input }),
+            Some(field) => Err(wrong(&format!("it has the field `{}`", field.escape_debug()))),
         }
-        serde_json::from_slice(json).map_err(|error| wrong(&error))
     }
 
     pub(in crate::http) fn into_input(self) -> Option<String> {

@@ -68,7 +68,7 @@ pub(super) async fn events(
             "too many clients receive changes; poll instead, or try again later",
         ));
     };
-    let mut changes = api.client.changes()?;
+    let mut changes = api.client.changes();
     if let Some(prefix) = query.text("prefix") {
         changes = changes.prefix(prefix);
     }
@@ -79,8 +79,9 @@ pub(super) async fn events(
         changes = changes.kind(kind);
     }
     if let Some(last) = headers.get("last-event-id") {
-        changes = changes.after(&String::from_utf8_lossy(last.as_bytes()))?;
+        changes = changes.after(String::from_utf8_lossy(last.as_bytes()));
     }
+    let changes = changes.watch()?;
     let stream = EventStream {
         first: Some(format!("id: {}\nevent: hello\ndata: {{}}\n\n", changes.position())),
         waiting: wait(changes),
@@ -95,10 +96,15 @@ pub(super) async fn events(
 }
 
 fn kinds(query: &Query) -> Result<Vec<ChangeKind>, Problem> {
-    let Some(text) = query.text("kinds") else {
+    let text = query.text("kinds").unwrap_or_default();
+    let mut names = text
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .peekable();
+    if names.peek().is_none() {
         return Ok(USUAL.to_vec());
-    };
-    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    }
     let known = |name: &str| {
         ChangeKind::ALL
             .into_iter()
@@ -168,17 +174,18 @@ impl http_body::Body for EventStream {
 }
 
 fn text(batch: &ChangeBatch) -> String {
+    let gap = batch.has_gap.then(|| ("missed", "{}".to_owned()));
+    // JSON has no line breaks, so the data is one line.
+    let changes = batch.changes.iter();
+    let changes = changes.map(|change| (change.kind.as_str(), serde_json::to_string(change).unwrap_or_default()));
+    let mut events = gap.into_iter().chain(changes).peekable();
     let mut text = String::new();
-    if batch.has_gap {
-        text.push_str("event: missed\ndata: {}\n\n");
+    while let Some((name, data)) = events.next() {
+        // The last event has the position after all of them. A client that is cut off in between receives them again.
+        if events.peek().is_none() {
+            let _ = writeln!(text, "id: {}", batch.position);
+        }
+        let _ = write!(text, "event: {name}\ndata: {data}\n\n");
     }
-    for change in &batch.changes {
-        // JSON has no line breaks, so the data is one line.
-        let data = serde_json::to_string(change).unwrap_or_default();
-        let _ = write!(text, "event: {}\ndata: {data}\n\n", change.kind.as_str());
-    }
-    // The last event has the position after all of them. A client that is cut off in between receives them again.
-    let last = text.rfind("event: ").unwrap_or_default();
-    text.insert_str(last, &format!("id: {}\n", batch.position));
     text
 }

@@ -101,6 +101,7 @@ pub(super) async fn get_instance(
         ("instanceIdPrefix" = Option<String>, Query, description = "Lists only orchestrations whose id has this prefix."),
         ("name" = Option<String>, Query, description = "Lists only orchestrations of the type with this stored name."),
         ("tag" = Option<String>, Query, description = "Lists only orchestrations with this tag, as `name=value`. An orchestration must have all of several tags."),
+        ("stopped" = Option<bool>, Query, description = "Lists only orchestrations that cannot proceed although they have not ended."),
         ("unregistered" = Option<bool>, Query, description = "Lists only orchestrations that wait for something that is not registered with the hub."),
         ("showInput" = Option<bool>, Query, description = "Includes inputs (default: `true`)."),
         PageArguments,
@@ -127,6 +128,9 @@ pub(super) async fn list_instances(
     }
     for (name, value) in query.tags("tag")? {
         wanted = wanted.tag(name, value);
+    }
+    if query.flag("stopped", false)? {
+        wanted = wanted.stopped();
     }
     if query.flag("unregistered", false)? {
         wanted = wanted.unregistered();

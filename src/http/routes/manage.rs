@@ -201,7 +201,7 @@ pub(super) async fn restart(
     let is_new = query.flag("restartWithNewInstanceId", true)?;
     let request = RestartRequest::parse(&payload.event()?)?;
     let mut run = api.client.untyped_orchestration(&id);
-    match request.and_then(RestartRequest::into_input) {
+    match request.into_input() {
         Some(input) => {
             let start = run.again_with(input).await?;
             run = if is_new {

@@ -1,9 +1,10 @@
 //! What a watcher of the hub knows of the orchestrations, from the changes alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::inventory::Inventory;
-use crate::engine::{ChangeKind, InstanceChange};
+use crate::engine::{ChangeKind, InstanceChange, NotedChange, WatchedKinds};
 use crate::id::PartitionId;
 use crate::model;
 use crate::model::orchestration::{OrchestrationRecord, OrchestrationStatus};
@@ -15,6 +16,13 @@ use crate::store::Reader;
 pub(in crate::simulation) struct Mirror(BTreeMap<String, (OrchestrationStatus, bool)>);
 
 impl Mirror {
+    /// Returns the kinds that it watches, which are all.
+    pub(in crate::simulation) fn watched() -> Arc<WatchedKinds> {
+        let watched = WatchedKinds::default();
+        watched.set(ChangeKind::ALL.into_iter().collect());
+        Arc::new(watched)
+    }
+
     /// Reads what the watcher knows when it begins, which is before the first step of a process.
     pub(in crate::simulation) fn of(store: &dyn Reader, partitions: u16) -> Self {
         let rows = (0..partitions).flat_map(|partition| {
@@ -29,9 +37,9 @@ impl Mirror {
     }
 
     /// Follows changes that became durable.
-    pub(in crate::simulation) fn follow(&mut self, changes: Vec<InstanceChange>) {
+    pub(in crate::simulation) fn follow(&mut self, changes: Vec<NotedChange>) {
         for change in changes {
-            let InstanceChange { kind, id, status, .. } = change;
+            let InstanceChange { kind, id, status, .. } = change.shown();
             let is_known = self.0.contains_key(&id);
             match (kind, status) {
                 (ChangeKind::Started, Some(status)) => drop(self.0.insert(id, (status, false))),

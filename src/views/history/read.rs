@@ -25,7 +25,7 @@ pub(crate) fn read(view: View<'_>, id: &InstanceId) -> Result<Vec<HistoryEvent>>
 }
 
 /// Reads some turns of the history of the newest execution of an orchestration. The end of an orchestration that was
-/// ended from outside belongs to the turn after the last one.
+/// ended from outside follows its last turn.
 pub(crate) fn read_part(view: View<'_>, id: &InstanceId, turns: Range<u32>) -> Result<HistoryPart> {
     let Some(mut record) = info::record(view, id)? else {
         return Err(Error::no_orchestration(id.as_str()));
@@ -42,7 +42,7 @@ pub(crate) fn read_part(view: View<'_>, id: &InstanceId, turns: Range<u32>) -> R
         }
         true
     })?;
-    if turns.contains(&record.turns)
+    if turns.contains(&record.turns.saturating_sub(1))
         && let Some(row) = reader.get(&schema::orchestration::end_key(partition, id))?
         && let EndRecord::Ended(reason) = model::decode(&row, "end of an orchestration")?
     {

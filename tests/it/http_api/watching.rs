@@ -63,13 +63,13 @@ async fn a_stream_continues_where_the_client_was() {
     let hello = stream.next().await.unwrap();
     assert_eq!((hello[0].1.as_str(), &hello[0].2), ("hello", &json!({})));
     api.run("echoes", "other", "1").await.is(200);
-    api.run("echoes", "e1", "1").await.is(200);
+    api.run("echoes", "e1%20event:%20x", "1").await.is(200);
     let events = stream.next().await.unwrap();
     let kinds: Vec<_> = events
         .iter()
         .map(|(_, kind, data)| (kind.as_str(), data["id"].as_str().unwrap()))
         .collect();
-    assert_eq!(kinds, [("started", "e1"), ("ended", "e1")]);
+    assert_eq!(kinds, [("started", "e1 event: x"), ("ended", "e1 event: x")]);
     assert_eq!(events[1].2["status"], "Completed");
     assert_eq!(events[1].2["name"], "echoes");
     let position = events[1].0.clone().expect("the last event has a position");
@@ -221,6 +221,8 @@ async fn a_restart_may_change_the_input() {
     let same = "/instances/e/restart?timeout=30&restartWithNewInstanceId=false";
     assert_eq!(api.post(same, r#"{"input": 3}"#).await.is(200).json(), json!(3));
     assert_eq!(api.get("/instances/e").await.json()["input"], json!(3));
+    assert_eq!(api.post(same, r#"{"input": null}"#).await.is(200).json(), json!(null));
+    api.post(same, r#"{"input": 3}"#).await.is(200);
     // Without an input, the last one counts.
     assert_eq!(api.post(same, "{}").await.is(200).json(), json!(3));
     for wrong in ["[1]", r#"{"inputs": 1}"#, "7"] {

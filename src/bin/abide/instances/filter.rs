@@ -13,7 +13,7 @@ use crate::value::Value;
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Filter {
     /// Selects only orchestrations of the type with this stored name.
-    #[arg(long, conflicts_with = "stopped")]
+    #[arg(long)]
     name: Option<String>,
 
     /// Selects only orchestrations with this status; several values are alternatives.
@@ -21,7 +21,7 @@ pub(crate) struct Filter {
     status: Vec<Status>,
 
     /// Selects only orchestrations whose id has this prefix.
-    #[arg(long, conflicts_with = "stopped")]
+    #[arg(long)]
     prefix: Option<String>,
 
     /// Selects only orchestrations started at or after this time: `2026-11-20T13:40:21Z`, or `2h` for two hours ago.
@@ -33,7 +33,7 @@ pub(crate) struct Filter {
     created_to: Option<String>,
 
     /// Selects only orchestrations with this tag; an orchestration must have all of several tags.
-    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "stopped")]
+    #[arg(long, value_name = "NAME=VALUE")]
     tag: Vec<String>,
 
     /// Selects only stopped orchestrations: they cannot proceed although they have not ended.
@@ -42,7 +42,7 @@ pub(crate) struct Filter {
 
     /// Selects only orchestrations that wait for an activity, an entity or an orchestration that is not registered with
     /// the hub.
-    #[arg(long, conflicts_with = "stopped")]
+    #[arg(long)]
     unregistered: bool,
 }
 
@@ -63,15 +63,14 @@ pub(crate) enum Status {
 impl Filter {
     /// Returns the request for a page of matching orchestrations.
     pub(crate) fn request(&self, show_input: bool) -> Request {
-        let route = if self.stopped { "stopped" } else { "instances" };
-        let request = self
-            .tag
-            .iter()
-            .fold(Request::get(&[route]), |request, tag| request.query("tag", Some(tag)));
+        let request = self.tag.iter().fold(Request::get(&["instances"]), |request, tag| {
+            request.query("tag", Some(tag))
+        });
         request
             .query("name", self.name.as_deref())
             .query("runtimeStatus", statuses(&self.status))
             .query("instanceIdPrefix", self.prefix.as_deref())
+            .flag("stopped", self.stopped)
             .query("unregistered", self.unregistered.then_some("true"))
             .query("createdTimeFrom", self.created_from.as_deref())
             .query("createdTimeTo", self.created_to.as_deref())

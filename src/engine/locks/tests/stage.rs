@@ -168,7 +168,7 @@ impl Stage {
                 .collect(),
             calm_since: 0,
             aging: Default::default(),
-            is_watched: Default::default(),
+            watched: Default::default(),
         };
         Core::open(config, &self.model).unwrap()
     }
