@@ -11,6 +11,8 @@ pub use crate::hub::stats::HubStats;
 pub use crate::hub::summary::HubSummary;
 pub use crate::views::activities::{ActivityCount, ActivitySummary, OpenActivity};
 pub use crate::views::dead_letters::DeadLetter;
-pub use crate::views::entity::{EntityDetails, EntityQuarantine, MessageKind, ScheduledOperation, WaitingMessage};
+pub use crate::views::entity::{
+    EntityDetails, EntityQuarantine, MessageKind, ScheduledOperation, StateChange, WaitingMessage,
+};
 pub use crate::views::locks::EntityLock;
 pub use crate::views::quarantine::QuarantinedEntity;

@@ -4,11 +4,14 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, ExprPath, Ident, LitStr};
+use syn::{Attribute, Data, DeriveInput, ExprPath, Ident, LitInt, LitStr};
 
 use crate::crate_path::CratePath;
 use crate::errors::Errors;
 use crate::{hygiene, names};
+
+/// Maximum number of changes that an entity can keep.
+const MOST_AUDITED: usize = 1_000;
 
 /// The settings in the attributes.
 #[derive(Default)]
@@ -16,6 +19,7 @@ struct Attributes {
     name: Option<LitStr>,
     init: Option<ExprPath>,
     reference: Option<Ident>,
+    audit: Option<LitInt>,
     crate_path: CratePath,
 }
 
@@ -55,11 +59,21 @@ fn parse_attributes(attributes: &[Attribute], errors: &mut Errors) -> Attributes
                     Some(_) => Err(meta.error("`reference` is set twice")),
                     None => Ok(()),
                 }
+            } else if meta.path.is_ident("audit") {
+                let count: LitInt = meta.value()?.parse()?;
+                match count.base10_parse::<usize>()? {
+                    1..=MOST_AUDITED => {}
+                    _ => return Err(syn::Error::new(count.span(), format!("`audit` keeps 1 to {MOST_AUDITED} changes"))),
+                }
+                match found.audit.replace(count) {
+                    Some(_) => Err(meta.error("`audit` is set twice")),
+                    None => Ok(()),
+                }
             } else if meta.path.is_ident("crate") {
                 found.crate_path.parse(&meta)
             } else {
                 Err(meta.error(
-                    "unknown attribute; `#[entity(...)]` takes `name = \"...\"`, `init = path`, `reference = Name` and `crate = path`",
+                    "unknown attribute; `#[entity(...)]` takes `name = \"...\"`, `init = path`, `reference = Name`, `audit = 20` and `crate = path`",
                 ))
             }
         });
@@ -123,6 +137,10 @@ fn expand(item: &DeriveInput, attributes: &Attributes) -> TokenStream {
         Some(name) => name.value().to_lowercase(),
         None => entity.unraw().to_string().to_lowercase(),
     };
+    let audit = attributes
+        .audit
+        .as_ref()
+        .map(|count| quote!(const AUDIT: ::core::primitive::usize = #count;));
     let caller = hygiene::type_parameter("C", &quote!(#item #reference));
     let key = hygiene::local("key");
     let first = match &attributes.init {
@@ -139,6 +157,7 @@ fn expand(item: &DeriveInput, attributes: &Attributes) -> TokenStream {
         #[automatically_derived]
         impl #krate::Entity for #entity {
             const NAME: &'static ::core::primitive::str = #name;
+            #audit
             type Ref<#caller: #krate::entity::Caller> = #reference<#caller>;
         }
 

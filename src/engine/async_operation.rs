@@ -56,7 +56,13 @@ pub(super) fn end_async(
     ctx.step.trace.clone_from(&message.trace);
     let scope = scope(instance, &message, ctx);
     let outcome = match ended {
-        AsyncEnded::Finished(finished) => turn.keep_finished(finished, &scope, ctx),
+        AsyncEnded::Finished(finished) => {
+            let outcome = turn.keep_finished(finished, &scope, ctx);
+            if outcome.is_ok() {
+                turn.note_audit(&scope.operation, message.source(), ctx)?;
+            }
+            outcome
+        }
         AsyncEnded::Panicked(text) => Err(panicked(&scope, &text)),
         AsyncEnded::TimedOut => Err(timed_out(&scope, ctx.settings.limits.async_timeout)),
         AsyncEnded::Lingers => {

@@ -40,6 +40,11 @@ pub(crate) trait EntityCode: Send + Sync {
     /// Returns the text of the decoder's error.
     fn check_arguments(&self, spec: OperationSpec, arguments: &[u8]) -> Result<(), String>;
 
+    /// Returns the number of changes of an entity's state that are kept.
+    fn audit(&self) -> usize {
+        0
+    }
+
     /// Creates the initial state of an entity. Runs user code, so it may panic.
     fn create(&self, key: &str) -> Box<dyn EntityObject>;
 

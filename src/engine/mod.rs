@@ -3,6 +3,7 @@
 mod activities;
 mod admission;
 mod async_operation;
+mod audit;
 mod call_result;
 mod changes;
 pub(crate) mod code;

@@ -59,6 +59,7 @@ impl EntityTurn<'_> {
         let Some(spec) = self.code.find(operation) else {
             if operation.eq_ignore_ascii_case(DELETE) {
                 self.delete_state(ctx.step);
+                self.note_audit(DELETE, message.source(), ctx)?;
                 return self.settle(message, Ok(NULL.to_vec()), ctx);
             }
             let error = unknown_operation(self.id, operation);
@@ -70,7 +71,13 @@ impl EntityTurn<'_> {
                 let outcome = self.read(spec, arguments, &scope);
                 outcome.and_then(|answer| check_payload(answer.len(), &scope, ctx).map(|()| answer))
             }
-            OperationMode::Write => self.write(spec, arguments, &scope, ctx)?,
+            OperationMode::Write => {
+                let outcome = self.write(spec, arguments, &scope, ctx)?;
+                if outcome.is_ok() {
+                    self.note_audit(operation, message.source(), ctx)?;
+                }
+                outcome
+            }
             OperationMode::Async => match self.start(spec, arguments, &scope, &ctx.settings.registry.resources) {
                 Ok(future) => return self.begin_async(message, future, ctx),
                 Err(failure) => Err(failure),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
+use crate::engine::audit::Audit;
 use crate::engine::code::EntityObject;
 use crate::id::InstanceId;
 
@@ -40,6 +41,8 @@ pub(crate) struct Entity {
     pub(crate) encoding: Range<usize>,
     /// Memory of the object, as [`memory_of`] estimates it from the last known encoding.
     pub(crate) bytes: usize,
+    /// The places of its stored changes, once they are known. Only for types that keep them.
+    pub(super) audit: Option<Box<Audit>>,
     /// True if `bytes` is outdated, because the state was encoded or deleted.
     pub(crate) has_changed: bool,
 }
@@ -54,6 +57,7 @@ impl Entity {
             encoding: 0..0,
             bytes: 0,
             has_changed: false,
+            audit: None,
         }
     }
 
@@ -66,6 +70,7 @@ impl Entity {
             encoding: 0..0,
             bytes: memory_of(json),
             has_changed: false,
+            audit: None,
         }
     }
 

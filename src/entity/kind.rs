@@ -59,6 +59,10 @@ use crate::entity::state::{State, StateCode};
 /// * `#[entity(init = path)]` names the `fn(&str) -> Self` that creates the initial state.
 /// * `#[entity(reference = AccountHandle)]` sets the name of the reference type (default: `AccountRef` for `Account`).
 ///   `#[operations(reference = AccountHandle)]` must name the same type.
+/// * `#[entity(audit = 20)]` keeps the last 20 changes of each entity's state: the time, the operation, its sender and
+///   the state after it. [`entity_details`](crate::admin::Admin::entity_details) shows them. Each operation that may
+///   change the state writes one more row with the whole state. The changes remain when the state is deleted, so that
+///   the deletion is among them. At most 1,000 can be kept. The default is none.
 /// * `#[entity(crate = path)]` sets the path of `abide`, for crates that rename or re-export it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an entity",
@@ -68,6 +72,9 @@ use crate::entity::state::{State, StateCode};
 pub trait Entity: StateCode + State {
     /// The stored name, in lower case.
     const NAME: &'static str;
+
+    /// The number of changes of the state that are kept for each entity: see `#[entity(audit = 20)]`.
+    const AUDIT: usize = 0;
 
     /// The type of a reference to one of these entities, held by a client, an orchestration or another entity.
     type Ref<C: Caller>: EntityRef + ReferenceCode<Entity = Self, Caller = C>;

@@ -26,6 +26,10 @@ impl<E: Entity + Operations> EntityCode for TypedCode<E> {
         E::NAME
     }
 
+    fn audit(&self) -> usize {
+        E::AUDIT
+    }
+
     fn operations(&self) -> &'static [&'static str] {
         E::NAMES
     }

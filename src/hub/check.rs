@@ -16,7 +16,7 @@ use crate::model::orchestration::{
     StartRecord,
 };
 use crate::model::{
-    self, DeadLetterRecord, PartitionRecord, QuarantineRecord, RequestRecord, StateRecord, TimerRecord,
+    self, AuditRecord, DeadLetterRecord, PartitionRecord, QuarantineRecord, RequestRecord, StateRecord, TimerRecord,
 };
 use crate::payload::Payload;
 use crate::schema::{self, Table};
@@ -338,6 +338,10 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
         Table::EarlyCount => record::<EarlyCountRecord>(value, what).map(drop),
         Table::EarlyLeft => record::<Timestamp>(value, what).map(drop),
         Table::Child => schema::child::parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
+        Table::Audit => {
+            schema::message::id_of(key).ok_or(BROKEN_KEY)?;
+            record::<AuditRecord>(value, what).map(drop)
+        }
     }
 }
 
@@ -401,6 +405,7 @@ fn name(table: Table) -> &'static str {
         Table::EarlyCount => "count of early events",
         Table::EarlyLeft => "early events that are left",
         Table::Child => "sub-orchestration of an orchestration",
+        Table::Audit => "change of a state",
     }
 }
 

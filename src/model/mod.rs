@@ -56,6 +56,17 @@ pub(crate) struct StateRecord<'a> {
     pub(crate) state: &'a [u8],
 }
 
+/// A change of the state of an entity whose type keeps its changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AuditRecord {
+    pub(crate) time: Timestamp,
+    pub(crate) operation: String,
+    /// The sender of the operation, or `None` for a client.
+    pub(crate) source: Option<InstanceId>,
+    /// The state after the operation, or `None` if it was deleted.
+    pub(crate) state: Option<serde_bytes::ByteBuf>,
+}
+
 /// The action that a message requests from its receiver.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Action {

@@ -5,6 +5,7 @@
 //! id. The layout is part of the stored format.
 
 pub(crate) mod activity;
+pub(crate) mod audit;
 pub(crate) mod child;
 pub(crate) mod dead_letter;
 pub(crate) mod early;
@@ -37,6 +38,7 @@ const END: u8 = 0;
 pub(crate) enum Table {
     Partition = 0x01,
     State = 0x10,
+    Audit = 0x11,
     /// Messages that bypass the queue (see `Message::has_priority`). They sort before the others and are read first.
     Priority = 0x1f,
     Message = 0x20,
@@ -67,9 +69,10 @@ pub(crate) enum Table {
 #[cfg(any(feature = "rocksdb", test))]
 impl Table {
     /// All tables, in the order of their bytes.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Partition,
         Self::State,
+        Self::Audit,
         Self::Priority,
         Self::Message,
         Self::Timer,

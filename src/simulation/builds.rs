@@ -8,6 +8,9 @@ use crate::engine::Registry;
 use crate::engine::code::{EntityCode, EntityObject, OperationSpec};
 use crate::entity::entity_code;
 
+/// Number of changes of a register that are kept.
+pub(super) const AUDITED: usize = 3;
+
 /// A build of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Build {
@@ -95,6 +98,10 @@ impl EntityCode for Changed {
 
     fn parameters(&self, spec: OperationSpec) -> &'static [&'static str] {
         self.code.parameters(spec)
+    }
+
+    fn audit(&self) -> usize {
+        if self.name() == "register" { AUDITED } else { 0 }
     }
 
     fn check_arguments(&self, spec: OperationSpec, arguments: &[u8]) -> Result<(), String> {

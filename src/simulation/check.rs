@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::builds::AUDITED;
 use super::clients::{Effect, Heard, Request, What, Wish};
 use super::effects::{effect_at_last, effect_of, effect_so_far};
 use super::orchestration::{is_of_orchestration, repeated};
@@ -13,6 +14,7 @@ use super::world::World;
 use crate::engine::CoreStep;
 use crate::error::ErrorKind;
 use crate::id::{InstanceId, PartitionId};
+use crate::model::{self, AuditRecord, StateRecord};
 use crate::schema;
 use crate::store::{Change, Model, Reader};
 
@@ -128,6 +130,35 @@ pub(super) fn after_crash(world: &World) {
     }
     answers_are_true(world, &survey);
     paired(&survey);
+    changes_are_kept(world);
+}
+
+/// Checks that the newest kept change of every register led to its state, and that no more are kept than its type asks
+/// for.
+fn changes_are_kept(world: &World) {
+    for partition in (0..world.profile.partitions).map(PartitionId) {
+        let rows = world
+            .model
+            .scan(schema::state::with_prefix(partition, "@register@"), usize::MAX);
+        for (key, row) in rows.expect("the model's reads do not fail") {
+            let id = schema::id_of(&key).expect("a state has an id");
+            let kept = world.model.scan(schema::audit::of(partition, &id), usize::MAX);
+            let kept = kept.expect("the model's reads do not fail");
+            assert!(
+                (1..=AUDITED).contains(&kept.len()),
+                "{} changes of {id} are kept",
+                kept.len()
+            );
+            let (_, newest) = kept.last().expect("one at least");
+            let newest: AuditRecord = model::decode(newest, "change of a state").expect("valid change");
+            let state: StateRecord<'_> = model::decode(&row, "state").expect("valid state");
+            assert_eq!(
+                newest.state.as_deref().map(Vec::as_slice),
+                Some(state.state),
+                "the newest change of {id}"
+            );
+        }
+    }
 }
 
 /// Checks that in an idle hub a message waits only if its entity cannot accept it.
@@ -182,6 +213,7 @@ pub(super) fn at_rest(world: &mut World) {
     answers_are_true(world, &survey);
     order_was_kept(world, &survey);
     nothing_was_early(world, &survey);
+    changes_are_kept(world);
     // A dead letter that is sent again is a new message. So is a request that is repeated after a build refused it.
     let noted = world.disordered.union(&world.refused).copied();
     let repeated = noted.chain(repeated(world)).collect();

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::error::Result;
 use crate::id::{EntityId, InstanceId, MessageId};
 use crate::model::orchestration::LockOrder;
-use crate::model::{self, Action, MessageRecord, QuarantineRecord, StateRecord, TimerRecord};
+use crate::model::{self, Action, AuditRecord, MessageRecord, QuarantineRecord, StateRecord, TimerRecord};
 use crate::payload::Payload;
 use crate::schema;
 use crate::store::PageBounds;
@@ -69,6 +69,22 @@ pub struct EntityDetails {
     pub messages: Vec<WaitingMessage>,
     /// Its first 100 scheduled signals, ordered by id.
     pub scheduled: Vec<ScheduledOperation>,
+    /// The last changes of its state, newest first. Empty unless its type keeps them with `#[entity(audit = 20)]`.
+    pub changes: Vec<StateChange>,
+}
+
+/// A change of the state of an entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StateChange {
+    /// The time of the change.
+    pub time: SystemTime,
+    /// The operation that made it.
+    pub operation: String,
+    /// The id of the sender of the operation. `None` for a client.
+    pub source: Option<String>,
+    /// The state after the change, as JSON. `None` if it was deleted.
+    pub state: Option<String>,
 }
 
 /// The reason why an entity is quarantined or held.
@@ -143,6 +159,7 @@ pub(crate) fn read(view: View<'_>, id: &EntityId) -> Result<EntityDetails> {
         waiting: 0,
         messages: Vec::new(),
         scheduled: Vec::new(),
+        changes: changes(view, instance)?,
     };
     if let Some(row) = view.reader.get(&schema::state::key(partition, instance))? {
         let record: StateRecord<'_> = model::decode(&row, "state")?;
@@ -178,6 +195,29 @@ fn messages(view: View<'_>, range: Range<Vec<u8>>, described: &mut Vec<WaitingMe
         }
     }
     Ok(())
+}
+
+fn changes(view: View<'_>, id: &InstanceId) -> Result<Vec<StateChange>> {
+    let mut changes = Vec::new();
+    let mut range = schema::audit::of(id.partition(view.partitions), id);
+    loop {
+        let page = view.reader.page(range.clone(), PageBounds::USUAL)?;
+        for (_, row) in &page.rows {
+            let record: AuditRecord = model::decode(row, "change of a state")?;
+            changes.push(StateChange {
+                time: record.time.into(),
+                operation: record.operation,
+                source: record.source.map(|source| source.to_string()),
+                state: record.state.map(|state| json::text(state.into_vec())),
+            });
+        }
+        match page.rows.into_iter().next_back() {
+            Some((last, _)) if page.full => range.start = schema::behind(last),
+            _ => break,
+        }
+    }
+    changes.reverse();
+    Ok(changes)
 }
 
 impl WaitingMessage {

@@ -108,6 +108,50 @@ async fn a_batch_selects_one_type_of_error() {
     hub.shutdown().await.unwrap();
 }
 
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+enum OrderError {
+    #[error("{article} is sold out")]
+    SoldOut { article: String },
+    #[error("declined")]
+    Declined,
+}
+
+/// Fails with one of the variants of an error.
+#[orchestration]
+async fn orders(_ctx: OrchestrationContext, article: Option<String>) -> Result<(), OrderError> {
+    Err(match article {
+        Some(article) => OrderError::SoldOut { article },
+        None => OrderError::Declined,
+    })
+}
+
+/// The variants of an enum are kinds of their own, whatever their messages contain.
+#[tokio::test]
+async fn the_variants_of_an_error_are_kinds_of_their_own() {
+    let hub = Hub::in_memory().orchestration::<orders>().open().await.unwrap();
+    let client = hub.client();
+    for article in [Some("lamp"), Some("bulb"), None] {
+        let run = client.start::<orders>(article.map(str::to_owned)).await.unwrap();
+        assert!(run.result().await.is_err());
+    }
+    let failures = client.orchestrations().failures().await.unwrap();
+    let groups = failures.groups.iter();
+    let groups: Vec<_> = groups
+        .map(|group| (group.error_type.as_str(), group.variant.as_deref(), group.count))
+        .collect();
+    assert_eq!(
+        groups,
+        [("OrderError", Some("SoldOut"), 2), ("OrderError", Some("Declined"), 1)]
+    );
+    let purge = client
+        .orchestrations()
+        .apply(BatchAction::Purge)
+        .error_type("OrderError");
+    let report = purge.error_variant("SoldOut").await.unwrap();
+    assert_eq!(counts(&report), (2, 2, 0, 0));
+    hub.shutdown().await.unwrap();
+}
+
 /// A canceled batch ends between two groups of orchestrations, and reports that it was canceled.
 #[tokio::test]
 async fn a_batch_can_be_canceled() {

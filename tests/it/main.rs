@@ -17,6 +17,8 @@
 
 mod fixtures;
 
+#[cfg(feature = "rocksdb")]
+mod audit;
 mod bad_input;
 mod batches;
 #[cfg(feature = "rocksdb")]

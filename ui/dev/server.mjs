@@ -21,7 +21,11 @@ const { values: options } = parseArgs({
 });
 
 const BASE = '/runtime/webhooks/durabletask';
-const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8' };
+const TYPES = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+};
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; " +
   "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
@@ -52,7 +56,8 @@ async function answer(request, response) {
 
 async function asset(name, response) {
   const type = TYPES[name.split('.').at(-1)];
-  const text = type && /^\w+\.\w+$/.test(name) && (await readFile(new URL(`../dist/${name}`, import.meta.url)).catch(() => null));
+  const text =
+    type && /^\w+\.\w+$/.test(name) && (await readFile(new URL(`../dist/${name}`, import.meta.url)).catch(() => null));
   if (!text) return send(response, 404, { error: { code: 'NotFound', message: 'no such file' } });
   response.writeHead(200, {
     'content-type': type,
@@ -103,7 +108,10 @@ function pass(request, url, body) {
   delete headers['accept-encoding'];
   return new Promise((resolve, reject) => {
     http
-      .request({ host: target.hostname, port: target.port, path: url.pathname + url.search, method: request.method, headers }, resolve)
+      .request(
+        { host: target.hostname, port: target.port, path: url.pathname + url.search, method: request.method, headers },
+        resolve,
+      )
       .on('error', reject)
       .end(body);
   });

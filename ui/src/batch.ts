@@ -12,17 +12,17 @@ interface Effect {
 export const BATCH_EFFECTS: Record<BatchAction, Effect> = {
   terminate: {
     label: 'Terminate',
-    effect: 'Ends each one that has not ended. Its code does not run again, and nothing is undone.',
+    effect: 'Ends each one that has not ended. This cannot be undone.',
     danger: true,
     hasReason: true,
   },
   suspend: { label: 'Suspend', effect: 'Each one pauses until it is resumed.', hasReason: true },
   resume: { label: 'Resume', effect: 'Suspended and stopped ones continue.', hasReason: true },
   rewind: { label: 'Rewind', effect: 'Failed ones run their failed steps again.', hasReason: true },
-  restart: { label: 'Restart', effect: 'Starts each one again under a new id with the same input.' },
+  restart: { label: 'Restart', effect: 'Starts each one again under a new id.' },
   purge: {
     label: 'Purge',
-    effect: 'Deletes the ended ones with their histories. This cannot be undone.',
+    effect: 'Deletes each one that has ended. This cannot be undone.',
     danger: true,
   },
   raiseEvent: { label: 'Raise event', effect: 'Sends the event to each one that has not ended.' },

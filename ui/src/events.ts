@@ -56,7 +56,7 @@ export function subscribe(
     if (!reader) return;
     onState?.('open');
     const parser = new EventParser();
-    let watch = 0;
+    let watch: ReturnType<typeof setTimeout> | undefined;
     try {
       for (;;) {
         clearTimeout(watch);

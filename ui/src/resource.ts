@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ApiError } from './api';
+import { ApiError, get } from './api';
 import { isLocked } from './token';
 
 const LONGEST_DELAY_MS = 60_000;
@@ -59,7 +59,8 @@ export function useResource<T>(
       busy = false;
       if (abort.signal.aborted) return;
       if (isDue) void run();
-      else if (again) timer = setTimeout(wake, Math.max(pause(everyMs ?? 0, errors), (performance.now() - began) * PAUSE_FACTOR));
+      else if (again)
+        timer = setTimeout(wake, Math.max(pause(everyMs ?? 0, errors), (performance.now() - began) * PAUSE_FACTOR));
     }
 
     function wake(): void {
@@ -83,6 +84,11 @@ export function useResource<T>(
   }, [...deps, everyMs, isLocked.value]);
 
   return { ...state, reload: () => reload.current() };
+}
+
+/** Loads a document of the API, and again every `everyMs`. */
+export function useGet<T>(path: string, everyMs: number): Resource<T> {
+  return useResource((signal) => get<T>(path, {}, signal), [path], everyMs);
 }
 
 function pause(everyMs: number, errors: number): number {

@@ -17,7 +17,7 @@ export const STATUSES = [
 export type RuntimeStatus = (typeof STATUSES)[number];
 
 export interface Hub {
-  name: string | null;
+  name?: string | null;
   version: string;
   readOnly: boolean;
   scope: 'operate' | 'read';
@@ -238,7 +238,8 @@ export interface EntityRow {
 
 export interface EntityDetails {
   entityId: EntityId;
-  registered: boolean;
+  /** `null` for a stopped hub, whose code is unknown. */
+  registered: boolean | null;
   state: Json;
   exists: boolean;
   lastOperationTime: Time | null;
@@ -246,11 +247,12 @@ export interface EntityDetails {
   quarantine: { reason: string; since: Time } | null;
   waiting: { count: number; atLeast: boolean; messages: EntityMessage[] };
   scheduledSignals: { id: string; operation: string; due: Time; input: Json }[];
-  changes: { time: Time; operation: string; source: string | null; state: Json }[];
+  /** Newest first. Only of types that keep an audit. */
+  changes?: { time: Time; operation: string; source: string | null; state: Json }[];
 }
 
 export interface EntityMessage {
-  kind: 'signal' | 'call' | 'lock' | 'unlock' | 'other';
+  kind: 'signal' | 'call' | 'lock' | 'unlock' | 'schedule' | 'cancel';
   operation: string | null;
   source: string | null;
   input: Json;
@@ -347,6 +349,7 @@ export interface Activities {
   running: number;
   waiting: number;
   activities: ActivityLine[];
+  truncated: boolean;
 }
 
 export interface ActivityLine {
@@ -355,20 +358,19 @@ export interface ActivityLine {
   limit: number | null;
   running: number;
   waiting: number;
-  oldestWaitingSince: Time | null;
+  /** Number of attempts during which the process has crashed. */
+  crashed: number;
 }
 
-export interface ActivityAttempt {
+export type ActivityAttempt = ActivityProgress & {
   instanceId: string;
   name: string;
   sequence: number;
   attempt: number;
-  state: 'running' | 'waiting' | 'starting';
-  since: Time;
-  ahead: number | null;
+  since: Time | null;
   crashes: number;
   label: string | null;
-}
+};
 
 export interface Timeline {
   from: Time;
@@ -394,6 +396,7 @@ export interface Failures {
 export interface FailureGroup {
   name: string;
   errorType: string;
+  variant: string | null;
   message: string;
   count: number;
   first: Time;
@@ -401,8 +404,7 @@ export interface FailureGroup {
   instances: string[];
 }
 
-export const BATCH_ACTIONS = ['terminate', 'suspend', 'resume', 'rewind', 'restart', 'purge', 'raiseEvent'] as const;
-export type BatchAction = (typeof BATCH_ACTIONS)[number];
+export type BatchAction = 'terminate' | 'suspend' | 'resume' | 'rewind' | 'restart' | 'purge' | 'raiseEvent';
 
 export interface BatchRequest {
   action: BatchAction;
@@ -421,7 +423,9 @@ export interface BatchFilter {
   createdTimeTo?: Time;
   tags?: Record<string, string>;
   stopped?: boolean;
+  unregistered?: boolean;
   errorType?: string;
+  errorVariant?: string;
 }
 
 export interface Batch {
@@ -438,18 +442,19 @@ export interface Batch {
   message: string | null;
 }
 
-export type HubEventKind = 'started' | 'ended' | 'status' | 'stopped' | 'entity';
+export type HubEventKind = 'started' | 'status' | 'ended' | 'stopped' | 'purged' | 'turn' | 'entity';
 
 /** What has changed, of an instance or an entity. */
 export interface InstanceChange {
   id: string;
   name: string;
-  status: RuntimeStatus;
+  /** Missing for an entity, and after a purge. */
+  status?: RuntimeStatus;
   time: Time;
 }
 
 export interface MissedEvents {
-  count: number | null;
+  count?: number | null;
 }
 
 export type HubEvent =

@@ -3,8 +3,8 @@ import { getPage, type Query } from './api';
 import { type Resource, useResource } from './resource';
 
 const STEP = 200;
-/** Largest page of the API. */
-const MOST = 10_000;
+/** Longest list. A page with more rows is slow. */
+const MOST = 5_000;
 
 export interface ShortList<T> extends Resource<T[]> {
   items: T[];
@@ -27,7 +27,7 @@ export function useList<T>(path: string, query: Query, everyMs?: number): ShortL
     ...resource,
     data: data?.items,
     items: data?.items ?? [],
-    hasMore: data?.next != null,
+    hasMore: data?.next != null && top.current < MOST,
     unreadable: data?.unreadable ?? 0,
     more() {
       top.current = Math.min(top.current * 4, MOST);

@@ -4,7 +4,7 @@ use clap::Args;
 use comfy_table::Cell;
 
 use crate::exit::Result;
-use crate::output::{Listing, cell_of, moment};
+use crate::output::{Listing, cell_of, clean, moment};
 use crate::request::Request;
 use crate::session::Session;
 use crate::times;
@@ -41,7 +41,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
             let example = group["instances"].as_array().and_then(<[Value]>::first);
             vec![
                 cell_of(&group["name"]),
-                cell_of(&group["errorType"]),
+                Cell::new(error(group)),
                 cell_of(&group["count"]),
                 Cell::new(moment(&group["last"])),
                 cell_of(&group["message"]),
@@ -53,4 +53,14 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         document["truncated"] == Value::Bool(true),
         "no orchestration has failed",
     )
+}
+
+/// Returns the type of an error and, if it is known, its variant.
+fn error(group: &Value) -> String {
+    let text = |name: &str| group[name].as_str().map(clean);
+    let error_type = text("errorType").unwrap_or_default();
+    match text("variant") {
+        Some(variant) => format!("{error_type}::{variant}"),
+        None => error_type,
+    }
 }

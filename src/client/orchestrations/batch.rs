@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::client::manage::give;
+use crate::client::orchestrations::failures::{FailureKind, failure};
 use crate::client::orchestrations::{OrchestrationQuery, to_purge};
 use crate::client::submit::Submission;
 use crate::error::{Error, ErrorKind, Result};
@@ -65,6 +66,7 @@ pub struct Batch {
     query: OrchestrationQuery,
     action: BatchAction,
     error_type: Option<String>,
+    variant: Option<String>,
     ids: Option<Vec<String>>,
     progress: BatchProgress,
 }
@@ -148,6 +150,7 @@ impl OrchestrationQuery {
             query: self,
             action,
             error_type: None,
+            variant: None,
             ids: None,
             progress: BatchProgress::default(),
         }
@@ -158,6 +161,13 @@ impl Batch {
     /// Includes only orchestrations that failed with an error of this type.
     pub fn error_type(mut self, error_type: impl Into<String>) -> Self {
         self.error_type = Some(error_type.into());
+        self
+    }
+
+    /// Includes only orchestrations that failed with this variant of an error. See
+    /// [`FailureGroup::variant`](crate::client::FailureGroup::variant).
+    pub fn error_variant(mut self, variant: impl Into<String>) -> Self {
+        self.variant = Some(variant.into());
         self
     }
 
@@ -215,7 +225,12 @@ impl Batch {
 
     /// Returns the orchestrations of the next page, and its cursor.
     async fn find(&self) -> Result<(Vec<(InstanceId, OrchestrationRecord)>, Option<String>)> {
-        let (query, error_type) = (self.query.clone(), self.error_type.clone());
+        let (query, error_type, variant) = (self.query.clone(), self.error_type.clone(), self.variant.clone());
+        let is_wanted = move |kind: FailureKind| {
+            error_type.as_ref().is_none_or(|wanted| *wanted == kind.error_type)
+                && (variant.is_none() || variant == kind.variant)
+        };
+        let selects_failures = self.error_type.is_some() || self.variant.is_some();
         let client = self.query.client.clone();
         client
             .on_blocking_thread(move |view| {
@@ -223,11 +238,9 @@ impl Batch {
                 let rows = page.rows.into_iter().filter_map(to_purge);
                 let mut found = Vec::new();
                 for ((_, id), record) in rows {
-                    let matches = match &error_type {
-                        None => true,
-                        Some(wanted) => super::failures::failure(view, &id, Some(record.clone()))?
-                            .is_some_and(|(_, failure)| failure.error_type == *wanted),
-                    };
+                    let matches = !selects_failures
+                        || failure(view, &id, Some(record.clone()))?
+                            .is_some_and(|(_, failure)| is_wanted(FailureKind::of(&failure)));
                     if matches {
                         found.push((id, record));
                     }

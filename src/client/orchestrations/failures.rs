@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::client::orchestrations::OrchestrationQuery;
 use crate::error::Result;
+use crate::failure::Failure;
 use crate::id::InstanceId;
 use crate::model;
 use crate::model::orchestration::{EndRecord, OrchestrationRecord, OrchestrationStatus};
@@ -37,7 +38,7 @@ pub struct Failures {
     pub is_truncated: bool,
 }
 
-/// Orchestrations of one type that failed with one type of error.
+/// Orchestrations of one type that failed with one kind of error: its type and, for an enum, its variant.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -46,6 +47,8 @@ pub struct FailureGroup {
     pub name: String,
     /// The type of the error.
     pub error_type: String,
+    /// The variant of the error, if its type is an enum that is stored in serde's default form.
+    pub variant: Option<String>,
     /// The message of the newest error.
     pub message: String,
     /// The number of orchestrations.
@@ -91,7 +94,7 @@ impl OrchestrationQuery {
     }
 
     fn read_failures(&self, view: View<'_>) -> Result<Failures> {
-        let mut groups: BTreeMap<(String, String), FailureGroup> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, FailureKind), FailureGroup> = BTreeMap::new();
         let (mut read, mut is_truncated) = (0, false);
         self.each_row(view, |id, row| {
             if read == MOST_READ {
@@ -115,7 +118,7 @@ impl OrchestrationQuery {
             if !self.matches(&id, &record) {
                 return Ok(());
             }
-            let key = (record.name, failure.error_type);
+            let key = (record.name, FailureKind::of(&failure));
             let time = SystemTime::from(record.changed);
             if groups.len() == MOST_GROUPS && !groups.contains_key(&key) {
                 is_truncated = true;
@@ -124,6 +127,7 @@ impl OrchestrationQuery {
             let group = groups.entry(key).or_insert_with(|| FailureGroup {
                 name: String::new(),
                 error_type: String::new(),
+                variant: None,
                 message: String::new(),
                 count: 0,
                 first: time,
@@ -140,9 +144,10 @@ impl OrchestrationQuery {
             }
             Ok(())
         })?;
-        let named = groups.into_iter().map(|((name, error_type), group)| FailureGroup {
+        let named = groups.into_iter().map(|((name, kind), group)| FailureGroup {
             name,
-            error_type,
+            error_type: kind.error_type,
+            variant: kind.variant,
             ..group
         });
         let mut groups: Vec<FailureGroup> = named.collect();
@@ -151,12 +156,44 @@ impl OrchestrationQuery {
     }
 }
 
+/// The kind of an error.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FailureKind {
+    pub(super) error_type: String,
+    pub(super) variant: Option<String>,
+}
+
+impl FailureKind {
+    pub(super) fn of(failure: &Failure) -> Self {
+        Self {
+            error_type: failure.error_type.clone(),
+            variant: failure.details.as_deref().and_then(variant),
+        }
+    }
+}
+
+/// Returns the variant of an enum that is stored in serde's default form: a string, or an object with one field. The
+/// names of variants begin with a capital letter, those of fields usually do not.
+fn variant(details: &str) -> Option<String> {
+    use serde_json::Value;
+    let name = match serde_json::from_str(details).ok()? {
+        Value::String(name) => name,
+        Value::Object(fields) if fields.len() == 1 => fields.into_iter().next()?.0,
+        _ => return None,
+    };
+    let is_name = name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    is_name.then_some(name)
+}
+
 /// Returns the failure of an orchestration that has failed.
 pub(super) fn failure(
     view: View<'_>,
     id: &InstanceId,
     record: Option<OrchestrationRecord>,
-) -> Result<Option<(OrchestrationRecord, crate::failure::Failure)>> {
+) -> Result<Option<(OrchestrationRecord, Failure)>> {
     let Some(record) = record.filter(|record| record.status == OrchestrationStatus::Failed) else {
         return Ok(None);
     };

@@ -73,6 +73,8 @@ struct BatchFilter {
     unregistered: bool,
     /// Only orchestrations that failed with an error of this type.
     error_type: Option<String>,
+    /// Only orchestrations that failed with this variant of an error.
+    error_variant: Option<String>,
 }
 
 /// A batch and its progress.
@@ -197,11 +199,14 @@ impl BatchFilter {
         if self.unregistered {
             wanted = wanted.unregistered();
         }
-        let batch = wanted.apply(action);
-        Ok(match self.error_type {
-            Some(error_type) => batch.error_type(error_type),
-            None => batch,
-        })
+        let mut batch = wanted.apply(action);
+        if let Some(error_type) = self.error_type {
+            batch = batch.error_type(error_type);
+        }
+        if let Some(variant) = self.error_variant {
+            batch = batch.error_variant(variant);
+        }
+        Ok(batch)
     }
 }
 

@@ -52,6 +52,23 @@ pub(in crate::http) struct EntityDetailsDocument {
     waiting: WaitingMessagesDocument,
     /// The first 100 scheduled signals.
     scheduled_signals: Vec<ScheduledSignalDocument>,
+    /// The last changes of the state, newest first, if the type of the entity keeps them.
+    changes: Vec<StateChangeDocument>,
+}
+
+/// A change of the state of an entity.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct StateChangeDocument {
+    #[schema(format = DateTime)]
+    time: String,
+    operation: String,
+    /// Sender; `null` for a client.
+    #[schema(required = true)]
+    source: Option<String>,
+    /// State after the change; `null` if it was deleted.
+    #[schema(required = true)]
+    state: Option<Raw>,
 }
 
 /// The messages that wait for an entity as rows.
@@ -192,6 +209,12 @@ impl From<EntityDetails> for EntityDetailsDocument {
             source: signal.source,
             input: Raw::new(signal.arguments),
         });
+        let changes = details.changes.into_iter().map(|change| StateChangeDocument {
+            time: time(change.time),
+            operation: change.operation,
+            source: change.source,
+            state: change.state.map(Raw::new),
+        });
         Self {
             entity_id: id.into(),
             registered: details.is_registered,
@@ -210,6 +233,7 @@ impl From<EntityDetails> for EntityDetailsDocument {
                 messages: messages.collect(),
             },
             scheduled_signals: signals.collect(),
+            changes: changes.collect(),
         }
     }
 }

@@ -11,8 +11,9 @@ import { OverviewPage } from '../pages/overview/OverviewPage';
 import { ProblemsPage } from '../pages/problems/ProblemsPage';
 import { SchedulesPage } from '../pages/schedules/SchedulesPage';
 import { SettingsPage } from '../pages/settings/SettingsPage';
+import { useResource } from '../resource';
 import { route } from '../router';
-import { hub } from '../store';
+import { hub, loadHub } from '../store';
 import { Boundary } from './Boundary';
 import { Help } from './Help';
 import { Nav } from './Nav';
@@ -21,6 +22,8 @@ import { listenToShortcuts } from './shortcuts';
 import { TokenDialog } from './TokenDialog';
 import { TopBar } from './TopBar';
 
+const HUB_EVERY_MS = 30_000;
+
 listenToShortcuts();
 
 export function App() {
@@ -28,6 +31,7 @@ export function App() {
   const address = path.join('/');
   const main = useRef<HTMLElement>(null);
   const isFirst = useRef(true);
+  useResource(loadHub, [], HUB_EVERY_MS);
 
   useEffect(() => {
     const page = PAGES.find((page) => page.path[0] === path[0])?.title;

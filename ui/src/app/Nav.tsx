@@ -1,6 +1,5 @@
 import { Link } from '../components';
 import { href, route } from '../router';
-import { PageIcon } from './icons';
 import { PAGES } from './pages';
 
 /** The links to all pages. */
@@ -9,15 +8,13 @@ export function Nav() {
   return (
     <nav class="nav" aria-label="Pages">
       <ul>
-        {PAGES.map(({ id, path, title, key }) => (
-          <li key={id}>
-            <Link
-              to={href(path)}
-              title={`${title} (g ${key})`}
-              aria-current={shown === path[0] ? 'page' : undefined}
-            >
-              <PageIcon page={id} />
-              <span>{title}</span>
+        {PAGES.map(({ path, title, key, icon }) => (
+          <li key={key}>
+            <Link to={href(path)} title={`${title} (g ${key})`} aria-current={shown === path[0] ? 'page' : undefined}>
+              <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+                <path d={icon} />
+              </svg>
+              {title}
             </Link>
           </li>
         ))}

@@ -1,3 +1,4 @@
+import { words } from '../format';
 import { anyHref, href, navigate } from '../router';
 import { canOperate, hub, theme } from '../store';
 import { showHelp } from './shortcuts';
@@ -14,7 +15,10 @@ export function TopBar() {
         <span>{known?.name ?? 'Abide'}</span>
       </a>
       {known && !canOperate.value && (
-        <span class="badge" title={known.readOnly ? 'The hub is stopped, or this is a backup.' : 'The token allows reading only.'}>
+        <span
+          class="badge"
+          title={known.readOnly ? 'The hub is stopped, or this is a backup.' : 'The token allows reading only.'}
+        >
           Read-only
         </span>
       )}
@@ -31,9 +35,15 @@ export function TopBar() {
         <kbd aria-hidden="true">/</kbd>
       </form>
       <button type="button" class="quiet" onClick={nextTheme} title="Switch the theme">
-        {{ system: 'System', light: 'Light', dark: 'Dark' }[theme.value]} theme
+        {words(theme.value)} theme
       </button>
-      <button type="button" class="quiet" onClick={showHelp} aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)">
+      <button
+        type="button"
+        class="quiet"
+        onClick={showHelp}
+        aria-label="Keyboard shortcuts"
+        title="Keyboard shortcuts (?)"
+      >
         ?
       </button>
     </header>

@@ -12,7 +12,6 @@ interface Props {
   confirm?: ComponentChildren;
   title?: string;
   danger?: boolean;
-  typed?: string;
   class?: string;
   disabled?: boolean;
   /** Message after success, if `run` returns none. */
@@ -20,7 +19,7 @@ interface Props {
 }
 
 /** A button that changes something: asks first, then shows the result. Hidden from users who may only read. */
-export function Action({ label, run, confirm, title = label, danger, typed, disabled, done, ...rest }: Props) {
+export function Action({ label, run, confirm, title = label, danger, disabled, done, ...rest }: Props) {
   const [isAsking, setAsking] = useState(false);
   const [isBusy, setBusy] = useState(false);
   if (!canOperate.value) return null;
@@ -42,18 +41,16 @@ export function Action({ label, run, confirm, title = label, danger, typed, disa
 
   return (
     <>
-      <button type="button" class={rest.class ?? (danger ? 'danger-quiet' : '')} disabled={disabled || isBusy} onClick={click}>
+      <button
+        type="button"
+        class={rest.class ?? (danger ? 'danger-quiet' : '')}
+        disabled={disabled || isBusy}
+        onClick={click}
+      >
         {label}
       </button>
       {isAsking && (
-        <Confirm
-          title={title}
-          action={label}
-          danger={danger}
-          typed={typed}
-          onConfirm={start}
-          onCancel={() => setAsking(false)}
-        >
+        <Confirm title={title} action={label} danger={danger} onConfirm={start} onCancel={() => setAsking(false)}>
           {confirm}
         </Confirm>
       )}

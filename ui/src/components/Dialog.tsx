@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 
 interface Props {
   title: string;
@@ -13,7 +13,8 @@ interface Props {
 export function Dialog({ title, children, onClose, wide, ...rest }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  useEffect(() => {
+  // Its end runs while the dialog is still in the page. Only then does the browser return the focus.
+  useLayoutEffect(() => {
     const element = dialog.current;
     element?.showModal();
     // Otherwise the browser focuses the button that closes the dialog.

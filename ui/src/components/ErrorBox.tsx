@@ -9,12 +9,12 @@ interface Props {
 }
 
 /** An error of a request, with a button to try again. */
-export function ErrorBox({ error, retry, feature }: Props) {
+export function ErrorBox({ error, retry, feature = 'this' }: Props) {
   if (!error) return null;
   if (error instanceof ApiError && error.isMissingRoute) {
     return (
       <div class="notice" role="note" data-test="unavailable">
-        This version of the hub does not offer {feature ?? 'this'}.
+        This hub does not offer {feature}.
       </div>
     );
   }

@@ -12,8 +12,6 @@ interface Props<T> {
   /** Title and text of an empty list. */
   empty: string;
   about?: string;
-  /** What the server lacks, if it does not have the list. */
-  feature?: string;
   /** Buttons in the header. */
   buttons?: ComponentChildren;
   head: readonly string[];
@@ -23,11 +21,11 @@ interface Props<T> {
 }
 
 /** A list that is usually short, as a table within a panel. */
-export function ListPanel<T>({ title, list, empty, about, feature, buttons, row, ...columns }: Props<T>) {
+export function ListPanel<T>({ title, list, empty, about, buttons, row, ...columns }: Props<T>) {
   const { items, hasMore, unreadable } = list;
   return (
     <>
-      <ErrorBox error={list.error} retry={list.reload} feature={feature} />
+      <ErrorBox error={list.error} retry={list.reload} />
       {list.data && items.length === 0 && <Empty title={empty}>{about}</Empty>}
       {items.length > 0 && (
         <Panel title={title} head={buttons}>

@@ -1,4 +1,5 @@
 import { useMemo, useState } from 'preact/hooks';
+import { download } from '../download';
 import { bytes, json } from '../format';
 import { toast } from './Toast';
 
@@ -43,7 +44,12 @@ export function Payload({ value, label, lines = 12 }: Props) {
           Copy
         </button>
         {!isScalar && (
-          <button type="button" class="quiet" aria-label={`Download ${label}`} onClick={() => download(text, label)}>
+          <button
+            type="button"
+            class="quiet"
+            aria-label={`Download ${label}`}
+            onClick={() => download(text, `${label}.json`)}
+          >
             Download
           </button>
         )}
@@ -65,13 +71,4 @@ async function copy(text: string): Promise<void> {
   } catch {
     toast('The browser did not allow copying', 'error');
   }
-}
-
-function download(text: string, label: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = `${label.replace(/[^\w.-]+/g, '-').slice(0, 80)}.json`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 1_000);
 }

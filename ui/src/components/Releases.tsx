@@ -15,7 +15,7 @@ export function ReleaseLock({ id: { name, key }, onDone }: Props) {
       label="Release lock"
       danger
       title={`Release the lock of ${name} ${key} by force?`}
-      confirm="Release it only if its owner will never continue. Others may change the entity from then on, while the critical section of the owner is half done. Further calls of the owner in this section fail."
+      confirm="Only if its owner will never continue: others may then change the entity in the middle of its critical section, and its further calls fail."
       run={() => send('DELETE', `/locks/${entitySegments(name, key)}`).then(onDone)}
     />
   );
@@ -27,7 +27,7 @@ export function ReleaseQuarantine({ id: { name, key }, onDone }: Props) {
     <Action
       label="Release"
       title={`Release ${name} ${key} from quarantine?`}
-      confirm="Its messages are processed again. If its state still cannot be read, it is quarantined again."
+      confirm="Its messages are processed again. If that fails, it is quarantined again."
       run={() => send('POST', `/quarantine/${entitySegments(name, key)}/release`).then(onDone)}
     />
   );

@@ -1,6 +1,9 @@
+import { words } from '../format';
+
 interface Props<T extends string> {
   label: string;
-  options: readonly { id: T; label: string }[];
+  /** The values. The label is made of the id if there is none. */
+  options: readonly { id: T; label?: string }[];
   selected: T;
   onSelect: (id: T) => void;
 }
@@ -10,13 +13,8 @@ export function Segments<T extends string>({ label, options, selected, onSelect 
   return (
     <div class="segments" role="group" aria-label={label}>
       {options.map((option) => (
-        <button
-          key={option.id}
-          type="button"
-          aria-pressed={option.id === selected}
-          onClick={() => onSelect(option.id)}
-        >
-          {option.label}
+        <button key={option.id} type="button" aria-pressed={option.id === selected} onClick={() => onSelect(option.id)}>
+          {option.label ?? words(option.id)}
         </button>
       ))}
     </div>

@@ -1,4 +1,6 @@
+import { now } from '../clock';
 import { age, fullTime, time } from '../format';
+import { age as ageAt } from '../text';
 
 interface Props {
   t: string | number | null | undefined;
@@ -9,9 +11,10 @@ interface Props {
 /** A time in the chosen zone. The title has the full time and the age. */
 export function Time({ t, relative }: Props) {
   if (t === null || t === undefined) return <span class="muted">–</span>;
+  // A page may have thousands of times. Only the ages are rendered again each second.
   const iso = typeof t === 'number' ? new Date(t).toISOString() : t;
   return (
-    <time dateTime={iso} title={`${fullTime(t)} (${age(t)})`} class="time">
+    <time dateTime={iso} title={`${fullTime(t)} (${ageAt(t, now.peek())})`} class="time">
       {relative ? age(t) : time(t)}
     </time>
   );

@@ -22,8 +22,6 @@ interface Props {
   rowHeight?: number;
   /** The cells of a row in the order of the columns. `null` while the row is loading. */
   row: (index: number) => readonly ComponentChildren[] | null;
-  rowKey?: (index: number) => string | number;
-  rowClass?: (index: number) => string | undefined;
   isSelected?: (index: number) => boolean;
   /** Enter and double click. */
   onOpen?: (index: number) => void;
@@ -42,7 +40,9 @@ export function VirtualList(props: Props) {
   const [active, setActive] = useState(0);
   const [hasFocus, setFocus] = useState(false);
   const view = visibleRange(count, rowHeight, scroll.top, scroll.height);
-  const gridTemplateColumns = columns.map(({ width, grow }) => (grow ? `minmax(${width}px,${grow}fr)` : `${width}px`)).join(' ');
+  const gridTemplateColumns = columns
+    .map(({ width, grow }) => (grow ? `minmax(${width}px,${grow}fr)` : `${width}px`))
+    .join(' ');
   // The list scrolls sideways if its columns do not fit.
   const minWidth = `${columns.reduce((sum, { width }) => sum + width, 12)}px`;
 
@@ -105,10 +105,10 @@ export function VirtualList(props: Props) {
   for (let index = view.first; index < view.end; index++) {
     const cells = props.row(index);
     const isActive = hasFocus && index === current;
-    const name = ['vrow', isActive && 'active', cells === null && 'loading', props.rowClass?.(index)];
+    const name = ['vrow', isActive && 'active', cells === null && 'loading'];
     rows.push(
       <div
-        key={props.rowKey?.(index) ?? index}
+        key={index}
         id={`${id}-${index}`}
         role="row"
         aria-rowindex={index + 2}
@@ -157,7 +157,12 @@ export function VirtualList(props: Props) {
         setScroll({ top: scrollTop, height: clientHeight });
       }}
     >
-      <div role="row" aria-rowindex={1} class="vhead" style={{ height: `${rowHeight}px`, gridTemplateColumns, minWidth }}>
+      <div
+        role="row"
+        aria-rowindex={1}
+        class="vhead"
+        style={{ height: `${rowHeight}px`, gridTemplateColumns, minWidth }}
+      >
         {columns.map((column) => (
           <div role="columnheader" key={column.id} class={column.align === 'end' ? 'end' : undefined}>
             {column.header}

@@ -33,7 +33,7 @@ test('the headline names the event and the timer beside it', () => {
   );
 });
 
-test('the place of an activity in line is told', () => {
+test('the place of an activity in line is part of the sentence', () => {
   const progress = { state: 'inLine', ahead: 3, running: 8, limit: 8 };
   const { parts } = step({ waitsFor: 'activity', name: 'pay', attempt: 2, progress, crashes: 1 });
   assert.match(plain(parts), /activity pay, attempt 2 .* 3 ahead of it, all 8 slots are busy\. The process crashed once/);

@@ -40,4 +40,12 @@ struct Unnamed;
 #[entity(rename = "a")]
 struct Misspelled;
 
+#[derive(Entity, Default, Serialize, Deserialize)]
+#[entity(audit = 0)]
+struct KeepsNothing;
+
+#[derive(Entity, Default, Serialize, Deserialize)]
+#[entity(audit = 2000)]
+struct KeepsTooMuch;
+
 fn main() {}

@@ -28,6 +28,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     error_type: Option<String>,
 
+    /// Selects only orchestrations that failed with this variant of an error.
+    #[arg(long)]
+    error_variant: Option<String>,
+
     /// The reason, which is stored with each orchestration.
     #[arg(long)]
     reason: Option<String>,
@@ -74,6 +78,7 @@ impl Action {
 pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let mut filter = arguments.filter.document();
     filter["errorType"] = json!(arguments.error_type);
+    filter["errorVariant"] = json!(arguments.error_variant);
     let mut request = json!({
         "action": arguments.action.name(),
         "reason": arguments.reason,

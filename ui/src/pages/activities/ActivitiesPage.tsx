@@ -1,7 +1,6 @@
-import { get } from '../../api';
-import { Empty, ErrorBox, Link, PageHead, Panel, Table, Time } from '../../components';
+import { Empty, ErrorBox, Link, PageHead, Panel, Table } from '../../components';
 import { count } from '../../format';
-import { useResource } from '../../resource';
+import { useGet } from '../../resource';
 import { href, route } from '../../router';
 import type { Activities, ActivityLine } from '../../types';
 import { Attempts } from './Attempts';
@@ -11,18 +10,19 @@ const EVERY_MS = 2_000;
 
 /** Slots of activities, and the lines in front of them. */
 export function ActivitiesPage() {
-  const { data, error, reload } = useResource((signal) => get<Activities>('/activities', {}, signal), [], EVERY_MS);
+  const { data, error, reload } = useGet<Activities>('/activities', EVERY_MS);
   const chosen = route.value.query.get('name');
   return (
     <>
       <PageHead title="Activities" />
-      <ErrorBox error={error} retry={reload} feature="a view of its activities" />
+      <ErrorBox error={error} retry={reload} />
       {data && (
         <>
           <Panel
             title="All activities"
             head={
               <span class="muted">
+                {data.truncated && 'At least '}
                 {count(data.running)} running{data.limit !== null && ` of at most ${count(data.limit)}`},{' '}
                 {count(data.waiting)} waiting
               </span>
@@ -46,7 +46,7 @@ export function ActivitiesPage() {
 
 function Lines({ lines, chosen }: { lines: readonly ActivityLine[]; chosen: string | null }) {
   return (
-    <Table head={['Activity', 'Slots']} end={['Running', 'Waiting', 'Limit', 'Oldest in line']}>
+    <Table head={['Activity', 'Slots']} end={['Running', 'Waiting', 'Limit', 'Crashed']}>
       {lines.map((line) => (
         <tr key={line.name} aria-current={line.name === chosen || undefined}>
           <td>
@@ -54,7 +54,7 @@ function Lines({ lines, chosen }: { lines: readonly ActivityLine[]; chosen: stri
               {line.name}
             </Link>{' '}
             {!line.registered && (
-              <span class="badge warn" title="This program does not register it. Its attempts wait for one that does.">
+              <span class="badge warn" title="This program does not register it.">
                 Not registered
               </span>
             )}
@@ -65,9 +65,7 @@ function Lines({ lines, chosen }: { lines: readonly ActivityLine[]; chosen: stri
           <td class="end">{count(line.running)}</td>
           <td class="end">{count(line.waiting)}</td>
           <td class="end">{line.limit === null ? <span class="muted">shared</span> : count(line.limit)}</td>
-          <td class="end">
-            <Time t={line.oldestWaitingSince} relative />
-          </td>
+          <td class={line.crashed > 0 ? 'end bad' : 'end'}>{count(line.crashed)}</td>
         </tr>
       ))}
     </Table>

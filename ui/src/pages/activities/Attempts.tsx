@@ -15,11 +15,10 @@ export function Attempts({ name }: { name: string }) {
       title={`Attempts of ${name}`}
       list={list}
       empty={`No attempt of ${name} runs or waits`}
-      feature="a list of attempts"
       buttons={<Link to={href(['activities'])}>Close</Link>}
       head={['Instance', 'Step', 'State', 'Crashes']}
       end={['Attempt', 'Ahead in line', 'Since']}
-      row={({ instanceId, sequence, label, state, crashes, attempt, ahead, since }) => (
+      row={({ instanceId, sequence, label, crashes, attempt, since, ...progress }) => (
         <tr key={`${instanceId} ${sequence}`}>
           <td>
             <InstanceLink id={instanceId} />
@@ -28,20 +27,20 @@ export function Attempts({ name }: { name: string }) {
             {sequence} <span class="muted">{label}</span>
           </td>
           <td>
-            <Status status={state} />
+            <Status status={progress.state} />
           </td>
           <td>
             {crashes > 0 && (
               <span
                 class="badge bad"
-                title="The process crashed while it was running. After too many crashes it fails as Poisonous."
+                title="The process crashed while it was running. After too many crashes it fails."
               >
                 {crashes === 1 ? '1 crash' : `${crashes} crashes`}, may be poisonous
               </span>
             )}
           </td>
           <td class="end">{attempt}</td>
-          <td class="end">{ahead !== null && count(ahead)}</td>
+          <td class="end">{progress.state === 'inLine' && count(progress.ahead)}</td>
           <td class="end">
             <Time t={since} relative />
           </td>

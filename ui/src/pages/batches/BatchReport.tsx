@@ -1,8 +1,8 @@
-import { get, path } from '../../api';
+import { path } from '../../api';
 import { BATCH_EFFECTS } from '../../batch';
 import { ErrorBox, InstanceLink, Link, Panel, Status, Table, Time } from '../../components';
 import { count } from '../../format';
-import { useResource } from '../../resource';
+import { useGet } from '../../resource';
 import { href } from '../../router';
 import type { Batch } from '../../types';
 import { Progress } from './BatchRow';
@@ -11,7 +11,7 @@ const EVERY_MS = 2_000;
 
 /** One batch with its errors. */
 export function BatchReport({ id }: { id: string }) {
-  const { data, error, reload } = useResource((signal) => get<Batch>(path`/batches/${id}`, {}, signal), [id], EVERY_MS);
+  const { data, error, reload } = useGet<Batch>(path`/batches/${id}`, EVERY_MS);
   return (
     <Panel
       title={data ? `${BATCH_EFFECTS[data.action]?.label ?? data.action} of ${count(data.matched)} instances` : 'Batch'}
@@ -36,7 +36,7 @@ export function BatchReport({ id }: { id: string }) {
             <dd>{count(data.failed)}</dd>
             <dt>Time</dt>
             <dd>
-              <Time t={data.startedAt} /> to <Time t={data.endedAt} />
+              <Time t={data.startedAt} /> to {data.endedAt ? <Time t={data.endedAt} /> : 'now'}
             </dd>
           </dl>
         </div>

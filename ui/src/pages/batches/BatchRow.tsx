@@ -34,7 +34,7 @@ export function BatchRow({ batch, reload }: { batch: Batch; reload: () => void }
             label="Cancel"
             danger
             title="Cancel the batch?"
-            confirm="What is done stays done. The other instances stay as they are."
+            confirm="What is done stays done."
             run={async () => {
               await send('DELETE', path`/batches/${id}`);
               reload();

@@ -1,6 +1,5 @@
-import { get } from '../../api';
 import { Empty, ErrorBox, PageHead, Panel, Table } from '../../components';
-import { useResource } from '../../resource';
+import { useGet } from '../../resource';
 import { route } from '../../router';
 import type { Batch } from '../../types';
 import { BatchReport } from './BatchReport';
@@ -10,16 +9,14 @@ const EVERY_MS = 2_000;
 
 /** Actions on many instances, and how far they are. */
 export function BatchesPage() {
-  const { data, error, reload } = useResource((signal) => get<Batch[]>('/batches', {}, signal), [], EVERY_MS);
+  const { data, error, reload } = useGet<Batch[]>('/batches', EVERY_MS);
   const chosen = route.value.query.get('id');
   return (
     <>
       <PageHead title="Batches" />
-      <ErrorBox error={error} retry={reload} feature="batches" />
+      <ErrorBox error={error} retry={reload} />
       {chosen !== null && <BatchReport key={chosen} id={chosen} />}
-      {data?.length === 0 && (
-        <Empty title="No batch has run">Select instances in their list and choose an action to start one.</Empty>
-      )}
+      {data?.length === 0 && <Empty title="No batch has run">Start one in the list of instances.</Empty>}
       {data && data.length > 0 && (
         <Panel title="All batches">
           <Table head={['Action', 'State', 'Progress']} end={['Matched', 'Failed', 'Started', 'Duration']} actions>

@@ -1,8 +1,18 @@
 import { useCallback, useMemo, useState } from 'preact/hooks';
-import { get, getPage, path } from '../../api';
-import { type Column, Empty, ErrorBox, Link, ListFoot, PageHead, SearchField, Time, VirtualList } from '../../components';
+import { getPage, path } from '../../api';
+import {
+  type Column,
+  Empty,
+  ErrorBox,
+  Link,
+  ListFoot,
+  PageHead,
+  SearchField,
+  Time,
+  VirtualList,
+} from '../../components';
 import { preview } from '../../format';
-import { useResource } from '../../resource';
+import { useGet } from '../../resource';
 import { entityHref, navigate, route, setQuery } from '../../router';
 import type { Counts, EntityRow } from '../../types';
 import { usePagedList } from '../../use-paged-list';
@@ -33,7 +43,7 @@ export function EntitiesPage() {
   const type = segments[1] ?? query.get('type') ?? '';
   const prefix = query.get('prefix') ?? '';
   const [loads, setLoads] = useState(0);
-  const counts = useResource((signal) => get<Counts>('/counts', {}, signal), [loads], COUNTS_EVERY_MS);
+  const counts = useGet<Counts>('/counts', COUNTS_EVERY_MS);
   const list = usePagedList(
     async (token, signal) => {
       const of = type === '' ? '/entities' : path`/entities/${type}`;
@@ -74,7 +84,7 @@ export function EntitiesPage() {
       </div>
       <ErrorBox error={list.error} retry={() => list.resume()} />
       {list.isComplete && list.count === 0 ? (
-        <Empty title="No entity matches">An entity appears here when its first operation has set a state.</Empty>
+        <Empty title="No entity matches" />
       ) : (
         <VirtualList
           label="Entities"

@@ -2,7 +2,7 @@ import { InstanceLink, Panel, Payload, Table, Time } from '../../components';
 import type { EntityDetails } from '../../types';
 
 /** The newest changes, for types that keep an audit. */
-export function Changes({ changes }: Pick<EntityDetails, 'changes'>) {
+export function Changes({ changes = [] }: Pick<EntityDetails, 'changes'>) {
   if (changes.length === 0) return null;
   return (
     <Panel title="Changes">

@@ -1,6 +1,6 @@
-import { entitySegments, get, send } from '../../api';
+import { entitySegments, send } from '../../api';
 import { Action, ErrorBox, Link, PageHead, Panel, Payload, Time } from '../../components';
-import { useResource } from '../../resource';
+import { useGet } from '../../resource';
 import { href } from '../../router';
 import { canOperate } from '../../store';
 import type { EntityDetails } from '../../types';
@@ -19,10 +19,7 @@ interface Props {
 /** One entity: its state, what waits for it, and its operations. */
 export function EntityPage({ name, entityKey }: Props) {
   const segments = entitySegments(name, entityKey);
-  const { data, error, reload } = useResource((signal) => get<EntityDetails>(`/entities/${segments}/details`, {}, signal),
-    [segments],
-    EVERY_MS,
-  );
+  const { data, error, reload } = useGet<EntityDetails>(`/entities/${segments}/details`, EVERY_MS);
   const shownKey = entityKey === '' ? '(empty key)' : entityKey;
   return (
     <>
@@ -43,7 +40,7 @@ export function EntityPage({ name, entityKey }: Props) {
             label="Delete"
             danger
             title={`Delete ${name} ${shownKey}?`}
-            confirm="Signals the operation delete. The state is removed when the entity processes it, and cannot be restored."
+            confirm="Its state is deleted when it processes the signal. This cannot be undone."
             run={async () => {
               await send('DELETE', `/entities/${segments}`);
               reload();
@@ -55,7 +52,7 @@ export function EntityPage({ name, entityKey }: Props) {
       <ErrorBox error={error} retry={reload} />
       {data && (
         <>
-          {!data.registered && (
+          {data.registered === false && (
             <div class="notice warning">
               This program does not register the type {name}. Messages wait until a program that does opens the hub.
             </div>
@@ -77,14 +74,16 @@ export function EntityPage({ name, entityKey }: Props) {
                   {data.exists ? (
                     <Payload value={data.state} label={`State of ${name} ${entityKey}`} lines={30} />
                   ) : (
-                    <p class="muted">This entity has no state. It never had one, or it was deleted.</p>
+                    <p class="muted">This entity has no state.</p>
                   )}
                 </div>
               </Panel>
               <Messages details={data} />
             </div>
             <div>
-              {canOperate.value && data.registered && <Operations name={name} entityKey={entityKey} onDone={reload} />}
+              {canOperate.value && data.registered !== false && (
+                <Operations name={name} entityKey={entityKey} onDone={reload} />
+              )}
               <Changes changes={data.changes} />
             </div>
           </div>

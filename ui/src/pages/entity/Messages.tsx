@@ -36,7 +36,10 @@ export function Messages({ details: { waiting, scheduledSignals } }: { details: 
             {scheduledSignals.map(({ id, operation, due, input }) => (
               <tr key={id}>
                 <td>
-                  <Time t={due} /> <span class="muted">(<Time t={due} relative />)</span>
+                  <Time t={due} />{' '}
+                  <span class="muted">
+                    (<Time t={due} relative />)
+                  </span>
                 </td>
                 <td>{operation}</td>
                 <td class="mono">{preview(input)}</td>

@@ -75,7 +75,7 @@ export function Operations({ name, entityKey, onDone }: Props) {
           </button>
           <span class="muted">A call waits for the answer, a signal does not.</span>
         </div>
-        <div aria-live="polite" data-test="answer">
+        <div class="answer" aria-live="polite" data-test="answer">
           {answer && 'error' in answer && <p class="bad">{answer.error}</p>}
           {answer && 'value' in answer && <Payload value={answer.value} label="Answer" />}
         </div>

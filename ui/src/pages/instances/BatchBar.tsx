@@ -30,8 +30,7 @@ export function BatchBar({ selected, filter, matching, atLeast, onClear }: Props
           </button>
         </>
       )}
-      {/* The filter of a batch cannot express this one. */}
-      {!filter.unregistered && atLeast > 0 && (
+      {atLeast > 0 && (
         <button type="button" class="quiet" onClick={() => setOpen('all')}>
           Actions on all ({matched})…
         </button>

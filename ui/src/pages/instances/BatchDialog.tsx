@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { BATCH_EFFECTS, startBatch } from '../../batch';
 import { ChoiceField, Confirm, JsonField, TextField, toast } from '../../components';
 import { readJson } from '../../json-input';
-import { BATCH_ACTIONS, type BatchAction, type BatchFilter } from '../../types';
+import type { BatchAction, BatchFilter } from '../../types';
 import { BatchStarted } from '../batches/BatchAction';
 
 interface Props {
@@ -32,18 +32,11 @@ export function BatchDialog({ target, text, onClose, onDone }: Props) {
   }
 
   return (
-    <Confirm
-      title="Action on many instances"
-      action={label}
-      danger={danger}
-      typed={danger && target.filter ? action : undefined}
-      onConfirm={run}
-      onCancel={onClose}
-    >
+    <Confirm title="Action on many instances" action={label} danger={danger} onConfirm={run} onCancel={onClose}>
       <ChoiceField
         label="Action"
         name="action"
-        options={BATCH_ACTIONS.map((action) => [action, BATCH_EFFECTS[action].label])}
+        options={Object.entries(BATCH_EFFECTS).map(([action, { label }]) => [action, label])}
         onChange={(action) => setAction(action as BatchAction)}
       />
       <p>

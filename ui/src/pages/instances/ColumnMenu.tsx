@@ -1,4 +1,5 @@
 import { Menu } from '../../components';
+import { words } from '../../format';
 import { setQuery } from '../../router';
 import { CHOICES, DEFAULT_COLUMNS } from './columns';
 
@@ -11,10 +12,10 @@ export function ColumnMenu({ chosen }: { chosen: readonly string[] }) {
   }
   return (
     <Menu label="Columns" right>
-      {CHOICES.map(({ id, label }) => (
+      {CHOICES.map((id) => (
         <label class="check" key={id}>
           <input type="checkbox" checked={chosen.includes(id)} onChange={() => toggle(id)} />
-          {label}
+          {words(id)}
         </label>
       ))}
     </Menu>

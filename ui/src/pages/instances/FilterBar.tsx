@@ -1,11 +1,12 @@
 import type { ComponentChildren } from 'preact';
 import { Field, Link, Menu, SearchField } from '../../components';
 import { words } from '../../format';
+import { RANGES, rangeOf } from '../../ranges';
 import { href, route, setQuery } from '../../router';
 import { hub, timeZone } from '../../store';
 import { fromInput, toInput } from '../../text';
 import { STATUSES } from '../../types';
-import { AGES, type Filter } from './filter';
+import type { Filter } from './filter';
 
 interface Props {
   filter: Filter;
@@ -47,7 +48,11 @@ export function FilterBar({ filter, children }: Props) {
         onApply={(text) => setQuery({ tag: text.split(/\s+/).filter((tag) => tag.includes('=')) })}
       />
       {filter.unregistered && (
-        <button type="button" onClick={() => setQuery({ unregistered: null })} aria-label="Remove the filter: missing code">
+        <button
+          type="button"
+          onClick={() => setQuery({ unregistered: null })}
+          aria-label="Remove the filter: missing code"
+        >
           Missing code ✕
         </button>
       )}
@@ -61,11 +66,7 @@ function TypeFilter({ selected }: { selected: string }) {
   const known = hub.value?.orchestrations.map(({ name }) => name) ?? [];
   const names = selected === '' || known.includes(selected) ? known : [...known, selected];
   return (
-    <select
-      aria-label="Type"
-      value={selected}
-      onChange={(event) => setQuery({ name: event.currentTarget.value })}
-    >
+    <select aria-label="Type" value={selected} onChange={(event) => setQuery({ name: event.currentTarget.value })}>
       <option value="">Any type</option>
       {names.map((name) => (
         <option key={name} value={name}>
@@ -82,7 +83,8 @@ function TimeFilter() {
   const from = query.get('from');
   const to = query.get('to');
   const zone = timeZone.value;
-  const label = AGES.find(({ id }) => id === since)?.label ?? (from || to ? 'Chosen time' : 'Any time');
+  const range = rangeOf(since);
+  const label = range ? `Last ${range.id}` : from || to ? 'Chosen time' : 'Any time';
   const set = (name: string) => (event: { currentTarget: HTMLInputElement }) =>
     setQuery({ since: null, [name]: fromInput(event.currentTarget.value, zone) });
   return (
@@ -96,7 +98,7 @@ function TimeFilter() {
         />
         Any time
       </label>
-      {AGES.map(({ id, label }) => (
+      {RANGES.map(({ id }) => (
         <label class="check" key={id}>
           <input
             type="radio"
@@ -104,7 +106,7 @@ function TimeFilter() {
             checked={since === id}
             onChange={() => setQuery({ since: id, from: null, to: null })}
           />
-          {label}
+          Last {id}
         </label>
       ))}
       <Field label={`Created from (${zone === 'utc' ? 'UTC' : 'local time'})`}>

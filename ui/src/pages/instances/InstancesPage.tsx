@@ -1,8 +1,8 @@
 import { useCallback, useMemo, useState } from 'preact/hooks';
-import { get, getPage } from '../../api';
+import { getPage } from '../../api';
 import { Empty, ErrorBox, ListFoot, PageHead, VirtualList } from '../../components';
 import { count } from '../../format';
-import { useResource } from '../../resource';
+import { useGet } from '../../resource';
 import { instanceHref, navigate, route, setQuery } from '../../router';
 import { canOperate } from '../../store';
 import type { Counts, InstanceStatus, RuntimeStatus } from '../../types';
@@ -28,12 +28,17 @@ export function InstancesPage() {
   const filter = useMemo(() => filterOf(query, Date.now()), [address, loads]);
   const list = usePagedList(
     async (token, signal) => {
-      const page = await getPage<InstanceStatus>('/instances', { ...apiQuery(filter), showInput: false, top: PAGE }, token, signal);
+      const page = await getPage<InstanceStatus>(
+        '/instances',
+        { ...apiQuery(filter), showInput: false, top: PAGE },
+        token,
+        signal,
+      );
       return { ...page, items: page.items.map(rowOf) };
     },
     [filter],
   );
-  const counts = useResource((signal) => get<Counts>('/counts', {}, signal), [loads], COUNTS_EVERY_MS);
+  const counts = useGet<Counts>('/counts', COUNTS_EVERY_MS);
   const live = useLive(isLive, filter, list);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [isStarting, setStarting] = useState(false);
@@ -88,20 +93,11 @@ export function InstancesPage() {
             {live.isStale ? 'Changes were missed, reload' : `${count(live.started)} new, reload`}
           </button>
         )}
-        <button
-          type="button"
-          aria-pressed={isLive}
-          title={
-            live.state === 'unavailable'
-              ? 'This version of the hub does not send events'
-              : 'Applies changes to the rows as they happen'
-          }
-          onClick={() => setQuery({ live: isLive ? null : '1' })}
-        >
+        <button type="button" aria-pressed={isLive} onClick={() => setQuery({ live: isLive ? null : '1' })}>
           <span class={`status status-${live.state === 'open' ? 'completed' : 'pending'}`}>
             <span class="dot" aria-hidden="true" />
           </span>
-          {live.state === 'unavailable' ? 'Live, not available' : live.state === 'connecting' ? 'Live, connecting' : 'Live'}
+          {live.state === 'unavailable' ? 'Not live' : 'Live'}
         </button>
         <button type="button" onClick={reload}>
           Reload
@@ -126,7 +122,7 @@ export function InstancesPage() {
       </FilterBar>
       <ErrorBox error={list.error} retry={() => list.resume()} />
       {list.isComplete && list.count === 0 ? (
-        <Empty title="No instance matches">Change the filter, or start an orchestration.</Empty>
+        <Empty title="No instance matches" />
       ) : (
         <VirtualList
           label="Instances"
@@ -149,7 +145,6 @@ export function InstancesPage() {
             );
             return [box, ...cells];
           }}
-          rowClass={(index) => (list.at(index)?.isChanged ? 'changed' : undefined)}
           isSelected={canSelect ? (index) => selected.has(list.at(index)?.id ?? '') : undefined}
           onOpen={open}
           onToggle={canSelect ? toggle : undefined}
@@ -164,6 +159,8 @@ export function InstancesPage() {
 
 function sum(counts: Counts, name: string, statuses: readonly RuntimeStatus[]): number {
   return counts.orchestrations
-    .filter((row) => (name === '' || row.name === name) && (statuses.length === 0 || statuses.includes(row.runtimeStatus)))
+    .filter(
+      (row) => (name === '' || row.name === name) && (statuses.length === 0 || statuses.includes(row.runtimeStatus)),
+    )
     .reduce((sum, row) => sum + row.count, 0);
 }

@@ -7,13 +7,6 @@ import { instanceHref, navigate } from '../../router';
 import { hub } from '../../store';
 import type { CheckStatus } from '../../types';
 
-const REUSE = [
-  ['error', 'Refuse, unless that one has ended'],
-  ['rejectDuplicate', 'Refuse, also if that one has ended'],
-  ['ignore', 'Keep that one'],
-  ['terminate', 'Terminate that one first'],
-] as const;
-
 /** Starts a new orchestration. */
 export function StartDialog({ onClose }: { onClose: () => void }) {
   const types = hub.value?.orchestrations ?? [];
@@ -28,8 +21,7 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
     const text = (name: string) => String(data.get(name) ?? '').trim();
     const id = text('id');
     const of = id === '' ? path`/orchestrators/${text('type')}` : path`/orchestrators/${text('type')}/${id}`;
-    const query = { version: text('version'), reuse: id && text('reuse') };
-    const started = await send<CheckStatus>('POST', of, json.value, query, text('key'));
+    const started = await send<CheckStatus>('POST', of, json.value, { version: text('version') }, text('key'));
     toast(
       <>
         Started <Link to={instanceHref(started.id)}>{started.id}</Link>
@@ -39,29 +31,25 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
   }
 
   return (
-    <FormDialog title="Start an orchestration" action="Start" wide disabled={json.error !== null} onSubmit={start} onClose={onClose}>
+    <FormDialog
+      title="Start an orchestration"
+      action="Start"
+      wide
+      disabled={json.error !== null}
+      onSubmit={start}
+      onClose={onClose}
+    >
       <div class="fields">
-        <ChoiceField
-          label="Type"
-          name="type"
-          options={types.map(({ name }) => [name, name])}
-          onChange={setChosen}
-        />
+        <ChoiceField label="Type" name="type" options={types.map(({ name }) => [name, name])} onChange={setChosen} />
         <ChoiceField
           label="Version"
           name="version"
           options={[['', 'Newest'], ...versions.map((version) => [version, version] as const)]}
         />
         <TextField label="Id" name="id" hint="Empty: a random id." />
-        <ChoiceField label="If an instance has this id" name="reuse" options={REUSE} />
+        <TextField label="Idempotency key" name="key" defaultValue={key} hint="The same key starts nothing twice." />
       </div>
       <JsonField label="Input (JSON)" text={input} onChange={setInput} rows={6} hint="Empty means null." />
-      <TextField
-        label="Idempotency key"
-        name="key"
-        defaultValue={key}
-        hint="For 24 hours, the same key with the same request starts nothing twice."
-      />
     </FormDialog>
   );
 }

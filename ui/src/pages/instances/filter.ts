@@ -1,13 +1,7 @@
 // The filter of the list of instances, which is part of the address.
 import type { Query } from '../../api';
+import { beginOf, rangeOf } from '../../ranges';
 import { type BatchFilter, type RuntimeStatus, STATUSES } from '../../types';
-
-export const AGES = [
-  { id: '15m', label: 'Last 15 min', ms: 900_000 },
-  { id: '1h', label: 'Last hour', ms: 3_600_000 },
-  { id: '24h', label: 'Last 24 h', ms: 86_400_000 },
-  { id: '7d', label: 'Last 7 days', ms: 604_800_000 },
-] as const;
 
 export interface Filter {
   statuses: RuntimeStatus[];
@@ -21,12 +15,12 @@ export interface Filter {
 
 /** Reads the filter from an address. `now` is the end of ranges such as "last hour". */
 export function filterOf(query: URLSearchParams, now: number): Filter {
-  const age = AGES.find(({ id }) => id === query.get('since'));
+  const range = rangeOf(query.get('since'));
   return {
     statuses: STATUSES.filter((status) => query.getAll('status').includes(status)),
     name: query.get('name') ?? '',
     prefix: query.get('prefix') ?? '',
-    from: age ? new Date(now - age.ms).toISOString() : query.get('from'),
+    from: range ? beginOf(range, now) : query.get('from'),
     to: query.get('to'),
     tags: query.getAll('tag'),
     unregistered: query.get('unregistered') === 'true',
@@ -55,6 +49,7 @@ export function batchFilter(filter: Filter): BatchFilter {
     createdTimeFrom: filter.from ?? undefined,
     createdTimeTo: filter.to ?? undefined,
     tags: filter.tags.length > 0 ? Object.fromEntries(filter.tags.map(splitTag)) : undefined,
+    unregistered: filter.unregistered || undefined,
   };
 }
 

@@ -1,12 +1,14 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { subscribe, type SubscriptionState } from '../../events';
 import type { PagedList } from '../../paged-list';
-import type { InstanceChange } from '../../types';
+import type { HubEvent } from '../../types';
 import type { Filter } from './filter';
 import type { InstanceRow } from './row';
 
 /** Changes are collected and shown together, so that thousands per second do not stop the page. */
 const APPLY_EVERY_MS = 500;
+
+type Changed = Extract<HubEvent, { change: unknown }>;
 
 export interface Live {
   state: SubscriptionState | 'off';
@@ -29,7 +31,7 @@ export function useLive(isOn: boolean, filter: Filter, list: PagedList<InstanceR
       setLive((old) => ({ ...old, state: 'off' }));
       return;
     }
-    const changes = new Map<string, InstanceChange>();
+    const changes = new Map<string, Changed>();
     let started = 0;
     let timer = 0;
 
@@ -42,8 +44,7 @@ export function useLive(isOn: boolean, filter: Filter, list: PagedList<InstanceR
       }
       newest.current.patch((row) => {
         const change = changes.get(row.id);
-        if (change) return patched(row, change);
-        return row.isChanged ? { ...row, isChanged: false } : null;
+        return change ? patched(row, change) : null;
       });
       changes.clear();
     }
@@ -51,7 +52,7 @@ export function useLive(isOn: boolean, filter: Filter, list: PagedList<InstanceR
     const query = {
       prefix: filter.prefix || undefined,
       name: filter.name || undefined,
-      kinds: 'started,ended,status,stopped',
+      kinds: 'started,status,ended,stopped,purged',
     };
     const close = subscribe(
       query,
@@ -59,7 +60,7 @@ export function useLive(isOn: boolean, filter: Filter, list: PagedList<InstanceR
         if (event.type === 'missed') setLive((old) => ({ ...old, isStale: true }));
         if (!('change' in event)) return;
         if (event.type === 'started') started += 1;
-        changes.set(event.change.id, event.change);
+        changes.set(event.change.id, event);
         timer ||= setTimeout(apply, APPLY_EVERY_MS);
       },
       (state) => setLive((old) => ({ ...old, state })),
@@ -73,6 +74,12 @@ export function useLive(isOn: boolean, filter: Filter, list: PagedList<InstanceR
   return live;
 }
 
-function patched(row: InstanceRow, { status, time }: InstanceChange): InstanceRow {
-  return { ...row, status: status ?? row.status, updated: time ?? row.updated, isChanged: true };
+function patched(row: InstanceRow, { type, change: { status, time } }: Changed): InstanceRow {
+  return {
+    ...row,
+    status: type === 'purged' ? 'Purged' : (status ?? row.status),
+    // The event does not tell the reason.
+    stopped: type === 'stopped' ? 'reload to see the reason' : null,
+    updated: time,
+  };
 }

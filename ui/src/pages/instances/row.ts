@@ -1,5 +1,5 @@
 import { preview } from '../../format';
-import type { InstanceStatus, RuntimeStatus, Time } from '../../types';
+import type { InstanceStatus, Time } from '../../types';
 
 /** Length of a payload in a row. */
 const PREVIEW = 160;
@@ -9,7 +9,8 @@ export interface InstanceRow {
   id: string;
   name: string;
   version: string;
-  status: RuntimeStatus;
+  /** Status of the API, or `Purged`. */
+  status: string;
   created: Time;
   updated: Time;
   parent: string | null;
@@ -17,8 +18,6 @@ export interface InstanceRow {
   customStatus: string;
   output: string;
   stopped: string | null;
-  /** Set for a moment after a change. */
-  isChanged: boolean;
 }
 
 export function rowOf(status: InstanceStatus): InstanceRow {
@@ -34,6 +33,5 @@ export function rowOf(status: InstanceStatus): InstanceRow {
     customStatus: preview(status.customStatus, PREVIEW),
     output: preview(status.failure?.message ?? status.output, PREVIEW),
     stopped: status.stopped?.message ?? null,
-    isChanged: false,
   };
 }

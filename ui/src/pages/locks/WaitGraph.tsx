@@ -6,7 +6,7 @@ import type { Lock } from '../../types';
 import { loadGraph } from './load-graph';
 import { type Graph, layoutOf } from './wait-graph';
 
-const COLUMN = 250;
+const COLUMN = 228;
 const ROW = 52;
 const WIDTH = 190;
 const HEIGHT = 36;

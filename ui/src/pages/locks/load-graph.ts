@@ -1,4 +1,5 @@
 import { entitySegments, get, path } from '../../api';
+import { age } from '../../format';
 import type { EntityDetails, Lock, Waiting } from '../../types';
 import { why } from '../../why';
 import { type Graph, waitGraph } from './wait-graph';
@@ -22,8 +23,13 @@ export async function loadGraph(locks: readonly Lock[], signal: AbortSignal): Pr
 /** Returns what an instance waits for as text. */
 function hint(waiting: Waiting): string {
   return why(waiting)
-    .map((part) => (typeof part === 'string' ? part : Object.values(part)[0]))
-    .join('');
+    .map((part) => {
+      if (typeof part === 'string') return part;
+      if ('due' in part) return age(part.due);
+      return 'ago' in part ? age(part.ago).replace(' ago', '') : Object.values(part)[0];
+    })
+    .join('')
+    .replace('Waits for ', '');
 }
 
 /** Sends a few requests at once and leaves out those that fail, such as those of an instance that was purged. */

@@ -1,19 +1,20 @@
 import { get, getPage } from '../../api';
-import { ErrorBox, Link } from '../../components';
-import { count, words } from '../../format';
+import { ErrorBox, Link, Status } from '../../components';
+import { count } from '../../format';
 import { href } from '../../router';
-import { useResource } from '../../resource';
+import { beginOf, RANGES } from '../../ranges';
+import { useGet, useResource } from '../../resource';
 import { type Counts, type Failures, type RuntimeStatus, STATUSES } from '../../types';
 
 const COUNTS_EVERY_MS = 5_000;
-const PROBLEMS_EVERY_MS = 10_000;
+const PROBLEMS_EVERY_MS = 20_000;
 /** Rows that are counted. A longer list is shown as "500+". */
 const MOST = 500;
 const ALWAYS: readonly RuntimeStatus[] = ['Running', 'Pending', 'Completed', 'Failed'];
 
 /** Counts by status, and the numbers that should be zero. */
 export function Numbers() {
-  const counts = useResource((signal) => get<Counts>('/counts', {}, signal), [], COUNTS_EVERY_MS);
+  const counts = useGet<Counts>('/counts', COUNTS_EVERY_MS);
   const problems = useResource(loadProblems, [], PROBLEMS_EVERY_MS);
   const byStatus = (status: RuntimeStatus) =>
     (counts.data?.orchestrations ?? []).reduce((sum, row) => (row.runtimeStatus === status ? sum + row.count : sum), 0);
@@ -25,16 +26,13 @@ export function Numbers() {
         {shown.map((status) => (
           <Link key={status} to={href(['instances'], { status })} class="number">
             <b>{counts.data ? count(byStatus(status)) : '–'}</b>
-            <span class={`status status-${status.toLowerCase()}`}>
-              <span class="dot" aria-hidden="true" />
-              {words(status)}
-            </span>
+            <Status status={status} />
           </Link>
         ))}
       </div>
       <div class="numbers">
         {(problems.data ?? []).map(({ label, to, value, alarm }) => (
-          <Link key={label} to={to} class={alarm && value !== '0' ? 'number alarm' : 'number'}>
+          <Link key={label} to={to} class={alarm && /[1-9]/.test(value) ? 'number alarm' : 'number'}>
             <b>{value}</b>
             <span>{label}</span>
           </Link>
@@ -52,7 +50,7 @@ interface Figure {
 }
 
 async function loadProblems(signal: AbortSignal): Promise<Figure[]> {
-  const dayAgo = new Date(Date.now() - 86_400_000).toISOString();
+  const dayAgo = beginOf(RANGES[2], Date.now());
   const failures = get<Failures>('/failures', { top: 1_000, createdTimeFrom: dayAgo }, signal).then(
     ({ groups, truncated }) => `${count(groups.reduce((sum, group) => sum + group.count, 0))}${truncated ? '+' : ''}`,
   );
@@ -75,7 +73,12 @@ async function loadProblems(signal: AbortSignal): Promise<Figure[]> {
 
 async function lengthOf(path: string, signal: AbortSignal): Promise<string> {
   try {
-    const { items, next } = await getPage<unknown>(path, { top: MOST, showInput: path === '/stopped' ? false : undefined }, null, signal);
+    const { items, next } = await getPage<unknown>(
+      path,
+      { top: MOST, showInput: path === '/stopped' ? false : undefined },
+      null,
+      signal,
+    );
     return `${count(items.length)}${next === null ? '' : '+'}`;
   } catch (error) {
     if (signal.aborted) throw error;

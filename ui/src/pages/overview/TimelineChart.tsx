@@ -1,5 +1,5 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { count, time } from '../../format';
+import { count, duration, time, words } from '../../format';
 import { ticks } from '../../scale';
 import { timeZone } from '../../store';
 import { clock, day, instant } from '../../text';
@@ -10,12 +10,7 @@ const LEFT = 40;
 const BOTTOM = 20;
 const TOP = 6;
 const ENDS = ['completed', 'failed', 'terminated'] as const;
-const SERIES = [
-  { id: 'started', label: 'Started' },
-  { id: 'completed', label: 'Completed' },
-  { id: 'failed', label: 'Failed' },
-  { id: 'terminated', label: 'Terminated' },
-] as const;
+const SERIES = ['started', ...ENDS] as const;
 
 interface Props {
   timeline: Timeline;
@@ -44,7 +39,9 @@ export function TimelineChart({ timeline, isLong }: Props) {
   const y = (value: number) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top);
   const at = cursor === null ? null : (buckets[Math.min(cursor, last)] ?? null);
   const shown = at ?? total(buckets);
-  const line = buckets.map((bucket, index) => `${index === 0 ? 'M' : 'L'}${x(index + 0.5)} ${y(bucket.started)}`).join('');
+  const line = buckets
+    .map((bucket, index) => `${index === 0 ? 'M' : 'L'}${x(index + 0.5)} ${y(bucket.started)}`)
+    .join('');
   const labelEvery = Math.ceil(70 / step);
 
   function onKeyDown(event: KeyboardEvent): void {
@@ -59,11 +56,11 @@ export function TimelineChart({ timeline, isLong }: Props) {
   return (
     <div class="panel-body">
       <div class="legend" data-test="timeline-readout">
-        <span>{at ? `${time(at.start)} +${span(timeline.bucketSeconds)}` : 'Whole range'}</span>
-        {SERIES.map(({ id, label }) => (
+        <span>{at ? `${time(at.start)} +${duration(timeline.bucketSeconds * 1_000)}` : 'Whole range'}</span>
+        {SERIES.map((id) => (
           <span key={id}>
             <span class={`swatch fill-${id}`} aria-hidden="true" />
-            {label} <b>{count(shown[id])}</b>
+            {words(id)} <b>{count(shown[id])}</b>
           </span>
         ))}
       </div>
@@ -124,31 +121,33 @@ export function TimelineChart({ timeline, isLong }: Props) {
           <rect class="cursor" x={x(Math.min(cursor, last))} width={step} y={TOP} height={HEIGHT - TOP - BOTTOM} />
         )}
       </svg>
-      <table class="visually-hidden">
-        <caption>Instances that started and ended</caption>
-        <thead>
-          <tr>
-            <th scope="col">Time</th>
-            {SERIES.map(({ id, label }) => (
-              <th scope="col" key={id}>
-                {label}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {buckets
-            .filter((bucket) => bucket.started + ended(bucket) > 0)
-            .map((bucket) => (
-              <tr key={instant(bucket.start)}>
-                <th scope="row">{time(bucket.start)}</th>
-                {SERIES.map(({ id }) => (
-                  <td key={id}>{bucket[id]}</td>
-                ))}
-              </tr>
-            ))}
-        </tbody>
-      </table>
+      <div class="visually-hidden">
+        <table>
+          <caption>Instances that started and ended</caption>
+          <thead>
+            <tr>
+              <th scope="col">Time</th>
+              {SERIES.map((id) => (
+                <th scope="col" key={id}>
+                  {id}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {buckets
+              .filter((bucket) => bucket.started + ended(bucket) > 0)
+              .map((bucket) => (
+                <tr key={instant(bucket.start)}>
+                  <th scope="row">{time(bucket.start)}</th>
+                  {SERIES.map((id) => (
+                    <td key={id}>{bucket[id]}</td>
+                  ))}
+                </tr>
+              ))}
+          </tbody>
+        </table>
+      </div>
     </div>
   );
 }
@@ -161,14 +160,10 @@ function ended(bucket: Sums): number {
 
 function total(buckets: readonly TimelineBucket[]): Sums {
   const sum = { started: 0, completed: 0, failed: 0, terminated: 0 };
-  for (const bucket of buckets) for (const { id } of SERIES) sum[id] += bucket[id];
+  for (const bucket of buckets) for (const id of SERIES) sum[id] += bucket[id];
   return sum;
 }
 
 function sentence(sums: Sums): string {
-  return SERIES.map(({ id, label }) => `${sums[id]} ${label.toLowerCase()}`).join(', ');
-}
-
-function span(seconds: number): string {
-  return seconds < 60 ? `${seconds} s` : seconds < 3_600 ? `${seconds / 60} min` : `${seconds / 3_600} h`;
+  return SERIES.map((id) => `${sums[id]} ${id}`).join(', ');
 }

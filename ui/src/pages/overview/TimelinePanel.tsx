@@ -1,19 +1,19 @@
 import { get } from '../../api';
 import { ErrorBox, Panel, Segments } from '../../components';
+import { RANGES, rangeOf } from '../../ranges';
 import { useResource } from '../../resource';
 import { route, setQuery } from '../../router';
 import type { Timeline } from '../../types';
-import { RANGES, rangeAt } from './timeline';
+import { timelineQuery } from './timeline';
 import { TimelineChart } from './TimelineChart';
 
 /** Starts and ends over time. */
 export function TimelinePanel() {
-  const wanted = route.value.query.get('range');
-  const range = RANGES.find(({ id }) => id === wanted) ?? RANGES[1];
+  const range = rangeOf(route.value.query.get('range')) ?? RANGES[1];
   const { data, error, reload } = useResource(
-    (signal) => get<Timeline>('/timeline', { ...rangeAt(range, Date.now()) }, signal),
+    (signal) => get<Timeline>('/timeline', timelineQuery(range, Date.now()), signal),
     [range.id],
-    range.everyMs,
+    Math.max(5_000, range.ms / 1_000),
   );
   return (
     <Panel
@@ -21,7 +21,7 @@ export function TimelinePanel() {
       head={
         <>
           {data?.truncated && (
-            <span class="badge warn" title="The range has too many instances to count. Choose a shorter one.">
+            <span class="badge warn" title="There are too many instances. Choose a shorter range.">
               Incomplete
             </span>
           )}
@@ -34,7 +34,7 @@ export function TimelinePanel() {
         </>
       }
     >
-      <ErrorBox error={error} retry={reload} feature="a timeline" />
+      <ErrorBox error={error} retry={reload} />
       {data && <TimelineChart timeline={data} isLong={range.ms > 86_400_000} />}
     </Panel>
   );

@@ -1,19 +1,12 @@
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
+import type { Range } from '../../ranges';
 
-/** The ranges of the timeline. */
-export const RANGES = [
-  { id: '15m', label: '15 min', ms: 15 * MINUTE, buckets: 60, everyMs: 5_000 },
-  { id: '1h', label: '1 h', ms: HOUR, buckets: 60, everyMs: 10_000 },
-  { id: '24h', label: '24 h', ms: 24 * HOUR, buckets: 96, everyMs: 30_000 },
-  { id: '7d', label: '7 d', ms: 168 * HOUR, buckets: 84, everyMs: 60_000 },
-] as const;
+/** Lengths of the buckets of the chart, of which the first that is long enough is taken. */
+const BUCKETS_MS = [15_000, 60_000, 1_800_000, 7_200_000];
+const MOST_BUCKETS = 84;
 
-export type Range = (typeof RANGES)[number];
-
-/** Returns a range that ends after now. It begins at a multiple of its buckets, so that they keep their contents. */
-export function rangeAt(range: Range, now: number): { from: string; to: string; buckets: number } {
-  const size = range.ms / range.buckets;
+/** Returns the query for a range that ends after now. It begins at a multiple of its buckets, which keep their contents. */
+export function timelineQuery({ ms }: Range, now: number): { from: string; to: string; buckets: number } {
+  const size = BUCKETS_MS.find((size) => ms / size <= MOST_BUCKETS) ?? ms;
   const to = (Math.floor(now / size) + 1) * size;
-  return { from: new Date(to - range.ms).toISOString(), to: new Date(to).toISOString(), buckets: range.buckets };
+  return { from: new Date(to - ms).toISOString(), to: new Date(to).toISOString(), buckets: ms / size };
 }

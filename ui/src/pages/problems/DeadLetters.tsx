@@ -13,15 +13,12 @@ export function DeadLetters() {
       title="Dead letters"
       list={list}
       empty="There are no dead letters"
-      about="A message that cannot be processed is kept here for 30 days, unless the program chose another time."
       head={['Target', 'Operation', 'Reason', 'Input']}
       end={['Time']}
       actions
       row={({ id, entityId, instanceId, operation, reason, input, source, deadLetteredAt }) => (
         <tr key={id}>
-          <td>
-            {entityId ? <EntityLink id={entityId} /> : instanceId && <InstanceLink id={instanceId} />}
-          </td>
+          <td>{entityId ? <EntityLink id={entityId} /> : instanceId && <InstanceLink id={instanceId} />}</td>
           <td>
             {operation}
             {source && (
@@ -41,14 +38,14 @@ export function DeadLetters() {
             <Action
               label="Redeliver"
               title="Deliver the message again?"
-              confirm="It is processed as if it arrived now. If it fails again, it becomes a dead letter again."
+              confirm="It is processed again. If that fails, it becomes a dead letter again."
               run={() => send('POST', path`/dead-letters/${id}/redeliver`).then(list.reload)}
             />
             <Action
               label="Drop"
               danger
               title="Drop the message?"
-              confirm="It is deleted and never processed. This cannot be undone."
+              confirm="It is deleted. This cannot be undone."
               run={() => send('DELETE', path`/dead-letters/${id}`).then(list.reload)}
             />
           </td>

@@ -1,6 +1,7 @@
 import { get } from '../../api';
 import { Empty, ErrorBox, InstanceLink, Link, Panel, Segments, Time } from '../../components';
 import { count } from '../../format';
+import { beginOf, RANGES, rangeOf } from '../../ranges';
 import { useResource } from '../../resource';
 import { href, route, setQuery } from '../../router';
 import type { FailureGroup, Failures } from '../../types';
@@ -8,49 +9,48 @@ import { BatchAction } from '../batches/BatchAction';
 
 const EVERY_MS = 15_000;
 const GROUPS = 100;
-const RANGES = [
-  { id: '1h', label: '1 h', ms: 3_600_000 },
-  { id: '24h', label: '24 h', ms: 86_400_000 },
-  { id: '7d', label: '7 d', ms: 604_800_000 },
-  { id: 'all', label: 'All', ms: Infinity },
-] as const;
-
 /** Failed instances, grouped by type and kind of error. */
 export function FailureGroups() {
-  const wanted = route.value.query.get('range');
-  const range = RANGES.find(({ id }) => id === wanted) ?? RANGES[3];
+  const range = rangeOf(route.value.query.get('range'));
+  const from = range && beginOf(range, Date.now());
   const { data, error, reload } = useResource(
-    (signal) => get<Failures>('/failures', { top: GROUPS, createdTimeFrom: start(range.ms) }, signal),
-    [range.id],
+    (signal) => get<Failures>('/failures', { top: GROUPS, createdTimeFrom: from }, signal),
+    [range?.id],
     EVERY_MS,
   );
   return (
     <>
       <div class="filters">
         <span class="muted">Created in the last</span>
-        <Segments label="Range" options={RANGES} selected={range.id} onSelect={(range) => setQuery({ range })} />
+        <Segments
+          label="Range"
+          options={[...RANGES, { id: 'all' }]}
+          selected={range?.id ?? 'all'}
+          onSelect={(range) => setQuery({ range })}
+        />
         {data?.truncated && (
-          <span class="badge warn" title="There are too many failed instances to read all of them.">
+          <span class="badge warn" title="There are too many instances. Choose a shorter range.">
             Incomplete
           </span>
         )}
       </div>
-      <ErrorBox error={error} retry={reload} feature="failures by kind" />
+      <ErrorBox error={error} retry={reload} />
       {data?.groups.length === 0 && <Empty title="No instance has failed" />}
       {data?.groups.map((group) => (
-        <Group key={`${group.name} ${group.errorType}`} group={group} from={start(range.ms)} />
+        <Group key={`${group.name} ${group.errorType} ${group.variant}`} group={group} from={from} />
       ))}
     </>
   );
 }
 
 function Group({ group, from }: { group: FailureGroup; from: string | undefined }) {
-  const { name, errorType, message, count: n, first, last, instances } = group;
+  const { name, errorType, variant, message, count: n, first, last, instances } = group;
+  const kind = variant ? `${errorType}::${variant}` : errorType;
   return (
     <Panel
-     title={
+      title={
         <>
-          {errorType} <span class="muted">in</span> {name}
+          {kind} <span class="muted">in</span> {name}
         </>
       }
       head={
@@ -60,11 +60,11 @@ function Group({ group, from }: { group: FailureGroup; from: string | undefined 
           <BatchAction
             label="Rewind all"
             title={`Rewind ${count(n)} instances?`}
-            confirm={`All failed instances of ${name} whose error is ${errorType} run their failed steps again. Do this after the cause is fixed.`}
+            confirm={`All failed instances of ${name} whose error is ${kind} run their failed steps again. Do this after the cause is fixed.`}
             request={{
               action: 'rewind',
               reason: 'rewound from the dashboard',
-              filter: { runtimeStatus: ['Failed'], name, errorType, createdTimeFrom: from },
+              filter: { runtimeStatus: ['Failed'], name, errorType, errorVariant: variant ?? undefined, createdTimeFrom: from },
             }}
           />
         </>
@@ -84,10 +84,4 @@ function Group({ group, from }: { group: FailureGroup; from: string | undefined 
       </div>
     </Panel>
   );
-}
-
-/** Returns the begin of a range. Whole minutes, so that links keep their address for a while. */
-function start(ms: number): string | undefined {
-  if (!Number.isFinite(ms)) return undefined;
-  return new Date(Math.floor((Date.now() - ms) / 60_000) * 60_000).toISOString();
 }

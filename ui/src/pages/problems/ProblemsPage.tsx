@@ -6,24 +6,21 @@ import { QuarantineList } from './QuarantineList';
 import { StoppedList } from './StoppedList';
 
 const TABS = [
-  { id: 'failures', label: 'Failures' },
-  { id: 'stopped', label: 'Stopped' },
-  { id: 'quarantine', label: 'Quarantine' },
-  { id: 'dead-letters', label: 'Dead letters' },
-];
+  { id: 'failures', label: 'Failures', Content: FailureGroups },
+  { id: 'stopped', label: 'Stopped', Content: StoppedList },
+  { id: 'quarantine', label: 'Quarantine', Content: QuarantineList },
+  { id: 'dead-letters', label: 'Dead letters', Content: DeadLetters },
+] as const;
 
 /** What needs somebody to look at it. */
 export function ProblemsPage() {
   const wanted = route.value.query.get('tab');
-  const selected = TABS.find(({ id }) => id === wanted)?.id ?? 'failures';
+  const { id, Content } = TABS.find(({ id }) => id === wanted) ?? TABS[0];
   return (
     <>
       <PageHead title="Problems" />
-      <Tabs tabs={TABS} selected={selected} onSelect={(tab) => setQuery({ tab })} label="Kinds of problems">
-        {selected === 'failures' && <FailureGroups />}
-        {selected === 'stopped' && <StoppedList />}
-        {selected === 'quarantine' && <QuarantineList />}
-        {selected === 'dead-letters' && <DeadLetters />}
+      <Tabs tabs={TABS} selected={id} onSelect={(tab) => setQuery({ tab })} label="Kinds of problems">
+        <Content />
       </Tabs>
     </>
   );

@@ -12,7 +12,6 @@ export function QuarantineList() {
       title="Quarantined entities"
       list={list}
       empty="No entity is quarantined"
-      about="An entity is quarantined if its state cannot be read, or if the program holds it."
       head={['Entity', 'Reason']}
       end={['Since']}
       actions

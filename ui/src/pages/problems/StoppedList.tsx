@@ -15,12 +15,11 @@ export function StoppedList() {
       title="Stopped orchestrations"
       list={list}
       empty="No orchestration is stopped"
-      about="One stops if its code panics, no longer matches its history, or is not registered."
       buttons={
         <BatchAction
           label="Resume all"
           title="Resume all stopped orchestrations?"
-          confirm="Each one is tried again with the code that runs now. What is still broken stops again."
+          confirm="Each one is tried again. If that fails, it stops again."
           request={{ action: 'resume', filter: { stopped: true } }}
         />
       }
@@ -41,10 +40,7 @@ export function StoppedList() {
             <Time t={lastUpdatedTime} relative />
           </td>
           <td class="actions">
-            <Action
-              label="Resume"
-              run={() => send('POST', path`/instances/${instanceId}/resume`).then(list.reload)}
-            />
+            <Action label="Resume" run={() => send('POST', path`/instances/${instanceId}/resume`).then(list.reload)} />
           </td>
         </tr>
       )}

@@ -28,7 +28,13 @@ export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
   }
 
   return (
-    <FormDialog title={schedule ? `Edit ${schedule.id}` : 'New schedule'} action="Save" wide onSubmit={save} onClose={onClose}>
+    <FormDialog
+      title={schedule ? `Edit ${schedule.id}` : 'New schedule'}
+      action="Save"
+      wide
+      onSubmit={save}
+      onClose={onClose}
+    >
       <div class="fields">
         <TextField label="Id" name="id" required defaultValue={schedule?.id} disabled={schedule !== null} />
         <TextField
@@ -55,6 +61,7 @@ export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
         />
         {isCron ? (
           <TextField
+            key="cron"
             label="Cron pattern"
             name="cron"
             required
@@ -63,6 +70,7 @@ export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
           />
         ) : (
           <TextField
+            key="every"
             label="Seconds between two runs"
             name="everySeconds"
             type="number"
@@ -72,7 +80,12 @@ export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
             defaultValue={schedule?.everySeconds ?? 3_600}
           />
         )}
-        <TextField label="Version" name="version" defaultValue={schedule?.version ?? ''} hint="Empty: the newest at each run." />
+        <TextField
+          label="Version"
+          name="version"
+          defaultValue={schedule?.version ?? ''}
+          hint="Empty: the newest at each run."
+        />
         <ChoiceField
           label="Runs that were missed"
           name="catchUp"
@@ -91,7 +104,13 @@ export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
           step="1"
           defaultValue={toInput(schedule?.from, zone)}
         />
-        <TextField label="Last run before" name="until" type="datetime-local" step="1" defaultValue={toInput(schedule?.until, zone)} />
+        <TextField
+          label="Last run before"
+          name="until"
+          type="datetime-local"
+          step="1"
+          defaultValue={toInput(schedule?.until, zone)}
+        />
         {catchUp === 'RunAll' && (
           <TextField
             label="Most missed runs at one time"

@@ -58,9 +58,9 @@ export function ScheduleRow({ schedule, reload, onEdit }: Props) {
         <Action
           label="Trigger"
           title={`Run ${id} now?`}
-          confirm="Starts the orchestration once, in addition to the runs of the schedule."
+          confirm="Starts the orchestration once more."
           run={async () => {
-            const { instanceId } = await send<{ instanceId: string }>('POST', path`/schedules/${id}/trigger`);
+            const { id: instanceId } = await send<{ id: string }>('POST', path`/schedules/${id}/trigger`);
             reload();
             return (
               <>
@@ -83,7 +83,7 @@ export function ScheduleRow({ schedule, reload, onEdit }: Props) {
           label="Delete"
           danger
           title={`Delete the schedule ${id}?`}
-          confirm="It starts nothing more. Instances that it has started continue."
+          confirm="Instances that it has started continue."
           run={() => act('DELETE', path`/schedules/${id}`, `${id} is deleted`)}
         />
       </td>

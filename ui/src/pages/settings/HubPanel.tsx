@@ -1,6 +1,7 @@
-import { apiUrl, get } from '../../api';
+import { apiUrl, getText } from '../../api';
 import { ErrorBox, Panel, Status, Time } from '../../components';
-import { useResource } from '../../resource';
+import { download } from '../../download';
+import { useGet } from '../../resource';
 import { hub, hubError, loadHub } from '../../store';
 import { currentToken, forgetToken } from '../../token';
 
@@ -8,7 +9,7 @@ const EVERY_MS = 10_000;
 
 /** What the hub says about itself. */
 export function HubPanel() {
-  const health = useResource((signal) => get<{ status: string }>('/health', {}, signal), [], EVERY_MS);
+  const health = useGet<{ status: string }>('/health', EVERY_MS);
   const known = hub.value;
   return (
     <Panel title="Hub">
@@ -35,7 +36,10 @@ export function HubPanel() {
               <dd>
                 {known.openedAt ? (
                   <>
-                    <Time t={known.openedAt} /> <span class="muted">(<Time t={known.openedAt} relative />)</span>
+                    <Time t={known.openedAt} />{' '}
+                    <span class="muted">
+                      (<Time t={known.openedAt} relative />)
+                    </span>
                   </>
                 ) : (
                   'The hub is stopped. This is its directory or a backup.'
@@ -47,13 +51,7 @@ export function HubPanel() {
           )}
           <dt>API</dt>
           <dd>
-            <a href={apiUrl('/openapi.json')} target="_blank" rel="noreferrer">
-              openapi.json
-            </a>
-            {', '}
-            <a href={apiUrl('/metrics')} target="_blank" rel="noreferrer">
-              metrics
-            </a>
+            <Document name="openapi.json" /> <Document name="metrics" />
           </dd>
         </dl>
         {currentToken() !== null && (
@@ -71,5 +69,20 @@ export function HubPanel() {
         )}
       </div>
     </Panel>
+  );
+}
+
+/** A link to a document of the API. */
+function Document({ name }: { name: string }) {
+  async function click(event: Event): Promise<void> {
+    // A link cannot send the token.
+    if (currentToken() === null) return;
+    event.preventDefault();
+    download(await getText(`/${name}`), name);
+  }
+  return (
+    <a href={apiUrl(`/${name}`)} target="_blank" rel="noreferrer" onClick={click}>
+      {name}
+    </a>
   );
 }

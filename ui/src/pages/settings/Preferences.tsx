@@ -11,11 +11,7 @@ export function Preferences() {
           <dd>
             <Segments
               label="Theme"
-              options={[
-                { id: 'system', label: 'System' },
-                { id: 'light', label: 'Light' },
-                { id: 'dark', label: 'Dark' },
-              ]}
+              options={[{ id: 'system' }, { id: 'light' }, { id: 'dark' }]}
               selected={theme.value}
               onSelect={(id) => (theme.value = id)}
             />
@@ -25,7 +21,7 @@ export function Preferences() {
             <Segments
               label="Time zone"
               options={[
-                { id: 'local', label: Intl.DateTimeFormat().resolvedOptions().timeZone || 'Local' },
+                { id: 'local', label: `Local (${Intl.DateTimeFormat().resolvedOptions().timeZone})` },
                 { id: 'utc', label: 'UTC' },
               ]}
               selected={timeZone.value}
@@ -36,10 +32,7 @@ export function Preferences() {
           <dd>
             <Segments
               label="Keyboard shortcuts"
-              options={[
-                { id: 'on', label: 'On' },
-                { id: 'off', label: 'Off' },
-              ]}
+              options={[{ id: 'on' }, { id: 'off' }]}
               selected={areShortcutsOn.value}
               onSelect={(id) => (areShortcutsOn.value = id)}
             />

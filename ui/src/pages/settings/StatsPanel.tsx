@@ -1,14 +1,13 @@
-import { get } from '../../api';
 import { ErrorBox, Panel } from '../../components';
 import { bytes, count, duration, words } from '../../format';
-import { useResource } from '../../resource';
+import { useGet } from '../../resource';
 import type { Stats } from '../../types';
 
 const EVERY_MS = 2_000;
 
 /** Statistics of the hub since it was opened. */
 export function StatsPanel() {
-  const { data, error, reload } = useResource((signal) => get<Stats>('/stats', {}, signal), [], EVERY_MS);
+  const { data, error, reload } = useGet<Stats>('/stats', EVERY_MS);
   return (
     <Panel title="Statistics" head={<span class="muted">since the hub was opened</span>}>
       <ErrorBox error={error} retry={reload} />
