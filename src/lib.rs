@@ -101,6 +101,7 @@
 //! | [`mod@activity`] | The context and the options of an activity |
 //! | [`schedule`] | Orchestrations that start repeatedly, by the clock |
 //! | [`history`] | The events of an orchestration |
+//! | [`mod@metrics`] | The catalog of the metrics that a hub records |
 //! | [`admin`] | Dead letters, locks, quarantine, statistics, and the inspection of a stopped hub |
 //! | [`http`] | The management API over HTTP |
 //! | [`http_client`] | HTTP requests from orchestrations |
@@ -174,6 +175,7 @@ mod json;
 #[cfg(any(feature = "rocksdb", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code, unused_imports))]
 mod log;
+pub mod metrics;
 mod model;
 pub mod orchestration;
 mod panic;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::engine::activities::{self, Activities, ActivitySlots};
 use crate::engine::async_operation::end_async;
+use crate::engine::batch_times::BatchTimes;
 use crate::engine::core_step::CoreStep;
 use crate::engine::ctx::{Ctx, Settings};
 use crate::engine::dead_letters::settle_dead_letter;
@@ -93,6 +94,7 @@ pub(crate) struct Core {
     activities: Activities,
     callers: Callers,
     waiters: Waiters,
+    times: BatchTimes,
     steps: u64,
     /// A committed step, kept for its memory.
     last_step: CoreStep,
@@ -114,6 +116,7 @@ impl Core {
             activities,
             callers: Callers::default(),
             waiters: Waiters::default(),
+            times: BatchTimes::default(),
             steps: 0,
             last_step: CoreStep::default(),
             partitions,
@@ -172,9 +175,13 @@ impl Core {
         shown.collect()
     }
 
-    /// Returns the number of mailboxes and the number of entities in memory.
-    pub(crate) fn sizes(&self) -> (usize, usize) {
-        (self.mailboxes.len(), self.states.len())
+    /// Returns the number of instances in memory.
+    pub(crate) fn sizes(&self) -> Sizes {
+        Sizes {
+            mailboxes: self.mailboxes.len(),
+            entities: self.states.len(),
+            orchestrations: self.orchestrations.len(),
+        }
     }
 
     /// Performs pending work, up to the size of one commit.
@@ -218,6 +225,9 @@ impl Core {
         run(mailboxes, progress, ctx)?;
         admit_behind_locks(mailboxes, ctx)?;
         close(mailboxes, ctx)?;
+        if let Some(oldest) = ctx.step.counts.oldest {
+            ctx.step.counts.queue_age = ctx.age(oldest);
+        }
         Ok(step)
     }
 
@@ -246,6 +256,7 @@ impl Core {
 
     pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> CoreStep {
         self.steps += 1;
+        self.times.note(batch_number, now);
         std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number)
     }
 
@@ -273,9 +284,19 @@ impl Core {
             activities: &mut self.activities,
             callers: &mut self.callers,
             waiters: &mut self.waiters,
+            times: &self.times,
         };
         (parts, ctx)
     }
+}
+
+/// The number of instances in the memory of a core.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// Instances with waiting messages.
+    pub(crate) mailboxes: usize,
+    pub(crate) entities: usize,
+    pub(crate) orchestrations: usize,
 }
 
 /// The parts of a core that only its loop may access.

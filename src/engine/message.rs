@@ -10,6 +10,7 @@ use crate::id::{ActivityKey, ExecutionId, InstanceId, MessageId, PartitionId};
 use crate::model::orchestration::{LockOrder, Order};
 use crate::model::{self, Action, MessageRecord, Outcome, StepRef};
 use crate::schema;
+use crate::time::Timestamp;
 use crate::trace::TraceContext;
 
 /// Identifies a waiting client. The hub maps it to the client. The engine only returns it.
@@ -392,6 +393,8 @@ pub(crate) struct StartActivity {
     pub(crate) asked_by: ExecutionId,
     /// Timeout of this call. Defaults to the limit of the activity.
     pub(crate) timeout: Option<Duration>,
+    /// The time at which it was requested, or at which this life found its row.
+    pub(crate) since: Timestamp,
 }
 
 /// A response to a client. `D` identifies the place where a client waits for room.

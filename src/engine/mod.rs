@@ -3,6 +3,7 @@
 mod activities;
 mod admission;
 mod async_operation;
+mod batch_times;
 mod call_result;
 pub(crate) mod code;
 mod core;
@@ -35,9 +36,9 @@ mod turn;
 mod version;
 mod waiting;
 
-pub(crate) use self::core::{Core, CoreConfig};
+pub(crate) use self::core::{Core, CoreConfig, Sizes};
 pub(crate) use activities::ActivitySlots;
-pub(crate) use core_step::{CoreStep, Counts};
+pub(crate) use core_step::{CoreStep, Counts, Fact};
 pub(crate) use limits::Limits;
 pub(crate) use operation::{caught, panic_text};
 pub(crate) use progress::Progress;

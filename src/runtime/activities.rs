@@ -21,6 +21,7 @@ use crate::id::ActivityKey;
 use crate::model::Outcome;
 use crate::runtime::contained::contained;
 use crate::runtime::inbox::Envelope;
+use crate::runtime::meters::ActivitiesMeters;
 use crate::runtime::release::FailOnDrop;
 use crate::runtime::shared::Runtime;
 use crate::runtime::tasks::{Running, Tasks};
@@ -202,6 +203,8 @@ impl Runtime {
             activity: start.activity,
             name: start.name,
             attempt: start.attempt,
+            waited: start.since.until(self.clock.now()),
+            meters: Arc::clone(&self.meters),
             canceled,
         };
         let (tokio, lost) = (self.tokio.clone(), FailOnDrop::of(self));
@@ -233,6 +236,9 @@ struct Watched {
     activity: ActivityKey,
     name: String,
     attempt: u32,
+    /// Time from the request of the attempt until its start.
+    waited: Duration,
+    meters: Arc<ActivitiesMeters>,
     blocking: bool,
     timeout: Option<Duration>,
     /// Time that the attempt may continue after it was canceled.
@@ -248,9 +254,13 @@ impl Watched {
             self.tell(self.called_off());
             return true;
         }
-        let labels = [("activity", self.name.clone())];
-        metrics::counter!("abide.activities.started", &labels).increment(1);
-        let counted = Counted::one(metrics::gauge!("abide.activities.running", &labels));
+        let meters = Arc::clone(&self.meters);
+        let meters = meters.of(&self.name);
+        let counted = meters.map(|meters| {
+            meters.started.increment(1);
+            meters.wait_seconds.record(self.waited.as_secs_f64());
+            Counted::one(meters.running.clone())
+        });
         let begun = Stopwatch::start();
         let number = running.number();
         let mut task = self.spawn(future, running, tokio);
@@ -276,7 +286,9 @@ impl Watched {
             }
         };
         drop(counted);
-        metrics::histogram!("abide.activity.seconds", &labels).record(begun.elapsed().as_secs_f64());
+        if let Some(meters) = meters {
+            meters.seconds.record(begun.elapsed().as_secs_f64());
+        }
         let Some(ended) = ended else {
             return self.tasks.is_closed();
         };
@@ -285,7 +297,7 @@ impl Watched {
         } else {
             name_of(&ended)
         };
-        metrics::counter!("abide.activities.ended", "activity" => self.name.clone(), "outcome" => outcome).increment(1);
+        self.count_end(outcome);
         self.tell(ended);
         true
     }
@@ -353,9 +365,14 @@ impl Watched {
             self.timeout.unwrap_or_default()
         );
         tracing::warn!("{message}");
-        metrics::counter!("abide.activities.ended", "activity" => self.name.clone(), "outcome" => "timed_out")
-            .increment(1);
+        self.count_end("timed_out");
         Error::new(ErrorKind::TimedOut, message)
+    }
+
+    fn count_end(&self, outcome: &str) {
+        if let Some(meters) = self.meters.of(&self.name) {
+            meters.ended(outcome);
+        }
     }
 
     fn tell(&self, ended: ActivityEnd) {

@@ -14,12 +14,14 @@ use crate::engine::message::Token;
 use crate::engine::{ActivitySlots, CoreConfig, Limits, Progress, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
+use crate::metrics;
 use crate::model::CommitRecord;
 use crate::runtime::activities::RunningActivities;
 use crate::runtime::backpressure::{Backpressure, Response};
 use crate::runtime::contained::contained;
 use crate::runtime::executor::Executor;
 use crate::runtime::inbox::{DELIVERY_LIMIT, Envelope, Inbox, InboxReceiver, Reply};
+use crate::runtime::meters::ActivitiesMeters;
 use crate::runtime::release::Release;
 use crate::runtime::shares::Share;
 use crate::runtime::tasks::Tasks;
@@ -64,6 +66,8 @@ pub(crate) struct Runtime {
     pub(crate) totals: Totals,
     pub(crate) slots: Arc<ActivitySlots>,
     pub(crate) activities: RunningActivities,
+    /// The metrics of activities.
+    pub(super) meters: Arc<ActivitiesMeters>,
     /// The tasks of `async` operations.
     pub(super) operations: Arc<Tasks>,
     /// The tasks of activities.
@@ -100,6 +104,8 @@ impl Runtime {
     ) -> Result<(Arc<Self>, Threads)> {
         let executors = config.executors.clamp(1, usize::from(config.partitions));
         let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..executors).map(|_| Inbox::new(DELIVERY_LIMIT)).unzip();
+        metrics::register();
+        let meters = ActivitiesMeters::new(&config.registry);
         let runtime = Arc::new(Self {
             hub: config.hub,
             registry: Arc::new(config.registry),
@@ -117,6 +123,7 @@ impl Runtime {
             totals: Totals::default(),
             slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
             activities: RunningActivities::default(),
+            meters: Arc::new(meters),
             operations: Arc::default(),
             attempts: Arc::default(),
             shares: Share::divide(config.in_flight, executors),
@@ -285,7 +292,7 @@ impl Runtime {
                 inbox.send(Envelope::Wake);
             }
             self.room.open_all();
-            contained(|| metrics::counter!("abide.hub.failed").increment(1));
+            contained(|| metrics::HUB_FAILED.to_counter(&[]).increment(1));
         }
     }
 

@@ -147,7 +147,9 @@ fn take_in_row(key: &[u8], value: &[u8], ctx: &mut Ctx<'_>) -> Result<()> {
         true => Suspicion::Suspect,
         false => Suspicion::None,
     };
-    ctx.activities.wait(activity, &record.name, code.limit(), suspicion);
+    let now = ctx.step.now;
+    ctx.activities
+        .wait(activity, &record.name, code.limit(), suspicion, now);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::engine::activities::{ActivityRequest, drop_activity, request_activity};
+use crate::engine::core_step::Fact;
 use crate::engine::ctx::Ctx;
 use crate::engine::message::Origin;
 use crate::engine::orchestration::children::order_child;
@@ -140,6 +141,9 @@ pub(super) fn begin_step(
             attempt,
             timeout_ms,
         } => {
+            if attempt > 1 {
+                ctx.step.facts.push(Fact::ActivityRetried { activity: name.clone() });
+            }
             let request = ActivityRequest {
                 activity: ActivityKey {
                     instance: id.clone(),
@@ -156,6 +160,10 @@ pub(super) fn begin_step(
         }
         Command::CreateTimer { sequence, due } => set_step_timer(id, execution, sequence, due, ctx),
         command @ Command::StartOrchestration { .. } => {
+            if let Command::StartOrchestration { name, attempt: 2.., .. } = &command {
+                let orchestration = name.clone();
+                ctx.step.facts.push(Fact::OrchestrationRetried { orchestration });
+            }
             if let Some((target, start)) = to_start(id, &state.record, command) {
                 let is_child = start.parent.is_some();
                 let order = Order::Start(start);

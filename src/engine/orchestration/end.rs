@@ -1,5 +1,6 @@
 //! The end of an execution, and its notifications.
 
+use crate::engine::core_step::Fact;
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::children::Children;
@@ -42,7 +43,11 @@ impl OrchestrationTurn<'_> {
         let parent = state.parent().cloned();
         state.end = Some(end.clone());
         tracing::debug!(orchestration = %self.id, ?status, "an orchestration has ended");
-        metrics::counter!("abide.orchestrations.ended", "status" => status.as_str()).increment(1);
+        ctx.step.facts.push(Fact::Ended {
+            orchestration: state.record.name.clone(),
+            status,
+            after: state.record.created.until(ctx.step.now),
+        });
         if was_stopped {
             end_quarantine(self.id, ctx);
         }

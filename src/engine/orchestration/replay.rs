@@ -19,11 +19,12 @@ use crate::store::{PageBounds, Reader};
 pub(super) fn live<'i>(
     id: &InstanceId,
     state: &'i mut OrchestrationState,
-    ctx: &Ctx<'_>,
+    ctx: &mut Ctx<'_>,
 ) -> Result<Result<&'i mut Box<dyn OrchestrationRun>, Stopped>> {
     if state.run.is_none() {
         let partition = ctx.settings.partition_of(id);
         let record = &state.record;
+        ctx.step.counts.replays += 1;
         match replay(
             &ctx.settings.registry,
             &ctx.settings.limits,

@@ -154,6 +154,11 @@ impl Orchestrations {
         }
     }
 
+    /// Returns the number of orchestrations in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
     fn get_mut(&mut self, id: &InstanceId) -> Option<&mut OrchestrationState> {
         match self.young.get_mut(id) {
             Some(state) => Some(state),

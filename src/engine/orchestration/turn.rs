@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::engine::code::TurnEnd;
-use crate::engine::core_step::CoreStep;
+use crate::engine::core_step::{CoreStep, Fact};
 use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::message::Message;
@@ -287,6 +287,7 @@ impl OrchestrationTurn<'_> {
             Err(stopped) => return self.stop(gathered, stopped, ctx),
         };
         for message in &gathered.messages {
+            ctx.step.counts.process(&message.id);
             self.mailbox.consume(message, ctx);
         }
         let turn = TurnRecord {
@@ -340,6 +341,13 @@ impl OrchestrationTurn<'_> {
         note_stopped(self.id, &stopped.message, ctx)?;
         self.mailbox.block = Some(BlockReason::Stopped);
         tell_stop(self.id, &stopped, ctx);
+        ctx.step.facts.push(Fact::Stopped {
+            orchestration: self
+                .state
+                .as_ref()
+                .map_or_else(String::new, |state| state.record.name.clone()),
+            kind: stopped.kind,
+        });
         if stopped.kind == StopKind::Unregistered {
             self.note_unregistered_stop(true, ctx);
         }
