@@ -337,7 +337,7 @@ impl Watched {
             Err(Ok(panic)) => {
                 let text = panic_text(panic.as_ref());
                 let message = format!("the activity `{}` ({}) panicked: {text}", self.name, self.activity);
-                tracing::error!("{message}");
+                tracing::error!(activity = self.name, key = %self.activity, attempt = self.attempt, panic = text, "an activity panicked");
                 Some(ActivityEnd::Ended(Outcome::Runtime(Error::new(
                     ErrorKind::Panicked,
                     message,
@@ -364,7 +364,7 @@ impl Watched {
             self.activity,
             self.timeout.unwrap_or_default()
         );
-        tracing::warn!("{message}");
+        tracing::warn!(activity = self.name, key = %self.activity, attempt = self.attempt, timeout = ?self.timeout.unwrap_or_default(), "an activity exceeded its timeout");
         self.count_end("timed_out");
         Error::new(ErrorKind::TimedOut, message)
     }

@@ -350,17 +350,15 @@ impl Runtime {
     /// The next open runs the same work again, and the two must not overlap. A task that blocks its thread cannot be
     /// aborted; the log names it.
     pub(crate) fn end_tasks(&self) {
-        for (tasks, what) in [
-            (&self.operations, "an `async` operation"),
-            (&self.attempts, "an activity"),
-        ] {
+        for (tasks, task) in [(&self.operations, "async operation"), (&self.attempts, "activity")] {
             tasks.abort();
             for instance in tasks.wait(LAST_TASKS) {
                 contained(|| {
                     tracing::error!(
                         %instance,
-                        "{what} blocks its thread and still runs although the hub is closed; \
-                         the next open runs it again, possibly concurrently"
+                        task,
+                        "a task blocks its thread and still runs although the hub is closed; the next open runs it \
+                         again, possibly concurrently"
                     );
                 });
             }

@@ -23,9 +23,9 @@ pub(crate) fn start(watched: Vec<Arc<Progress>>, stop: Receiver<()>) -> Result<J
                 if let (Some((turn, instance)), true) = (&running, running == *before) {
                     metrics::TURNS_HANGING.to_counter(&[]).increment(1);
                     tracing::error!(
-                        entity = %instance,
+                        %instance,
                         turn,
-                        "a turn has been running for more than {PATIENCE:?} and blocks all other work on its thread"
+                        "a turn has been running for more than five seconds and blocks all other work on its thread"
                     );
                 }
                 *before = running;

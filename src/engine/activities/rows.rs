@@ -164,6 +164,11 @@ fn poisonous(activity: &ActivityKey, record: &ActivityRecord) -> Error {
         times.len(),
         times.join(", ")
     );
-    tracing::error!(%activity, "{message}");
+    tracing::error!(
+        activity = record.name,
+        key = %activity,
+        crashes = times.len(),
+        "an activity was running during too many crashes and is not run again"
+    );
     Error::new(ErrorKind::Poisonous, message)
 }
