@@ -105,6 +105,7 @@
 //! | [`admin`] | Dead letters, locks, quarantine, statistics, and the inspection of a stopped hub |
 //! | [`http`] | The management API over HTTP |
 //! | [`http_client`] | HTTP requests from orchestrations |
+//! | [`otel`] | Spans for OpenTelemetry |
 //!
 //! # Features
 //!
@@ -113,6 +114,7 @@
 //! | `rocksdb` | yes | Hubs in a directory, and their inspection. Without it, a hub only lives in memory |
 //! | `http` | no | The module [`http`]: `hub.serve_http(..)` and `hub.http_router(..)` |
 //! | `http-client` | no | The module [`http_client`]: `ctx.call_http(..)` in orchestrations |
+//! | `otel` | no | The module [`otel`]: spans of orchestrations, activities, timers and entities |
 //! | `cli` | no | The program `abide`. It includes `http` and `rocksdb` |
 //!
 //! # Durability
@@ -142,6 +144,8 @@
 #![cfg_attr(not(feature = "http"), doc = "[`http`]: #features")]
 #![cfg_attr(feature = "http-client", doc = "[`http_client`]: crate::http_client")]
 #![cfg_attr(not(feature = "http-client"), doc = "[`http_client`]: #features")]
+#![cfg_attr(feature = "otel", doc = "[`otel`]: crate::otel")]
+#![cfg_attr(not(feature = "otel"), doc = "[`otel`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::disallowed_methods))]
 
@@ -178,6 +182,8 @@ mod log;
 pub mod metrics;
 mod model;
 pub mod orchestration;
+#[cfg(feature = "otel")]
+pub mod otel;
 mod panic;
 mod payload;
 pub mod prelude;
@@ -245,6 +251,10 @@ mod book {
     #[cfg(feature = "rocksdb")]
     #[doc = include_str!("../docs/src/testing.md")]
     struct Testing;
+
+    // Its example names the feature `otel` itself.
+    #[doc = include_str!("../docs/src/traces.md")]
+    struct Traces;
 }
 
 pub use abide_macros::{Entity, FromCallError, activity, operations, orchestration};

@@ -52,7 +52,11 @@ pub(crate) fn store_options() -> Options {
 
 /// Opens the hub in `directory`, creating it if it does not exist.
 pub(crate) async fn open(directory: &Path) -> Hub {
-    Hub::builder(directory)
+    let builder = Hub::builder(directory);
+    // With the feature `otel`, every hub has an exporter.
+    #[cfg(feature = "otel")]
+    let builder = builder.tracer_provider(&spans::discarding());
+    builder
         .memory_budget(MEMORY_BUDGET_BYTES)
         .entity::<Counter>()
         .entity::<Relay>()
@@ -68,4 +72,26 @@ pub(crate) async fn open(directory: &Path) -> Hub {
         .open()
         .await
         .expect("the hub opens")
+}
+
+/// The exporter of the spans.
+#[cfg(feature = "otel")]
+mod spans {
+    use abide::otel::TracerProvider;
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+
+    /// Takes the batches of spans and does nothing with them.
+    #[derive(Debug)]
+    struct Discards;
+
+    impl SpanExporter for Discards {
+        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+            Ok(())
+        }
+    }
+
+    pub(super) fn discarding() -> TracerProvider {
+        TracerProvider::new(SdkTracerProvider::builder().with_batch_exporter(Discards))
+    }
 }

@@ -308,8 +308,13 @@ pub(super) struct LoopParts<'a> {
 
 fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
     match input {
-        Input::Request { target, action, client } => {
-            let message = Message::new(ctx.step.next_id(), target, action, Origin::Client(client));
+        Input::Request {
+            target,
+            action,
+            mut client,
+        } => {
+            let trace = client.trace.take();
+            let message = Message::new(ctx.step.next_id(), target, action, Origin::Client(client)).in_trace(trace);
             return mailboxes.route(message, ctx);
         }
         Input::Delivery { message, .. } => return mailboxes.route(message, ctx),
@@ -317,7 +322,8 @@ fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result
             activity,
             attempt,
             ended,
-        } => activities::end(activity, attempt, ended, ctx)?,
+            span,
+        } => activities::end(activity, attempt, ended, span, ctx)?,
         Input::Wait { instance, waiter } => {
             // A stopped orchestration that this build has not tried yet may be able to continue.
             let mailbox = mailboxes.get(&instance);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::engine::code::{AsyncFinished, AsyncOperation};
+use crate::engine::spans::FinishedSpan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{ActivityKey, ExecutionId, InstanceId, MessageId, PartitionId};
@@ -69,6 +70,8 @@ pub(crate) struct ClientOrigin {
     /// True for a message that the hub created itself, such as a fired timer. It has to be stored like a message of an
     /// instance.
     pub(crate) must_store: bool,
+    /// The trace in which the client sends the message. The message takes it over.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 impl Origin {
@@ -299,6 +302,8 @@ pub(crate) enum Input {
         activity: ActivityKey,
         attempt: u32,
         ended: ActivityEnd,
+        /// The span of the attempt, if it has one that was not reported before.
+        span: Option<Box<FinishedSpan>>,
     },
     /// A client no longer waits for the end of an orchestration.
     Forget { instance: InstanceId, token: Token },
@@ -381,6 +386,8 @@ pub(crate) enum Effect {
     CancelActivity { activity: ActivityKey },
     /// Wake the clients that wait for room in the queue of the instance.
     Room { instance: InstanceId },
+    /// Export a span.
+    Span(Box<FinishedSpan>),
 }
 
 /// An attempt of an activity to start.
@@ -395,6 +402,8 @@ pub(crate) struct StartActivity {
     pub(crate) timeout: Option<Duration>,
     /// The time at which it was requested, or at which this life found its row.
     pub(crate) since: Timestamp,
+    /// The trace that the orchestration belongs to, with the span of the step that requests it.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 /// A response to a client. `D` identifies the place where a client waits for room.
@@ -451,6 +460,7 @@ impl fmt::Debug for Effect {
             ),
             Self::CancelActivity { activity } => write!(f, "cancel activity {activity}"),
             Self::Room { instance } => write!(f, "room {instance}"),
+            Self::Span(span) => write!(f, "span {} of {}", span.name, span.context),
         }
     }
 }

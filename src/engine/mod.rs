@@ -27,6 +27,7 @@ mod registry;
 mod requests;
 pub(crate) mod scope;
 mod settle;
+pub(crate) mod spans;
 mod states;
 mod sweep;
 #[cfg(test)]

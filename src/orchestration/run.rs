@@ -268,6 +268,7 @@ impl OrchestrationRun for Run {
             notes,
             custom_status: state.custom_status.take(),
             unread,
+            spans: Vec::new(),
         })
     }
 

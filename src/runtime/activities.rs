@@ -16,16 +16,20 @@ use tracing::Instrument;
 use crate::engine::code::{ActivityFuture, Attempt, CancelSignal};
 use crate::engine::message::{ActivityEnd, Input, StartActivity};
 use crate::engine::panic_text;
+use crate::engine::spans::{self, FinishedSpan};
 use crate::error::{Error, ErrorKind};
 use crate::id::ActivityKey;
 use crate::model::Outcome;
+#[cfg(feature = "otel")]
+use crate::otel;
 use crate::runtime::contained::contained;
 use crate::runtime::inbox::Envelope;
 use crate::runtime::meters::ActivitiesMeters;
 use crate::runtime::release::FailOnDrop;
 use crate::runtime::shared::Runtime;
 use crate::runtime::tasks::{Running, Tasks};
-use crate::time::Stopwatch;
+use crate::time::{Clock, Stopwatch};
+use crate::trace::TraceContext;
 
 /// The cancellation of an attempt, because its result is no longer needed or because the hub closes.
 #[derive(Default)]
@@ -185,7 +189,17 @@ impl Runtime {
             let text = format!("the activity {} was not announced before its start", start.activity);
             return self.fail(&Error::new(ErrorKind::Poisoned, text));
         };
+        let is_recorded = |trace: &TraceContext| self.limits.spans.is_some() && trace.is_sampled();
+        let span = start.trace.as_deref().filter(|trace| is_recorded(trace)).map(|trace| {
+            let now = self.clock.now();
+            Box::new(spans::attempt(trace, &start.activity, &start.name, start.attempt, now))
+        });
+        let trace = match &span {
+            Some(span) => Some(Box::new(span.context.clone())),
+            None => start.trace,
+        };
         let attempt = Attempt {
+            trace: trace.clone(),
             activity: start.activity.clone(),
             number: start.attempt,
             asked_by: start.asked_by,
@@ -205,6 +219,10 @@ impl Runtime {
             attempt: start.attempt,
             waited: start.since.until(self.clock.now()),
             meters: Arc::clone(&self.meters),
+            clock: self.clock,
+            span: Mutex::new(span),
+            #[cfg(feature = "otel")]
+            trace,
             canceled,
         };
         let (tokio, lost) = (self.tokio.clone(), FailOnDrop::of(self));
@@ -239,6 +257,12 @@ struct Watched {
     /// Time from the request of the attempt until its start.
     waited: Duration,
     meters: Arc<ActivitiesMeters>,
+    clock: Clock,
+    /// The span of the attempt, until its end is reported.
+    span: Mutex<Option<Box<FinishedSpan>>>,
+    /// The trace in which the attempt runs.
+    #[cfg(feature = "otel")]
+    trace: Option<Box<TraceContext>>,
     blocking: bool,
     timeout: Option<Duration>,
     /// Time that the attempt may continue after it was canceled.
@@ -309,6 +333,13 @@ impl Watched {
         let future = async move {
             let _running = running;
             future.await
+        };
+        #[cfg(feature = "otel")]
+        let future = {
+            use opentelemetry::trace::FutureExt;
+            // Spans of the user's code become children of the attempt.
+            let context = self.trace.as_deref().map(otel::remote);
+            future.with_context(context.unwrap_or_default())
         };
         if !self.blocking {
             return tokio.spawn(future.instrument(span));
@@ -382,7 +413,17 @@ impl Watched {
         if !matches!(ended, ActivityEnd::Lingers(_)) {
             runtime.activities.remove(&self.activity, &self.canceled);
         }
+        let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(span) = &mut span {
+            span.end = self.clock.now();
+            span.error = match &ended {
+                ActivityEnd::Ended(outcome) => spans::error_of(outcome),
+                ActivityEnd::Lingers(error) => Some(error.to_string()),
+                ActivityEnd::Abandoned => None,
+            };
+        }
         let input = Input::ActivityEnded {
+            span,
             activity: self.activity.clone(),
             attempt: self.attempt,
             ended,

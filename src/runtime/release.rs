@@ -66,6 +66,14 @@ impl Runtime {
                 let _ = client.sender.send(Ok(response));
             }
             Release::Effect(Effect::Room { instance }) => self.room.open(&instance),
+            #[cfg_attr(not(feature = "otel"), expect(unused_variables))]
+            Release::Effect(Effect::Span(span)) =>
+            {
+                #[cfg(feature = "otel")]
+                if let Some(exporter) = &self.exporter {
+                    exporter.export(*span);
+                }
+            }
             Release::Effect(Effect::StartOperation {
                 instance,
                 message,

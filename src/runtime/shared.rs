@@ -16,6 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::metrics;
 use crate::model::CommitRecord;
+#[cfg(feature = "otel")]
+use crate::otel::{self, Exporter};
 use crate::runtime::activities::RunningActivities;
 use crate::runtime::backpressure::{Backpressure, Response};
 use crate::runtime::contained::contained;
@@ -30,6 +32,7 @@ use crate::runtime::watchdog;
 use crate::spawn::spawn;
 use crate::store::Store;
 use crate::time::Clock;
+use crate::trace::TraceContext;
 
 /// Time for which a turn may continue after the patience of a shutdown has expired.
 const HANGING: Duration = Duration::from_secs(1);
@@ -51,6 +54,9 @@ pub(crate) struct RuntimeConfig {
     /// The first batch since which no crash has happened. Work started in this batch or later never ran during a crash.
     pub(crate) calm_since: u64,
     pub(crate) clock: Clock,
+    /// Exports spans, if the limits record any.
+    #[cfg(feature = "otel")]
+    pub(crate) exporter: Option<Exporter>,
 }
 
 /// The state shared by the threads of an open hub.
@@ -68,6 +74,8 @@ pub(crate) struct Runtime {
     pub(crate) activities: RunningActivities,
     /// The metrics of activities.
     pub(super) meters: Arc<ActivitiesMeters>,
+    #[cfg(feature = "otel")]
+    pub(super) exporter: Option<Exporter>,
     /// The tasks of `async` operations.
     pub(super) operations: Arc<Tasks>,
     /// The tasks of activities.
@@ -124,6 +132,8 @@ impl Runtime {
             slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
             activities: RunningActivities::default(),
             meters: Arc::new(meters),
+            #[cfg(feature = "otel")]
+            exporter: config.exporter,
             operations: Arc::default(),
             attempts: Arc::default(),
             shares: Share::divide(config.in_flight, executors),
@@ -208,6 +218,16 @@ impl Runtime {
                 }
             }
         })
+    }
+
+    /// Returns the trace in which the caller runs, if the hub exports spans.
+    #[cfg_attr(not(feature = "otel"), expect(clippy::unused_self))]
+    pub(crate) fn current_trace(&self) -> Option<Box<TraceContext>> {
+        #[cfg(feature = "otel")]
+        if self.exporter.is_some() {
+            return otel::current().map(Box::new);
+        }
+        None
     }
 
     /// Returns a unique token for a client that waits for the end of an orchestration.

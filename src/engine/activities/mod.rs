@@ -18,6 +18,7 @@ use crate::engine::activities::slots::SlotRequest;
 use crate::engine::ctx::Ctx;
 use crate::engine::limits::Limits;
 use crate::engine::message::{ActivityEnd, Effect, Message, Origin, Output, StartActivity};
+use crate::engine::spans::FinishedSpan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{ActivityKey, ExecutionId, PartitionId};
@@ -270,6 +271,7 @@ fn begin_activity(
             asked_by: record.asked_by,
             timeout: record.timeout_ms.map(Duration::from_millis),
             since,
+            trace: record.trace,
         }))));
 }
 
@@ -334,7 +336,13 @@ pub(super) fn drop_activity(activity: &ActivityKey, ctx: &mut Ctx<'_>) -> Result
 
 /// Processes the end of an attempt: its row is removed, and the orchestration receives the outcome. An attempt whose
 /// result is no longer needed only releases its slot.
-pub(super) fn end(activity: ActivityKey, attempt: u32, ended: ActivityEnd, ctx: &mut Ctx<'_>) -> Result<()> {
+pub(super) fn end(
+    activity: ActivityKey,
+    attempt: u32,
+    ended: ActivityEnd,
+    span: Option<Box<FinishedSpan>>,
+    ctx: &mut Ctx<'_>,
+) -> Result<()> {
     let key = (activity, attempt);
     let Some(running) = ctx.activities.running.get_mut(&key) else {
         return Ok(());
@@ -342,6 +350,10 @@ pub(super) fn end(activity: ActivityKey, attempt: u32, ended: ActivityEnd, ctx: 
     let was_wanted = std::mem::replace(&mut running.wanted, false);
     if !matches!(ended, ActivityEnd::Lingers(_)) {
         free_slot(&key, ctx);
+    }
+    // The next open runs an abandoned attempt again, with the same span.
+    if !matches!(ended, ActivityEnd::Abandoned) {
+        ctx.emit_spans(span.map(|span| *span).into_iter().collect());
     }
     if !was_wanted {
         return Ok(());

@@ -151,6 +151,7 @@ impl OrchestrationTurn<'_> {
         let execution = ExecutionId::derive(&ctx.settings.hub, self.id, message);
         settle_version(&mut start, ctx);
         note_name(self.id, &start, ctx);
+        ctx.record_creation(self.id, execution, &mut start);
         tracing::debug!(orchestration = %self.id, name = start.name, %execution, "an orchestration is made");
         let mut state = OrchestrationState::new(execution, start, OrchestrationStatus::Pending, ctx.step.now);
         state.record.created = life.created;

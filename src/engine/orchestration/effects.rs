@@ -22,6 +22,7 @@ use crate::model::orchestration::{
 };
 use crate::model::{Action, Outcome, StepRef, TimerRecord};
 use crate::time::Timestamp;
+use crate::trace::TraceContext;
 
 impl OrchestrationTurn<'_> {
     /// Executes the commands of a turn.
@@ -133,6 +134,17 @@ pub(super) fn begin_step(
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
     let execution = state.record.execution;
+    let Some(step) = ctx.trace_of_step(id, execution, &command) else {
+        return request(id, state, command, ctx);
+    };
+    let own = ctx.step.trace.replace(step);
+    let requested = request(id, state, command, ctx);
+    ctx.step.trace = own;
+    requested
+}
+
+fn request(id: &InstanceId, state: &mut OrchestrationState, command: Command, ctx: &mut Ctx<'_>) -> Result<()> {
+    let execution = state.record.execution;
     match command {
         Command::CallActivity {
             sequence,
@@ -164,7 +176,8 @@ pub(super) fn begin_step(
                 let orchestration = name.clone();
                 ctx.step.facts.push(Fact::OrchestrationRetried { orchestration });
             }
-            if let Some((target, start)) = to_start(id, &state.record, command) {
+            let trace = ctx.step.trace.clone();
+            if let Some((target, start)) = to_start(id, &state.record, command, trace) {
                 let is_child = start.parent.is_some();
                 let order = Order::Start(start);
                 if is_child {
@@ -281,6 +294,7 @@ pub(super) fn to_start(
     id: &InstanceId,
     starter: &OrchestrationRecord,
     command: Command,
+    trace: Option<Box<TraceContext>>,
 ) -> Option<(InstanceId, Box<StartRecord>)> {
     let Command::StartOrchestration {
         sequence,
@@ -306,7 +320,7 @@ pub(super) fn to_start(
         input,
         tags,
         parent,
-        trace: starter.trace.clone(),
+        trace,
         ..StartRecord::default()
     };
     Some((instance, Box::new(start)))

@@ -39,6 +39,7 @@ impl OrchestrationTurn<'_> {
         self.changed = true;
         ctx.step
             .put(&schema::orchestration::end_key(partition, self.id), &end)?;
+        ctx.record_execution(self.id, state, status, Some(&end))?;
         tell_waiters(self.id, &state.record, &end, ctx);
         let parent = state.parent().cloned();
         state.end = Some(end.clone());
@@ -110,6 +111,7 @@ impl OrchestrationTurn<'_> {
         let id = ctx.step.next_id();
         let next = ExecutionId::derive(&ctx.settings.hub, self.id, id);
         let state = present(&mut self.state);
+        ctx.record_execution(self.id, state, OrchestrationStatus::ContinuedAsNew, None)?;
         let record = &mut state.record;
         let start = StartRecord {
             name: record.name.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
 use crate::engine::ctx::Ctx;
 use crate::engine::orchestration::state::{OrchestrationState, stopped};
+use crate::engine::spans::TracedRun;
 use crate::engine::{Limits, Registry, VersionPolicy, version_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
@@ -138,10 +139,14 @@ fn begin_run(
     id: &InstanceId,
     record: &OrchestrationRecord,
 ) -> Box<dyn OrchestrationRun> {
-    code.begin(Begin {
+    let run = code.begin(Begin {
         instance: id.clone(),
         execution: record.execution,
         actions: limits.actions,
         payload_bytes: limits.payload_bytes,
-    })
+    });
+    match limits.spans {
+        Some(_) => TracedRun::wrap(run, id, record),
+        None => run,
+    }
 }

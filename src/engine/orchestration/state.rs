@@ -89,6 +89,10 @@ impl OrchestrationState {
         self
     }
 
+    pub(in crate::engine) fn record(&self) -> &OrchestrationRecord {
+        &self.record
+    }
+
     pub(super) fn parent(&self) -> Option<&Parent> {
         self.record.parent.as_ref()
     }

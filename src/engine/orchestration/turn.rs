@@ -277,7 +277,7 @@ impl OrchestrationTurn<'_> {
     pub(super) fn run_turn(&mut self, gathered: TurnInput, ctx: &mut Ctx<'_>) -> Result<()> {
         let state = present(&mut self.state);
         ctx.step.counts.operations += gathered.incoming.len() as u64;
-        ctx.step.trace.clone_from(&state.record.trace);
+        ctx.step.trace = ctx.trace_of(&state.record);
         let ended = match live(self.id, state, ctx)? {
             Ok(run) => run.turn(ctx.step.now, &gathered.incoming),
             Err(stopped) => Err(stopped),
@@ -306,6 +306,7 @@ impl OrchestrationTurn<'_> {
                 self.changed |= !std::mem::replace(&mut state.record.has_custom_status, true);
             }
         }
+        ctx.emit_spans(end.spans);
         self.carry_out(turn.commands, end.unread, ctx)?;
         if ctx.settings.limits.strict_replay
             && let Some(state) = self.state.as_mut()
@@ -400,7 +401,7 @@ impl OrchestrationTurn<'_> {
 /// Runs the turns of an orchestration. Returns `true` if it has to run again in the next step.
 pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<bool> {
     let state = take_orchestration(id, ctx)?;
-    ctx.step.trace = state.as_ref().and_then(|state| state.record.trace.clone());
+    ctx.step.trace = state.as_ref().and_then(|state| ctx.trace_of(&state.record));
     let mut stage = OrchestrationTurn {
         id,
         mailbox,
