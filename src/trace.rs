@@ -193,6 +193,16 @@ mod tests {
         }
     }
 
+    /// The id of a trace decides whether it is recorded, in proportion to the share.
+    #[test]
+    fn a_share_of_the_traces_is_sampled() {
+        let recorded = |share: f64| {
+            let ids = (0..=u8::MAX).map(|byte| [byte; 16]);
+            ids.filter(|id| Sampling::ratio(share).includes(*id)).count()
+        };
+        assert_eq!([0.0, 0.25, 1.0, -1.0, 2.0].map(recorded), [0, 64, 256, 0, 256]);
+    }
+
     /// A `tracestate` that is too long is omitted, and the trace continues without it.
     #[test]
     fn a_state_has_a_limit() {

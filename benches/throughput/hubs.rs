@@ -76,8 +76,10 @@ pub(crate) async fn open(directory: &Path) -> Hub {
 
 /// The exporter of the spans.
 #[cfg(feature = "otel")]
-mod spans {
+pub(crate) mod spans {
     use abide::otel::TracerProvider;
+    use opentelemetry::Context;
+    use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
     use opentelemetry_sdk::error::OTelSdkResult;
     use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 
@@ -89,6 +91,13 @@ mod spans {
         async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
             Ok(())
         }
+    }
+
+    /// Runs a future in a span that is recorded.
+    pub(crate) fn traced<F: Future>(future: F) -> impl Future<Output = F::Output> {
+        let (trace, span) = (TraceId::from_bytes([7; 16]), SpanId::from_bytes([7; 8]));
+        let caller = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default());
+        future.with_context(Context::new().with_remote_span_context(caller))
     }
 
     pub(super) fn discarding() -> TracerProvider {

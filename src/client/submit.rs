@@ -395,7 +395,7 @@ impl Sending {
         let Some(submission) = self.submission.take() else {
             unreachable!("the submission was checked above");
         };
-        runtime.send(partition, submission.into_envelope(&runtime, reply))?;
+        runtime.send(partition, submission.into_envelope(runtime, reply))?;
         Ok(Stage::Sent(receiver, partition))
     }
 }

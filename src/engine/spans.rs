@@ -5,6 +5,7 @@
 //! from execution, step and attempt, so a parent knows the span of a child that does not exist yet, and a repetition
 //! after a crash has the same ids. See docs/decisions/0038-spans.md.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -43,13 +44,19 @@ pub(crate) struct FinishedSpan {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(not(feature = "otel"), allow(dead_code))]
 pub(crate) enum Attribute {
-    Text(String),
+    Text(Cow<'static, str>),
     Number(i64),
 }
 
-impl From<&str> for Attribute {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+impl From<&'static str> for Attribute {
+    fn from(text: &'static str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Attribute {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
     }
 }
 
@@ -136,8 +143,8 @@ pub(crate) fn attempt(
         end: start,
         attributes: vec![
             (TYPE, "activity".into()),
-            (NAME, name.into()),
-            (INSTANCE, activity.instance.as_str().into()),
+            (NAME, name.to_owned().into()),
+            (INSTANCE, activity.instance.as_str().to_owned().into()),
             (TASK, activity.sequence.into()),
         ],
         error: None,
@@ -209,15 +216,15 @@ impl Ctx<'_> {
         let version = start.version.as_deref().unwrap_or_default();
         let mut attributes = vec![
             (TYPE, "orchestration".into()),
-            (NAME, start.name.as_str().into()),
-            (INSTANCE, id.as_str().into()),
-            (EXECUTION, Attribute::Text(execution.to_string())),
+            (NAME, start.name.as_str().to_owned().into()),
+            (INSTANCE, id.as_str().to_owned().into()),
+            (EXECUTION, execution.to_string().into()),
         ];
         if !version.is_empty() {
-            attributes.push((VERSION, version.into()));
+            attributes.push((VERSION, version.to_owned().into()));
         }
         if let Some(at) = start.at {
-            attributes.push((SCHEDULED, Attribute::Text(at.to_string())));
+            attributes.push((SCHEDULED, at.to_string().into()));
         }
         let now = self.step.now;
         self.emit(FinishedSpan {
@@ -246,13 +253,13 @@ impl Ctx<'_> {
         };
         let mut attributes = vec![
             (TYPE, "orchestration".into()),
-            (NAME, record.name.as_str().into()),
-            (INSTANCE, id.as_str().into()),
-            (EXECUTION, Attribute::Text(record.execution.to_string())),
+            (NAME, record.name.as_str().to_owned().into()),
+            (INSTANCE, id.as_str().to_owned().into()),
+            (EXECUTION, record.execution.to_string().into()),
             (STATUS, status.as_str().into()),
         ];
         if !record.version.is_empty() {
-            attributes.push((VERSION, record.version.as_str().into()));
+            attributes.push((VERSION, record.version.as_str().to_owned().into()));
         }
         let error = match (status, end) {
             (OrchestrationStatus::Failed, Some(EndRecord::Failed(failure))) => Some(failure.to_string()),
@@ -321,10 +328,10 @@ impl Ctx<'_> {
                 let mut attributes = vec![
                     (TYPE, "entity".into()),
                     (OPERATION, "signal_entity".into()),
-                    (TARGET, target.as_str().into()),
+                    (TARGET, target.as_str().to_owned().into()),
                 ];
                 if let Some((_, due)) = at {
-                    attributes.push((SCHEDULED, Attribute::Text(due.to_string())));
+                    attributes.push((SCHEDULED, due.to_string().into()));
                 }
                 (entity_span(target, operation), attributes)
             }
@@ -332,13 +339,13 @@ impl Ctx<'_> {
                 format!("orchestration_event:{name}"),
                 vec![
                     (TYPE, "event".into()),
-                    (NAME, name.as_str().into()),
-                    (TARGET, instance.as_str().into()),
+                    (NAME, name.as_str().to_owned().into()),
+                    (TARGET, instance.as_str().to_owned().into()),
                 ],
             ),
             _ => return Some(Box::new(context)),
         };
-        attributes.push((INSTANCE, id.as_str().into()));
+        attributes.push((INSTANCE, id.as_str().to_owned().into()));
         attributes.push((TASK, sequence.into()));
         self.emit(FinishedSpan {
             context: context.clone(),
@@ -384,7 +391,7 @@ impl Ctx<'_> {
             attributes: vec![
                 (TYPE, "entity".into()),
                 (OPERATION, what.into()),
-                (INSTANCE, message.target.as_str().into()),
+                (INSTANCE, message.target.as_str().to_owned().into()),
             ],
             error,
         });
@@ -493,7 +500,7 @@ impl TracedRun {
                 *attempt,
                 SpanKind::Client,
                 format!("activity:{name}"),
-                vec![(TYPE, "activity".into()), (NAME, name.as_str().into())],
+                vec![(TYPE, "activity".into()), (NAME, name.as_str().to_owned().into())],
             ),
             Command::StartOrchestration {
                 sequence,
@@ -507,11 +514,11 @@ impl TracedRun {
                 let version = version.as_deref().unwrap_or_default();
                 let mut attributes = vec![
                     (TYPE, "orchestration".into()),
-                    (NAME, name.as_str().into()),
-                    (TARGET, instance.as_str().into()),
+                    (NAME, name.as_str().to_owned().into()),
+                    (TARGET, instance.as_str().to_owned().into()),
                 ];
                 if !version.is_empty() {
-                    attributes.push((VERSION, version.into()));
+                    attributes.push((VERSION, version.to_owned().into()));
                 }
                 let name = versioned("orchestration", name, version);
                 (*sequence, *attempt, SpanKind::Client, name, attributes)
@@ -529,7 +536,7 @@ impl TracedRun {
                 vec![
                     (TYPE, "entity".into()),
                     (OPERATION, "call_entity".into()),
-                    (TARGET, target.as_str().into()),
+                    (TARGET, target.as_str().to_owned().into()),
                 ],
             ),
             Command::CreateTimer { sequence, due } => (
@@ -539,8 +546,8 @@ impl TracedRun {
                 format!("orchestration:{}:timer", self.name),
                 vec![
                     (TYPE, "timer".into()),
-                    (NAME, self.name.as_str().into()),
-                    (FIRE_AT, Attribute::Text(due.to_string())),
+                    (NAME, self.name.as_str().to_owned().into()),
+                    (FIRE_AT, due.to_string().into()),
                 ],
             ),
             _ => return None,
@@ -557,7 +564,7 @@ impl TracedRun {
 
     fn finish(&self, sequence: Sequence, open: OpenSpan, end: Timestamp, error: Option<String>) -> FinishedSpan {
         let mut attributes = open.attributes;
-        attributes.push((INSTANCE, self.instance.as_str().into()));
+        attributes.push((INSTANCE, self.instance.as_str().to_owned().into()));
         attributes.push((TASK, sequence.into()));
         FinishedSpan {
             context: step_span(&self.trace, self.execution, sequence, open.attempt),

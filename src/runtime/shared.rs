@@ -221,7 +221,6 @@ impl Runtime {
     }
 
     /// Returns the trace in which the caller runs, if the hub exports spans.
-    #[cfg_attr(not(feature = "otel"), expect(clippy::unused_self))]
     pub(crate) fn current_trace(&self) -> Option<Box<TraceContext>> {
         #[cfg(feature = "otel")]
         if self.exporter.is_some() {
