@@ -14,9 +14,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use abide::http::HttpConfig;
+use abide::metrics::SECONDS_BUCKETS;
 use abide::prelude::*;
 use abide::schedule::Recurrence;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 // ---- The stock ------------------------------------------------------------------------------------------------------
 
@@ -160,7 +161,10 @@ async fn take_stock(ctx: OrchestrationContext, articles: Vec<String>) -> Result<
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::read()?;
     // The hub records its metrics with this recorder, and `GET …/metrics` returns them.
-    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let metrics = PrometheusBuilder::new()
+        .with_recommended_naming(true)
+        .set_buckets_for_metric(Matcher::Suffix("seconds".to_owned()), SECONDS_BUCKETS)?
+        .install_recorder()?;
 
     let fresh = tempfile::Builder::new().prefix("abide-service-").tempdir()?;
     let data = arguments.data.as_deref().unwrap_or(fresh.path());

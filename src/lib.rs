@@ -101,9 +101,11 @@
 //! | [`mod@activity`] | The context and the options of an activity |
 //! | [`schedule`] | Orchestrations that start repeatedly, by the clock |
 //! | [`history`] | The events of an orchestration |
+//! | [`mod@metrics`] | The catalog of the metrics that a hub records |
 //! | [`admin`] | Dead letters, locks, quarantine, statistics, and the inspection of a stopped hub |
 //! | [`http`] | The management API over HTTP |
 //! | [`http_client`] | HTTP requests from orchestrations |
+//! | [`otel`] | Spans for OpenTelemetry |
 //!
 //! # Features
 //!
@@ -112,6 +114,7 @@
 //! | `rocksdb` | yes | Hubs in a directory, and their inspection. Without it, a hub only lives in memory |
 //! | `http` | no | The module [`http`]: `hub.serve_http(..)` and `hub.http_router(..)` |
 //! | `http-client` | no | The module [`http_client`]: `ctx.call_http(..)` in orchestrations |
+//! | `otel` | no | The module [`otel`]: spans of orchestrations, activities, timers and entities |
 //! | `cli` | no | The program `abide`. It includes `http` and `rocksdb` |
 //!
 //! # Durability
@@ -141,6 +144,8 @@
 #![cfg_attr(not(feature = "http"), doc = "[`http`]: #features")]
 #![cfg_attr(feature = "http-client", doc = "[`http_client`]: crate::http_client")]
 #![cfg_attr(not(feature = "http-client"), doc = "[`http_client`]: #features")]
+#![cfg_attr(feature = "otel", doc = "[`otel`]: crate::otel")]
+#![cfg_attr(not(feature = "otel"), doc = "[`otel`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::disallowed_methods))]
 
@@ -174,8 +179,11 @@ mod json;
 #[cfg(any(feature = "rocksdb", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code, unused_imports))]
 mod log;
+pub mod metrics;
 mod model;
 pub mod orchestration;
+#[cfg(feature = "otel")]
+pub mod otel;
 mod panic;
 mod payload;
 pub mod prelude;
@@ -243,6 +251,10 @@ mod book {
     #[cfg(feature = "rocksdb")]
     #[doc = include_str!("../docs/src/testing.md")]
     struct Testing;
+
+    // Its example names the feature `otel` itself.
+    #[doc = include_str!("../docs/src/traces.md")]
+    struct Traces;
 }
 
 pub use abide_macros::{Entity, FromCallError, activity, operations, orchestration};

@@ -5,11 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The header that names the trace and the span of a caller. Source: W3C Trace Context, 3.2.
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "http-client"))]
 pub(crate) const TRACE_PARENT: &str = "traceparent";
 
 /// The header with additional data from the tracing systems of the caller. Source: W3C Trace Context, 3.3.
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "http-client"))]
 pub(crate) const TRACE_STATE: &str = "tracestate";
 
 /// Maximum size of `tracestate` in bytes. Source: W3C Trace Context, 3.3.1.5, which requires at least this much.
@@ -17,7 +17,6 @@ pub(crate) const TRACE_STATE: &str = "tracestate";
 const STATE_BYTES: usize = 512;
 
 /// The flag of a caller that records the trace.
-#[cfg(any(feature = "http", test))]
 const SAMPLED: u8 = 1;
 
 /// A trace, and the span in it that is the cause.
@@ -62,6 +61,48 @@ impl TraceContext {
         })
     }
 
+    /// Begins a recorded trace, without a span.
+    pub(crate) fn new(trace: [u8; 16]) -> Self {
+        Self {
+            trace,
+            span: [0; 8],
+            flags: SAMPLED,
+            state: String::new(),
+        }
+    }
+
+    /// Returns the same trace with another span.
+    pub(crate) fn with_span(&self, span: [u8; 8]) -> Self {
+        Self { span, ..self.clone() }
+    }
+
+    /// Returns the id of the span.
+    pub(crate) fn span(&self) -> [u8; 8] {
+        self.span
+    }
+
+    /// Returns the id of the trace.
+    #[cfg(feature = "otel")]
+    pub(crate) fn trace(&self) -> [u8; 16] {
+        self.trace
+    }
+
+    /// Returns `true` if the caller records the trace.
+    pub(crate) fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    /// Creates the context of a span of another library.
+    #[cfg(feature = "otel")]
+    pub(crate) fn of_parts(trace: [u8; 16], span: [u8; 8], flags: u8, state: String) -> Self {
+        Self {
+            trace,
+            span,
+            flags,
+            state,
+        }
+    }
+
     /// Returns the value of the header `tracestate`, if there is one.
     pub(crate) fn state(&self) -> Option<&str> {
         Some(self.state.as_str()).filter(|state| !state.is_empty())
@@ -70,6 +111,25 @@ impl TraceContext {
     /// Returns the approximate memory that the context takes, in bytes.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>() + self.state.len()
+    }
+}
+
+/// Decides which new traces are recorded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sampling(u64);
+
+impl Sampling {
+    /// Records this share of the traces, from 0 to 1.
+    #[cfg(any(feature = "otel", test))]
+    pub(crate) fn ratio(share: f64) -> Self {
+        // The cast saturates.
+        Self((share.clamp(0.0, 1.0) * (1_u64 << 63) as f64) as u64)
+    }
+
+    /// Decides by the id of the trace, so every part of a distributed system decides alike.
+    pub(crate) fn includes(self, trace: [u8; 16]) -> bool {
+        let low = trace[8..].iter().fold(0, |low, byte| low << 8 | u64::from(*byte));
+        low >> 1 < self.0
     }
 }
 
@@ -131,6 +191,16 @@ mod tests {
         ] {
             assert_eq!(parse(broken), None, "{broken}");
         }
+    }
+
+    /// The id of a trace decides whether it is recorded, in proportion to the share.
+    #[test]
+    fn a_share_of_the_traces_is_sampled() {
+        let recorded = |share: f64| {
+            let ids = (0..=u8::MAX).map(|byte| [byte; 16]);
+            ids.filter(|id| Sampling::ratio(share).includes(*id)).count()
+        };
+        assert_eq!([0.0, 0.25, 1.0, -1.0, 2.0].map(recorded), [0, 64, 256, 0, 256]);
     }
 
     /// A `tracestate` that is too long is omitted, and the trace continues without it.

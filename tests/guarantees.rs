@@ -124,3 +124,124 @@ fn every_heading_that_a_comment_names_exists() {
     }
     assert!(named > 10, "the comments name {named} headings");
 }
+
+/// An event or a span that the library logs.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Logged {
+    macro_name: String,
+    target: String,
+    text: String,
+    fields: Vec<String>,
+}
+
+impl Logged {
+    /// Returns its row in docs/src/logs.md.
+    fn row(&self) -> String {
+        let level = match self.macro_name.strip_suffix("_span") {
+            Some(level) => level,
+            None => &self.macro_name,
+        };
+        let fields: Vec<String> = self.fields.iter().map(|field| format!("`{field}`")).collect();
+        let (level, text, fields) = (level.to_uppercase(), &self.text, fields.join(", "));
+        format!("| {level} | `{}` | {text} | {fields} |", self.target)
+    }
+}
+
+/// Splits the arguments of a macro at its commas. Returns them and the rest after the closing parenthesis.
+fn arguments(text: &str) -> Vec<String> {
+    let (mut all, mut current) = (Vec::new(), String::new());
+    let (mut depth, mut in_text, mut escaped) = (0, false, false);
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if in_text => escaped = true,
+            '"' => in_text = !in_text,
+            '(' | '[' | '{' if !in_text => depth += 1,
+            ')' if !in_text && depth == 0 => break,
+            ')' | ']' | '}' if !in_text => depth -= 1,
+            ',' if !in_text && depth == 0 => {
+                all.push(std::mem::take(&mut current));
+                continue;
+            }
+            _ => {}
+        }
+        current.push(c);
+    }
+    all.push(current);
+    let trimmed = all.into_iter().map(|argument| argument.trim().to_owned());
+    trimmed.filter(|argument| !argument.is_empty()).collect()
+}
+
+/// Returns everything that a source file logs.
+fn logged(path: &Path, text: &str) -> Vec<Logged> {
+    let inside = path.strip_prefix(root().join("src")).unwrap().with_extension("");
+    let parts = inside.iter().map(|part| part.to_string_lossy().into_owned());
+    let parts: Vec<String> = parts.filter(|part| part != "mod").collect();
+    let target = format!("abide::{}", parts.join("::"));
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let mut all = Vec::new();
+    for (at, _) in code.match_indices("tracing::") {
+        let rest = &code[at + "tracing::".len()..];
+        let Some((name, rest)) = rest.split_once("!(") else {
+            continue;
+        };
+        let levels = ["error", "warn", "info", "debug", "trace"];
+        if !levels.contains(&name.trim_end_matches("_span")) {
+            continue;
+        }
+        let (texts, fields): (Vec<String>, Vec<String>) = arguments(rest)
+            .into_iter()
+            .partition(|argument| argument.starts_with('"'));
+        // A line that ends with a backslash continues without the space at the beginning of the next one.
+        let parts: Vec<&str> = texts[0].trim_matches('"').split("\\\n").collect();
+        let first = parts[0].to_owned();
+        let text = parts[1..].iter().fold(first, |text, part| text + part.trim_start());
+        assert!(texts.len() == 1 && !text.contains('{'), "{}: {texts:?}", path.display());
+        let field = |field: &String| {
+            let name = field.split('=').next().unwrap().trim();
+            name.trim_start_matches(['%', '?']).to_owned()
+        };
+        all.push(Logged {
+            macro_name: name.to_owned(),
+            target: target.clone(),
+            text,
+            fields: fields.iter().map(field).collect(),
+        });
+    }
+    all
+}
+
+/// docs/src/logs.md lists every event and every span of the library with its level, its target and its fields.
+#[test]
+fn the_page_about_logs_lists_what_is_logged() {
+    let mut events = Vec::new();
+    let mut spans = Vec::new();
+    for path in files(root().join("src"), "rs") {
+        let is_test = |part: &std::ffi::OsStr| {
+            ["tests", "tests.rs", "simulation", "bin"]
+                .iter()
+                .any(|name| part == *name)
+        };
+        if path.iter().any(is_test) {
+            continue;
+        }
+        for logged in logged(&path, &fs::read_to_string(&path).unwrap()) {
+            match logged.macro_name.ends_with("_span") {
+                true => spans.push(logged),
+                false => events.push(logged),
+            }
+        }
+    }
+    assert!(events.len() > 30 && spans.len() > 3, "the sources were not read");
+    let rank = |logged: &Logged| {
+        ["error", "warn", "info", "debug"]
+            .iter()
+            .position(|level| logged.macro_name == *level)
+    };
+    events.sort_by_key(|logged| (rank(logged), logged.target.clone(), logged.text.clone()));
+    spans.sort();
+    let expected: Vec<String> = events.iter().chain(&spans).map(Logged::row).collect();
+    let page = read("docs/src/logs.md");
+    let shown: Vec<&str> = page.lines().filter(|line| line.contains("| `abide::")).collect();
+    assert_eq!(shown, expected, "the rows should be:\n{}\n", expected.join("\n"));
+}

@@ -1,12 +1,16 @@
 //! Observability of a hub: statistics, metrics and logs.
 #![cfg(feature = "rocksdb")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
+use abide::RetryPolicy;
+use abide::metrics::{CATALOG, Metric, MetricKind, MetricUnit, SECONDS_BUCKETS};
 use abide::prelude::*;
-use metrics::{Counter, Gauge, Histogram, Key as MetricKey, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Journal {
@@ -37,80 +41,243 @@ impl Journal {
     }
 }
 
-/// Records the names of all metrics.
-#[derive(Clone, Debug, Default)]
-struct Names(Arc<Mutex<BTreeSet<String>>>);
-
-impl Names {
-    fn add(&self, key: &MetricKey) {
-        self.0.lock().unwrap().insert(key.name().to_owned());
-    }
-}
-
-impl Recorder for Names {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn register_counter(&self, key: &MetricKey, _: &Metadata<'_>) -> Counter {
-        self.add(key);
-        Counter::noop()
-    }
-
-    fn register_gauge(&self, key: &MetricKey, _: &Metadata<'_>) -> Gauge {
-        self.add(key);
-        Gauge::noop()
-    }
-
-    fn register_histogram(&self, key: &MetricKey, _: &Metadata<'_>) -> Histogram {
-        self.add(key);
-        Histogram::noop()
-    }
-}
-
-/// The recorder of this process, which can have only one.
-static NAMES: LazyLock<Names> = LazyLock::new(|| {
-    let names = Names::default();
-    metrics::set_global_recorder(names.clone()).unwrap();
-    names
+/// The recorder of this process, which can have only one. It is configured as docs/src/metrics.md advises.
+static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
+    let seconds = Matcher::Suffix("seconds".to_owned());
+    PrometheusBuilder::new()
+        .with_recommended_naming(true)
+        .set_buckets_for_metric(seconds, SECONDS_BUCKETS)
+        .and_then(PrometheusBuilder::install_recorder)
+        .unwrap()
 });
 
-/// Every metric has a name with the prefix `abide.`, and the metrics that operators need exist.
-#[tokio::test]
-async fn metrics_are_recorded_under_their_names() {
-    let names = NAMES.clone();
-    let directory = tempfile::tempdir().unwrap();
-    let hub = Hub::builder(directory.path()).entity::<Journal>().open().await.unwrap();
-    let journal = hub.client().entity::<Journal>("j");
-    journal.note().await.unwrap();
-    journal.fail().await.unwrap_err();
-    journal.note().signal_after(std::time::Duration::ZERO).await.unwrap();
-    while hub.stats().timers_fired == 0 {
+/// Fails in its first attempt.
+#[activity(retry(max_attempts = 2, first_interval = "1ms"))]
+async fn unsteady(ctx: ActivityContext) -> Result<(), Failure> {
+    match ctx.attempt() {
+        1 => Err(Failure::message("on purpose")),
+        _ => Ok(()),
+    }
+}
+
+#[orchestration]
+async fn fails(_ctx: OrchestrationContext) -> Result<(), Failure> {
+    Err(Failure::message("on purpose"))
+}
+
+#[orchestration]
+async fn works(ctx: OrchestrationContext) -> Result<(), Failure> {
+    ctx.call_activity::<unsteady>(()).await?;
+    let policy = RetryPolicy::new(2).first_interval(Duration::from_millis(1));
+    ctx.call_sub_orchestration::<fails>(()).retry(policy).await.unwrap_err();
+    Ok(())
+}
+
+#[orchestration]
+async fn panics(_ctx: OrchestrationContext) -> Result<(), Failure> {
+    panic!("on purpose")
+}
+
+/// Makes everything happen that is recorded under a label. All other metrics exist from the open on.
+async fn make_everything_happen() {
+    let hub = Hub::in_memory()
+        .entity::<Journal>()
+        .activity::<unsteady>()
+        .orchestration::<fails>()
+        .orchestration::<works>()
+        .orchestration::<panics>()
+        .open()
+        .await
+        .unwrap();
+    let client = hub.client();
+    client.start::<works>(()).await.unwrap().result().await.unwrap();
+    client.start::<panics>(()).await.unwrap();
+    while client.orchestrations().stopped().count().await.unwrap() == 0 {
         tokio::task::yield_now().await;
     }
     hub.shutdown().await.unwrap();
-    let hub = Hub::builder(directory.path()).entity::<Journal>().open().await.unwrap();
-    hub.client().entity::<Journal>("j").note().await.unwrap();
-    hub.shutdown().await.unwrap();
-    let names = names.0.lock().unwrap().clone();
-    assert!(names.iter().all(|name| name.starts_with("abide.")), "{names:?}");
-    for name in [
-        "abide.commits",
-        "abide.entities.in_memory",
-        "abide.instances.waiting",
-        "abide.messages.queued",
-        "abide.turns",
-        "abide.operations",
-        "abide.operations.failed",
-        "abide.states.loaded",
-        "abide.timers.fired",
-        "abide.commit.changes",
-        "abide.sync.seconds",
-    ] {
-        assert!(names.contains(name), "{name} is not in {names:?}");
+}
+
+/// Returns the name of a metric as Prometheus shows it.
+fn served_name(metric: &Metric) -> String {
+    let name = metric.name.replace('.', "_");
+    match metric.kind {
+        MetricKind::Counter => format!("{name}_total"),
+        _ => name,
     }
+}
+
+/// A hub serves exactly the metrics of the catalog, each with its kind, its unit, its labels and its description.
+#[tokio::test]
+async fn the_catalog_lists_what_is_served() {
+    let metrics = METRICS.clone();
+    make_everything_happen().await;
+    let text = metrics.render();
+    let mut served = BTreeMap::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = line.split_once(' ').unwrap();
+        served.insert(name.to_owned(), kind.to_owned());
+    }
+    for metric in CATALOG {
+        let name = served_name(metric);
+        let kind = served.remove(&name).unwrap_or_else(|| panic!("{name} is not served"));
+        let (expected, unit) = match (metric.kind, metric.unit) {
+            (MetricKind::Counter, _) => ("counter", ""),
+            (MetricKind::Gauge, _) => ("gauge", ""),
+            (_, MetricUnit::Seconds) => ("histogram", "_seconds"),
+            _ => ("summary", ""),
+        };
+        assert_eq!(kind, expected, "{name}");
+        assert!(name.ends_with(unit), "{name}");
+        let help = format!("# HELP {name} {}", metric.description);
+        assert!(text.lines().any(|line| line == help), "{help}");
+        let samples = text.lines().filter(|line| line.starts_with(&name));
+        let samples = samples.filter(|line| {
+            let rest = &line[name.len()..];
+            ["{", " ", "_bucket", "_sum", "_count"]
+                .iter()
+                .any(|next| rest.starts_with(next))
+        });
+        let mut count = 0;
+        for sample in samples {
+            let labels = sample.split_once('{').map_or("", |(_, labels)| labels);
+            let labels = labels
+                .split(['{', ','])
+                .filter_map(|label| label.split_once("=\"").map(|(name, _)| name));
+            let labels: Vec<&str> = labels.filter(|name| !["le", "quantile"].contains(name)).collect();
+            assert_eq!(labels, metric.labels, "{sample}");
+            count += 1;
+        }
+        assert!(count > 0, "{name} has no sample");
+    }
+    assert!(served.is_empty(), "the catalog lacks {served:?}");
+}
+
+/// Returns a file of the repository.
+fn file(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// docs/src/metrics.md shows the catalog, line by line.
+#[test]
+fn the_page_shows_the_catalog() {
+    let row = |metric: &Metric| {
+        let kind = match metric.kind {
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            _ => "histogram",
+        };
+        let unit = match metric.unit {
+            MetricUnit::Seconds => "seconds",
+            _ => "",
+        };
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (labels, name) = (labels.join(", "), metric.name);
+        format!("| `{name}` | {kind} | {unit} | {labels} | {} |", metric.description)
+    };
+    let expected: Vec<String> = CATALOG.iter().map(row).collect();
+    let page = file("docs/src/metrics.md");
+    let shown: Vec<&str> = page.lines().filter(|line| line.starts_with("| `abide.")).collect();
+    assert_eq!(shown, expected, "the table should be:\n{}\n", expected.join("\n"));
+}
+
+/// Returns the names that begin with `abide_` in a text.
+fn named(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("abide_")).collect()
+}
+
+/// Returns the names under which samples of the catalog are queried.
+fn queried() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for metric in CATALOG {
+        let name = served_name(metric);
+        if metric.kind == MetricKind::Histogram {
+            names.extend(["_sum", "_count"].map(|suffix| format!("{name}{suffix}")));
+            if metric.unit == MetricUnit::Seconds {
+                names.insert(format!("{name}_bucket"));
+            }
+        } else {
+            names.insert(name);
+        }
+    }
+    names
+}
+
+/// The dashboard and the alerts query only metrics that exist: those of the catalog, and the statistics of the hub.
+#[test]
+fn dashboard_and_alerts_query_what_is_served() {
+    let page = file("docs/src/metrics.md");
+    let statistics: BTreeSet<&str> = named(&page)
+        .into_iter()
+        .filter(|name| name.starts_with("abide_hub_"))
+        .collect();
+    let known = queried();
+    let dashboard: serde_json::Value = serde_json::from_str(&file("deploy/grafana-dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let mut expressions: Vec<String> = targets
+        .map(|target| target["expr"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(
+        expressions.len() >= 20,
+        "the dashboard has {} queries",
+        expressions.len()
+    );
+    let alerts = file("deploy/alerts.yml");
+    let count = alerts
+        .lines()
+        .filter(|line| line.trim_start().starts_with("- alert: "))
+        .count();
+    let queries = alerts
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("expr: "));
+    let before = expressions.len();
+    expressions.extend(queries.map(str::to_owned));
+    assert!(count >= 8 && expressions.len() - before == count, "{count} alerts");
+    for expression in expressions {
+        let names = named(&expression);
+        assert!(!names.is_empty(), "{expression}");
+        for name in names {
+            assert!(
+                known.contains(name) || statistics.contains(name),
+                "{name} in {expression}"
+            );
+        }
+    }
+    // Alerts are described with the names that they query, so the text around them is checked as well.
+    for name in named(&alerts) {
+        assert!(known.contains(name) || statistics.contains(name), "{name}");
+    }
+}
+
+/// docs/src/metrics.md lists the statistics that the management API serves, with their meaning.
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn the_page_lists_the_statistics_of_the_hub() {
+    use abide::http::HttpConfig;
+    use axum::body::Body;
+    use axum::http::Request;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    let hub = Hub::in_memory().open().await.unwrap();
+    let router = hub.http_router(&HttpConfig::new().without_token()).unwrap();
+    let request = Request::get("/runtime/webhooks/durabletask/metrics").header("host", "localhost:7071");
+    let answer = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    hub.shutdown().await.unwrap();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    let mut expected = Vec::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+        let (name, meaning) = line.split_once(' ').unwrap();
+        expected.push(format!("| `{name}` | {meaning} |"));
+    }
+    let page = file("docs/src/metrics.md");
+    let shown: Vec<&str> = page.lines().filter(|line| line.starts_with("| `abide_hub_")).collect();
+    assert_eq!(shown, expected, "the table should be:\n{}\n", expected.join("\n"));
 }
 
 /// The statistics count the completed work, and every written commit becomes durable.

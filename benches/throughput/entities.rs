@@ -33,6 +33,9 @@ impl Counter {
 pub(crate) enum Request {
     /// An operation whose result is awaited.
     Call,
+    /// The same, in a recorded trace.
+    #[cfg(feature = "otel")]
+    TracedCall,
     /// An operation whose durable acknowledgment is awaited.
     Signal,
 }
@@ -54,6 +57,10 @@ pub(crate) async fn counters(
             async move {
                 match request {
                     Request::Call => drop(add.await.expect("the call succeeds")),
+                    #[cfg(feature = "otel")]
+                    Request::TracedCall => {
+                        let _: i64 = hubs::spans::traced(add.into_future()).await.expect("the call succeeds");
+                    }
                     Request::Signal => add.signal().await.expect("the signal is acknowledged"),
                 }
             }

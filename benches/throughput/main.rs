@@ -159,6 +159,8 @@ async fn measure_callers(arguments: &Arguments, directory: &Path, report: &mut R
     const MANY: &str = "entity.call.callers256.per_s";
     const MANY_P99: &str = "entity.call.callers256.p99_us";
     const CROWD: &str = "entity.call.callers1024.per_s";
+    #[cfg(feature = "otel")]
+    const TRACED: &str = "entity.call.traced.callers256.per_s";
     const APPENDS: &str = "floor.log.appends.per_s";
     if arguments.wants(&[APPENDS]) {
         let per_s = floors::log_appends_per_s(directory, arguments.warm_up(), arguments.measured());
@@ -180,6 +182,11 @@ async fn measure_callers(arguments: &Arguments, directory: &Path, report: &mut R
         report.add(MANY, load.per_s(), "1/s", 256);
         report.add(MANY_P99, load.quantile_us(0.99), "us", 256);
     }
+    #[cfg(feature = "otel")]
+    if arguments.wants(&[TRACED]) {
+        let load = load_of(arguments, directory, 256, entities::Request::TracedCall).await;
+        report.add(TRACED, load.per_s(), "1/s", 256);
+    }
     if arguments.wants(&[CROWD]) {
         let load = load_of_calls(arguments, directory, 1_024).await;
         report.add(CROWD, load.per_s(), "1/s", 1_024);
@@ -187,17 +194,13 @@ async fn measure_callers(arguments: &Arguments, directory: &Path, report: &mut R
 }
 
 async fn load_of_calls(arguments: &Arguments, directory: &Path, callers: usize) -> Load {
+    load_of(arguments, directory, callers, entities::Request::Call).await
+}
+
+async fn load_of(arguments: &Arguments, directory: &Path, callers: usize, request: entities::Request) -> Load {
     let hub = hubs::open(&fresh(directory, &format!("calls-{callers}"))).await;
     let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
-    let load = entities::counters(
-        &hub.client(),
-        entities::Request::Call,
-        callers,
-        CALLED,
-        warm_up,
-        measured,
-    )
-    .await;
+    let load = entities::counters(&hub.client(), request, callers, CALLED, warm_up, measured).await;
     hub.shutdown().await.expect("the hub closes");
     load
 }

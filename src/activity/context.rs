@@ -93,6 +93,7 @@ impl ActivityContext {
             number: 1,
             payload_bytes: Limits::default().payload_bytes,
             canceled: Arc::new(NeverCanceled),
+            trace: None,
             resources: Resources::default(),
         };
         Self::new(A::NAME, attempt)
@@ -139,6 +140,21 @@ impl ActivityContext {
     /// call has the same key. Pass it to the external service, so that a repeated effect counts once.
     pub fn idempotency_key(&self) -> &str {
         &self.idempotency_key
+    }
+
+    /// Returns the W3C trace context of this attempt as the value of the header `traceparent`, for requests to other
+    /// systems. `None` if the orchestration belongs to no trace.
+    ///
+    /// With the feature `otel`, the span of the attempt is the parent. Otherwise, it is the span of whoever started the
+    /// orchestration over HTTP.
+    pub fn trace_parent(&self) -> Option<String> {
+        self.attempt.trace.as_ref().map(ToString::to_string)
+    }
+
+    /// Returns the value of the header `tracestate` that belongs to [`trace_parent`](Self::trace_parent), if there is
+    /// one.
+    pub fn trace_state(&self) -> Option<&str> {
+        self.attempt.trace.as_ref()?.state()
     }
 
     /// Returns the number of this attempt in the retry policy, starting at 1. An attempt that a crash interrupted is

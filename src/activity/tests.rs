@@ -89,6 +89,7 @@ async fn run<A: Activity>(input: &str) -> Outcome {
         number: 1,
         payload_bytes: 1_000,
         canceled: Arc::new(Never),
+        trace: None,
         resources: Resources::default(),
     };
     activity_code::<A>().run(input.into(), attempt).await

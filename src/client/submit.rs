@@ -115,7 +115,7 @@ impl Submission {
     }
 
     /// Converts the submission to the envelope for its executor.
-    fn into_envelope(self, reply: Reply) -> Envelope<Reply> {
+    fn into_envelope(self, runtime: &Runtime, reply: Reply) -> Envelope<Reply> {
         Envelope::Request {
             target: self.target,
             action: self.action,
@@ -125,6 +125,7 @@ impl Submission {
                 request: self.request_id,
                 refuse_when_full: self.refuse_when_full,
                 must_store: false,
+                trace: runtime.current_trace(),
             },
             reply,
         }
@@ -394,7 +395,7 @@ impl Sending {
         let Some(submission) = self.submission.take() else {
             unreachable!("the submission was checked above");
         };
-        runtime.send(partition, submission.into_envelope(reply))?;
+        runtime.send(partition, submission.into_envelope(runtime, reply))?;
         Ok(Stage::Sent(receiver, partition))
     }
 }

@@ -46,6 +46,8 @@ struct State<T> {
     time: Timestamp,
     /// The outputs that wait until a commit is durable, in commit order.
     gate: VecDeque<(u64, Vec<T>)>,
+    /// The number of these outputs.
+    gated: usize,
     /// The error that poisoned the order.
     poison: Option<Error>,
     /// True while the syncer waits to be woken.
@@ -99,6 +101,7 @@ impl<T> CommitOrder<T> {
                 durable: last.number,
                 time: Timestamp(0),
                 gate: VecDeque::new(),
+                gated: 0,
                 poison: None,
                 syncer_idle: false,
                 syncing: false,
@@ -217,6 +220,11 @@ impl<T> CommitOrder<T> {
     pub(crate) fn watermarks(&self) -> (u64, u64) {
         let state = self.state();
         (state.written, state.durable)
+    }
+
+    /// Returns the number of outputs that wait at the gate.
+    pub(crate) fn gated(&self) -> usize {
+        self.state().gated
     }
 
     /// Returns the error that poisoned the order, if any.
@@ -380,6 +388,7 @@ impl<T> State<T> {
     /// Adds items to the gate until every commit whose write has begun is durable. Therefore the gate remains ordered,
     /// regardless of the caller.
     fn hold(&mut self, items: Vec<T>) {
+        self.gated += items.len();
         self.gate.push_back((self.begun, items));
     }
 
@@ -394,12 +403,15 @@ impl<T> State<T> {
     /// Takes the outputs of durable commits from the gate.
     fn take_durable(&mut self) -> Vec<Vec<T>> {
         let held = self.gate.partition_point(|(commit, _)| *commit <= self.durable);
-        self.gate.drain(..held).map(|(_, items)| items).collect()
+        let taken: Vec<Vec<T>> = self.gate.drain(..held).map(|(_, items)| items).collect();
+        self.gated -= taken.iter().map(Vec::len).sum::<usize>();
+        taken
     }
 }
 
 fn take_back<T>(state: &mut State<T>, error: Error) -> Released<T> {
     let items = state.gate.drain(..).flat_map(|(_, items)| items).collect();
+    state.gated = 0;
     Released {
         items,
         error: Some(error),

@@ -4,9 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use metrics::{Gauge, Histogram};
+
 use crate::commit::order::Released;
 use crate::commit::{CommitOrder, Work};
 use crate::error::{Error, Result};
+use crate::metrics::{GATE_OUTPUTS, SYNC_SECONDS};
 use crate::panic;
 use crate::spawn::spawn;
 use crate::time::Stopwatch;
@@ -29,11 +32,12 @@ impl Syncer {
         mut release: impl FnMut(Vec<T>, Option<Error>) + Send + 'static,
     ) -> Result<Self> {
         let run = move || {
+            let mut meters = None;
             loop {
                 // A store may panic, and so may the recorder or subscriber of the program. Outputs that were already
                 // taken from the gate are dropped with their senders, so each waiting client receives an error. The
                 // rest is taken back.
-                let released = match catch_unwind(AssertUnwindSafe(|| run_once(&order))) {
+                let released = match catch_unwind(AssertUnwindSafe(|| run_once(&order, &mut meters))) {
                     Ok(Some(released)) => released,
                     Ok(None) => return,
                     Err(panic) => order.give_up(panic::text(panic.as_ref())),
@@ -52,13 +56,31 @@ impl Syncer {
     }
 }
 
+/// The metrics of the syncer.
+struct Meters {
+    seconds: Histogram,
+    gate: Gauge,
+}
+
+impl Meters {
+    fn new() -> Self {
+        Self {
+            seconds: SYNC_SECONDS.to_histogram(&[]),
+            gate: GATE_OUTPUTS.to_gauge(&[]),
+        }
+    }
+}
+
 /// Waits for work and performs it. Returns `None` if there will be no more work.
-fn run_once<T>(order: &CommitOrder<T>) -> Option<Released<T>> {
+fn run_once<T>(order: &CommitOrder<T>, meters: &mut Option<Meters>) -> Option<Released<T>> {
     match order.wait_for_work() {
         Work::Sync => {
+            let meters = meters.get_or_insert_with(Meters::new);
+            meters.gate.set(order.gated() as f64);
             let watch = Stopwatch::start();
             let released = tracing::debug_span!("sync").in_scope(|| order.sync());
-            metrics::histogram!("abide.sync.seconds").record(watch.elapsed().as_secs_f64());
+            meters.seconds.record(watch.elapsed().as_secs_f64());
+            meters.gate.set(order.gated() as f64);
             Some(released)
         }
         Work::Settle => Some(order.settle()),

@@ -53,7 +53,7 @@ pub(super) fn end_async(
         entity,
         mailbox,
     };
-    ctx.step.trace.clone_from(&message.trace);
+    ctx.step.trace = ctx.trace_of_operation(&message);
     let scope = scope(instance, &message, ctx);
     let outcome = match ended {
         AsyncEnded::Finished(finished) => {

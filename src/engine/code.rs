@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::engine::outbox::Outbox;
 use crate::engine::scope::Scope;
+use crate::engine::spans::FinishedSpan;
 use crate::failure::Failure;
 use crate::id::{ActivityKey, ExecutionId, InstanceId, Sequence};
 use crate::model::Outcome;
@@ -14,6 +15,7 @@ use crate::model::history::{Command, Incoming, StepNote, TurnRecord};
 use crate::model::orchestration::Stopped;
 use crate::resource::{ResourceNeed, Resources};
 use crate::time::Timestamp;
+use crate::trace::TraceContext;
 
 /// A registered entity type.
 pub(crate) trait EntityCode: Send + Sync {
@@ -209,6 +211,8 @@ pub(crate) struct TurnEnd {
     pub(crate) custom_status: Option<Vec<u8>>,
     /// Events that were delivered and not read, oldest first, for an execution that continues as new.
     pub(crate) unread: Vec<(String, Vec<u8>)>,
+    /// The spans of the steps that ended in the turn.
+    pub(crate) spans: Vec<FinishedSpan>,
 }
 
 /// A registered activity.
@@ -256,6 +260,8 @@ pub(crate) struct Attempt {
     /// Maximum size of the answer in bytes.
     pub(crate) payload_bytes: usize,
     pub(crate) canceled: Canceled,
+    /// The trace that the attempt belongs to, with the span of the attempt if it has one.
+    pub(crate) trace: Option<Box<TraceContext>>,
     pub(crate) resources: Resources,
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::engine::activities::{self, Activities, ActivitySlots};
 use crate::engine::async_operation::end_async;
+use crate::engine::batch_times::BatchTimes;
 use crate::engine::core_step::CoreStep;
 use crate::engine::ctx::{Ctx, Settings};
 use crate::engine::dead_letters::settle_dead_letter;
@@ -98,6 +99,7 @@ pub(crate) struct Core {
     activities: Activities,
     callers: Callers,
     waiters: Waiters,
+    times: BatchTimes,
     steps: u64,
     /// A committed step, kept for its memory.
     last_step: CoreStep,
@@ -119,6 +121,7 @@ impl Core {
             activities,
             callers: Callers::default(),
             waiters: Waiters::default(),
+            times: BatchTimes::default(),
             steps: 0,
             last_step: CoreStep::default(),
             partitions,
@@ -178,9 +181,13 @@ impl Core {
         shown.collect()
     }
 
-    /// Returns the number of mailboxes and the number of entities in memory.
-    pub(crate) fn sizes(&self) -> (usize, usize) {
-        (self.mailboxes.len(), self.states.len())
+    /// Returns the number of instances in memory.
+    pub(crate) fn sizes(&self) -> Sizes {
+        Sizes {
+            mailboxes: self.mailboxes.len(),
+            entities: self.states.len(),
+            orchestrations: self.orchestrations.len(),
+        }
     }
 
     /// Performs pending work, up to the size of one commit.
@@ -224,6 +231,9 @@ impl Core {
         run(mailboxes, progress, ctx)?;
         admit_behind_locks(mailboxes, ctx)?;
         close(mailboxes, ctx)?;
+        if let Some(oldest) = ctx.step.counts.oldest {
+            ctx.step.counts.queue_age = ctx.age(oldest);
+        }
         Ok(step)
     }
 
@@ -252,6 +262,7 @@ impl Core {
 
     pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> CoreStep {
         self.steps += 1;
+        self.times.note(batch_number, now);
         let mut step = std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number);
         step.changes = Changes::new(&self.settings.watched);
         step
@@ -281,9 +292,19 @@ impl Core {
             activities: &mut self.activities,
             callers: &mut self.callers,
             waiters: &mut self.waiters,
+            times: &self.times,
         };
         (parts, ctx)
     }
+}
+
+/// The number of instances in the memory of a core.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// Instances with waiting messages.
+    pub(crate) mailboxes: usize,
+    pub(crate) entities: usize,
+    pub(crate) orchestrations: usize,
 }
 
 /// The parts of a core that only its loop may access.
@@ -295,8 +316,13 @@ pub(super) struct LoopParts<'a> {
 
 fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
     match input {
-        Input::Request { target, action, client } => {
-            let message = Message::new(ctx.step.next_id(), target, action, Origin::Client(client));
+        Input::Request {
+            target,
+            action,
+            mut client,
+        } => {
+            let trace = client.trace.take();
+            let message = Message::new(ctx.step.next_id(), target, action, Origin::Client(client)).in_trace(trace);
             return mailboxes.route(message, ctx);
         }
         Input::Delivery { message, .. } => return mailboxes.route(message, ctx),
@@ -304,7 +330,8 @@ fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result
             activity,
             attempt,
             ended,
-        } => activities::end(activity, attempt, ended, ctx)?,
+            span,
+        } => activities::end(activity, attempt, ended, span, ctx)?,
         Input::Wait { instance, waiter } => {
             // A stopped orchestration that this build has not tried yet may be able to continue.
             let mailbox = mailboxes.get(&instance);

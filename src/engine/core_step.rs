@@ -2,6 +2,7 @@
 
 use crate::engine::changes::Changes;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -9,7 +10,9 @@ use crate::engine::message::{Message, Origin, Output, Response, Token};
 use crate::engine::states::InstanceMap;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
-use crate::model::orchestration::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord};
+use crate::model::orchestration::{
+    EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, OrchestrationStatus, StopKind,
+};
 use crate::model::{self, Action, Place, RequestRecord};
 use crate::store::Batch;
 use crate::time::Timestamp;
@@ -38,6 +41,8 @@ pub(crate) struct CoreStep {
     pub(crate) counts: Counts,
     /// The changes of instances that somebody watches.
     pub(super) changes: Changes,
+    /// Events of orchestrations and activities, for metrics.
+    pub(crate) facts: Vec<Fact>,
 
     batch_number: u64,
     next_index: u32,
@@ -94,6 +99,42 @@ pub(crate) struct Counts {
     pub(crate) failed: u64,
     /// Number of orchestrations that were terminated or canceled.
     pub(crate) terminated: u64,
+    /// Number of orchestrations that were restored from their histories.
+    pub(crate) replays: u64,
+    /// The oldest processed message.
+    pub(crate) oldest: Option<MessageId>,
+    /// The age of the oldest processed message.
+    pub(crate) queue_age: Duration,
+    /// The time by which the latest timer was late.
+    pub(crate) lateness: Duration,
+}
+
+/// An event of an orchestration or of an activity, for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fact {
+    /// An execution began, this long after its request.
+    Started { orchestration: String, waited: Duration },
+    /// An orchestration ended, this long after its creation.
+    Ended {
+        orchestration: String,
+        status: OrchestrationStatus,
+        after: Duration,
+    },
+    /// An orchestration was stopped.
+    Stopped { orchestration: String, kind: StopKind },
+    /// A sub-orchestration was requested again after a failure.
+    OrchestrationRetried { orchestration: String },
+    /// An activity was requested again after a failure.
+    ActivityRetried { activity: String },
+}
+
+impl Counts {
+    /// Counts the message among the processed ones.
+    pub(super) fn process(&mut self, message: &MessageId) {
+        if self.oldest.is_none_or(|oldest| *message < oldest) {
+            self.oldest = Some(*message);
+        }
+    }
 }
 
 impl CoreStep {
@@ -107,6 +148,7 @@ impl CoreStep {
         self.row.shrink_to(KEPT_BYTES);
         self.outputs.clear();
         self.dirty.clear();
+        self.facts.clear();
         Self {
             number,
             now,
@@ -116,6 +158,7 @@ impl CoreStep {
             row: self.row,
             encodings: self.encodings,
             dirty: self.dirty,
+            facts: self.facts,
             ..Self::default()
         }
     }
@@ -194,6 +237,9 @@ mod tests {
         step.batch.put(b"key", &[0; 2 * KEPT_BYTES]);
         step.settle(Token(1), Response::Accepted);
         step.counts.turns = 1;
+        step.facts.push(Fact::ActivityRetried {
+            activity: String::new(),
+        });
         step.loaded.insert(id.clone(), None);
         step.encodings.extend(b"{}");
         step.row.extend(b"{}");

@@ -3,8 +3,10 @@
 
 use crate::engine::changes::WatchedKinds;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::activities::Activities;
+use crate::engine::batch_times::BatchTimes;
 use crate::engine::core_step::CoreStep;
 use crate::engine::limits::Limits;
 use crate::engine::locks::Locks;
@@ -14,7 +16,7 @@ use crate::engine::partition::Partitions;
 use crate::engine::registry::Registry;
 use crate::engine::requests::Callers;
 use crate::engine::states::States;
-use crate::id::{InstanceId, PartitionId};
+use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::Reader;
 use crate::time::Aging;
 
@@ -59,9 +61,15 @@ pub(super) struct Ctx<'a> {
     pub(super) activities: &'a mut Activities,
     pub(super) callers: &'a mut Callers,
     pub(super) waiters: &'a mut Waiters,
+    pub(super) times: &'a BatchTimes,
 }
 
 impl Ctx<'_> {
+    /// Returns the age of a message.
+    pub(super) fn age(&self, message: MessageId) -> Duration {
+        self.times.age(message, self.step.now)
+    }
+
     /// Returns `true` if the commit has reached its maximum size, so the remaining work is left to the next step.
     pub(super) fn is_full(&self) -> bool {
         let limits = &self.settings.limits;

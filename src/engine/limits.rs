@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::store::PageBounds;
+use crate::trace::Sampling;
 
 /// The limits of the engine.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) history_events: u64,
     /// Maximum size of the history of one execution, in bytes.
     pub(crate) history_bytes: u64,
+    /// The traces whose spans are recorded. `None` if no spans are recorded.
+    pub(crate) spans: Option<Sampling>,
     /// True if every turn replays the whole history.
     pub(crate) strict_replay: bool,
     /// Maximum number of events that a partition keeps for orchestrations that do not exist yet.
@@ -89,6 +92,7 @@ impl Default for Limits {
             live_bytes: 64 << 20,
             history_events: 50_000,
             history_bytes: 50 << 20,
+            spans: None,
             strict_replay: false,
             // As documented in docs/src/guarantees.md.
             early_events: 10_000,

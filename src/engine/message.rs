@@ -5,12 +5,14 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::engine::code::{AsyncFinished, AsyncOperation};
+use crate::engine::spans::FinishedSpan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{ActivityKey, ExecutionId, InstanceId, MessageId, PartitionId};
 use crate::model::orchestration::{LockOrder, Order};
 use crate::model::{self, Action, MessageRecord, Outcome, StepRef};
 use crate::schema;
+use crate::time::Timestamp;
 use crate::trace::TraceContext;
 
 /// Identifies a waiting client. The hub maps it to the client. The engine only returns it.
@@ -69,6 +71,8 @@ pub(crate) struct ClientOrigin {
     /// True for a message that the hub created itself, such as a fired timer. It has to be stored like a message of an
     /// instance.
     pub(crate) must_store: bool,
+    /// The trace in which the client sends the message. The message takes it over.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 impl Origin {
@@ -299,6 +303,8 @@ pub(crate) enum Input {
         activity: ActivityKey,
         attempt: u32,
         ended: ActivityEnd,
+        /// The span of the attempt, if it has one that was not reported before.
+        span: Option<Box<FinishedSpan>>,
     },
     /// A client no longer waits for the end of an orchestration.
     Forget { instance: InstanceId, token: Token },
@@ -383,6 +389,8 @@ pub(crate) enum Effect {
     Room { instance: InstanceId },
     /// Tell those who watch the hub what has changed.
     Changes(Vec<NotedChange>),
+    /// Export a span.
+    Span(Box<FinishedSpan>),
 }
 
 /// An attempt of an activity to start.
@@ -395,6 +403,10 @@ pub(crate) struct StartActivity {
     pub(crate) asked_by: ExecutionId,
     /// Timeout of this call. Defaults to the limit of the activity.
     pub(crate) timeout: Option<Duration>,
+    /// The time at which it was requested, or at which this life found its row.
+    pub(crate) since: Timestamp,
+    /// The trace that the orchestration belongs to, with the span of the step that requests it.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 /// A response to a client. `D` identifies the place where a client waits for room.
@@ -452,6 +464,7 @@ impl fmt::Debug for Effect {
             Self::CancelActivity { activity } => write!(f, "cancel activity {activity}"),
             Self::Room { instance } => write!(f, "room {instance}"),
             Self::Changes(changes) => write!(f, "{} changes", changes.len()),
+            Self::Span(span) => write!(f, "span {} of {}", span.name, span.context),
         }
     }
 }

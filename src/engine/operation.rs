@@ -53,6 +53,7 @@ impl EntityTurn<'_> {
             unreachable!("only messages that ask for an operation come here");
         };
         ctx.step.counts.operations += 1;
+        ctx.step.counts.process(&message.id);
         if let Err(failure) = ctx.locks.check(&message) {
             return self.settle(message, Err(failure), ctx);
         }

@@ -7,6 +7,7 @@ use crate::engine::dead_letters::bury;
 use crate::engine::mailbox::Mailbox;
 use crate::engine::message::{Message, Origin, Response};
 use crate::engine::requests::{remember, remember_outcome, take_attached};
+use crate::engine::spans::error_of_call;
 use crate::engine::turn::EntityTurn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
@@ -35,6 +36,10 @@ pub(super) fn finish(
         ctx.step.counts.failures += 1;
         unanswered.within(ctx.settings.limits.payload_bytes, || asked_by(&message))
     });
+    if message.trace.is_some() {
+        let error = outcome.as_ref().err().map(|Unanswered(failure)| error_of_call(failure));
+        ctx.record_operation(&message, error);
+    }
     if message.is_call() {
         return answer_call(&message, outcome, ctx);
     }

@@ -180,6 +180,7 @@ fn fire(
     ctx.step.batch.delete(&name);
     ctx.step.timers.insert(name, None);
     ctx.step.counts.timers_fired += 1;
+    ctx.step.counts.lateness = ctx.step.counts.lateness.max(due.until(ctx.step.now));
     let origin = Origin::of_stored(record.source);
     let message = Message::new(ctx.step.next_id(), instance.clone(), record.action, origin).in_trace(record.trace);
     ctx.step.outbound.push(message);

@@ -142,7 +142,7 @@ impl EntityTurn<'_> {
     /// Processes one message. Returns `false` if this is not possible in this step. Then the message is at the front
     /// again.
     fn process(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<bool> {
-        ctx.step.trace.clone_from(&message.trace);
+        ctx.step.trace = ctx.trace_of_operation(&message);
         match &message.action {
             Action::Operation { .. } => self.operate(message, ctx)?,
             Action::Schedule { .. } | Action::Cancel { .. } => {

@@ -15,10 +15,14 @@ impl<S: Sync> FromRequestParts<S> for Trace {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let state = single(&parts.headers, TRACE_STATE);
-        let parent = single(&parts.headers, TRACE_PARENT);
-        Ok(Self(parent.and_then(|parent| TraceContext::parse(parent, state))))
+        Ok(Self(trace_of(&parts.headers)))
     }
+}
+
+/// Returns the trace that the headers of a request name.
+pub(super) fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+    let parent = single(headers, TRACE_PARENT)?;
+    TraceContext::parse(parent, single(headers, TRACE_STATE))
 }
 
 /// Returns the value of a header that occurs exactly once and is not empty.

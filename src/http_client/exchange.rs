@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::http_client::error::HttpError;
 use crate::http_client::request::HttpRequest;
 use crate::http_client::response::HttpResponse;
+use crate::trace::{TRACE_PARENT, TRACE_STATE};
 
 /// Time limit for resolving the host, and then for connecting to it. Neither can be interrupted, so the process waits
 /// for them when it exits.
@@ -72,7 +73,7 @@ async fn blocking(client: Agent, request: HttpRequest, context: ActivityContext)
 
 fn exchange(client: &Agent, mut request: HttpRequest, context: &ActivityContext) -> Result<HttpResponse, HttpError> {
     let body = std::mem::take(&mut request.body);
-    let head = head(&request, context.idempotency_key())?;
+    let head = head(&request, context)?;
     let expects_body = matches!(request.method.as_str(), "POST" | "PUT" | "PATCH");
     let answered = if body.is_empty() && !expects_body {
         client.run(head)
@@ -108,7 +109,7 @@ fn exchange(client: &Agent, mut request: HttpRequest, context: &ActivityContext)
 }
 
 /// Creates the request that is sent, without its body.
-fn head(request: &HttpRequest, idempotency_key: &str) -> Result<Request<()>, HttpError> {
+fn head(request: &HttpRequest, context: &ActivityContext) -> Result<Request<()>, HttpError> {
     let invalid_url = |reason: String| HttpError::InvalidUrl {
         url: request.url.clone(),
         reason,
@@ -127,7 +128,13 @@ fn head(request: &HttpRequest, idempotency_key: &str) -> Result<Request<()>, Htt
         }
     }
     if !request.has_header("Idempotency-Key") {
-        head = head.header("Idempotency-Key", visible(idempotency_key));
+        head = head.header("Idempotency-Key", visible(context.idempotency_key()));
+    }
+    if let Some(parent) = context.trace_parent().filter(|_| !request.has_header(TRACE_PARENT)) {
+        head = head.header(TRACE_PARENT, parent);
+        if let Some(state) = context.trace_state() {
+            head = head.header(TRACE_STATE, state);
+        }
     }
     head.body(()).map_err(|reason| HttpError::InvalidRequest {
         url: request.url.clone(),

@@ -16,6 +16,8 @@ use crate::hub::names;
 use crate::id::EntityId;
 use crate::model::CommitRecord;
 use crate::orchestration::{Orchestration, orchestration_code};
+#[cfg(feature = "otel")]
+use crate::otel::{Exporter, TracerProvider};
 use crate::runtime::{Runtime, RuntimeConfig};
 use crate::schedule::{self, ScheduleEntity};
 use crate::store::{LOG_LIMIT, MEMORY_BUDGET, MemoryStore, PARTITIONS, Store, USUAL_PARTITIONS};
@@ -110,6 +112,8 @@ pub struct HubBuilder {
     held: Vec<String>,
     restore: bool,
     accept_loss: bool,
+    #[cfg(feature = "otel")]
+    exporter: Option<Exporter>,
 }
 
 #[derive(Debug)]
@@ -145,6 +149,8 @@ impl HubBuilder {
             held: Vec::new(),
             restore: false,
             accept_loss: false,
+            #[cfg(feature = "otel")]
+            exporter: None,
         };
         // Schedules are entities that every hub needs.
         let builder = builder.entity::<ScheduleEntity>();
@@ -209,6 +215,14 @@ impl HubBuilder {
         if let Err(error) = self.registry.resources.add(value) {
             self.error.get_or_insert(error);
         }
+        self
+    }
+
+    /// Exports the spans of orchestrations, activities, timers and entities. See [`otel`](crate::otel).
+    #[cfg(feature = "otel")]
+    pub fn tracer_provider(mut self, provider: &TracerProvider) -> Self {
+        self.limits.spans = Some(provider.sampling());
+        self.exporter = Some(provider.exporter());
         self
     }
 
@@ -522,6 +536,8 @@ impl HubBuilder {
             held,
             calm_since,
             clock,
+            #[cfg(feature = "otel")]
+            exporter: self.exporter,
         };
         let runtime_of_tokio = tokio.clone();
         let (runtime, threads) = Runtime::start(store, last, config, tokio)?;

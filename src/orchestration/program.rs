@@ -3,12 +3,15 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use metrics::Histogram;
 
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
 use crate::entity::argument::read_whole;
 use crate::entity::{Answer, OperationError};
 use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::ORCHESTRATION_TURN_SECONDS;
 use crate::model::history::Command;
 use crate::orchestration::context::OrchestrationContext;
 use crate::orchestration::end::{Ending, failure_of};
@@ -19,10 +22,17 @@ use crate::orchestration::run::Run;
 
 /// Returns the code of the orchestration `O` in the form that the engine runs.
 pub(crate) fn orchestration_code<O: Orchestration>() -> Arc<dyn OrchestrationCode> {
-    Arc::new(TypedCode::<O>(PhantomData))
+    Arc::new(TypedCode::<O> {
+        turn_seconds: OnceLock::new(),
+        types: PhantomData,
+    })
 }
 
-struct TypedCode<O>(PhantomData<fn() -> O>);
+struct TypedCode<O> {
+    /// The duration of the code in a turn, as a metric.
+    turn_seconds: OnceLock<Histogram>,
+    types: PhantomData<fn() -> O>,
+}
 
 impl<O: Orchestration> OrchestrationCode for TypedCode<O> {
     fn name(&self) -> &str {
@@ -40,7 +50,10 @@ impl<O: Orchestration> OrchestrationCode for TypedCode<O> {
             check_input: |input| read_whole::<O::Input>(input).map(drop),
             normalize_input: Normalize::argument::<O::Input>(),
         };
-        Box::new(Run::new(program, begin))
+        let turn_seconds = self
+            .turn_seconds
+            .get_or_init(|| ORCHESTRATION_TURN_SECONDS.to_histogram(&[O::NAME]));
+        Box::new(Run::new(program, begin, turn_seconds.clone()))
     }
 
     fn check_input(&self, input: &[u8]) -> std::result::Result<(), String> {

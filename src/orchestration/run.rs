@@ -7,6 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use metrics::Histogram;
+
 use crate::engine::code::{Begin, OrchestrationRun, TurnEnd};
 use crate::engine::panic_text;
 use crate::id::Sequence;
@@ -22,7 +24,7 @@ use crate::orchestration::kind::LocalBoxFuture;
 use crate::orchestration::program::Program;
 use crate::orchestration::random::Stream;
 use crate::orchestration::waker::RootWaker;
-use crate::time::Timestamp;
+use crate::time::{Stopwatch, Timestamp};
 
 /// Maximum number of times that a future may wake itself before something new is delivered. Combinators such as
 /// `FuturesUnordered` do so once for every few dozen children.
@@ -36,10 +38,12 @@ pub(super) struct Run {
     waker: Waker,
     ended: bool,
     span: tracing::Span,
+    /// The duration of the code in a turn, as a metric.
+    turn_seconds: Histogram,
 }
 
 impl Run {
-    pub(super) fn new(program: Program, begin: Begin) -> Self {
+    pub(super) fn new(program: Program, begin: Begin, turn_seconds: Histogram) -> Self {
         let root = RootWaker::new();
         Self {
             waker: Waker::from(Arc::clone(&root)),
@@ -53,6 +57,7 @@ impl Run {
             execution: Rc::new(ExecutionState::new(program, begin)),
             future: None,
             ended: false,
+            turn_seconds,
         }
     }
 
@@ -248,7 +253,9 @@ const ADVICE: &str = "an orchestration may await only the futures of its context
 
 impl OrchestrationRun for Run {
     fn turn(&mut self, time: Timestamp, incoming: &[Incoming]) -> Result<TurnEnd, Stopped> {
+        let watch = Stopwatch::start();
         let asked = self.run(time, incoming, None)?;
+        self.turn_seconds.record(watch.elapsed().as_secs_f64());
         let commands: Vec<Command> = asked.into_iter().map(|emitted| emitted.command).collect();
         let mut state = self.execution.state.borrow_mut();
         let notes = take_notes(&commands, &mut state);
@@ -261,6 +268,7 @@ impl OrchestrationRun for Run {
             notes,
             custom_status: state.custom_status.take(),
             unread,
+            spans: Vec::new(),
         })
     }
 

@@ -16,15 +16,20 @@ use tracing::Instrument;
 use crate::engine::code::{ActivityFuture, Attempt, CancelSignal};
 use crate::engine::message::{ActivityEnd, Input, StartActivity};
 use crate::engine::panic_text;
+use crate::engine::spans::{self, FinishedSpan};
 use crate::error::{Error, ErrorKind};
 use crate::id::ActivityKey;
 use crate::model::Outcome;
+#[cfg(feature = "otel")]
+use crate::otel;
 use crate::runtime::contained::contained;
 use crate::runtime::inbox::Envelope;
+use crate::runtime::meters::ActivitiesMeters;
 use crate::runtime::release::FailOnDrop;
 use crate::runtime::shared::Runtime;
 use crate::runtime::tasks::{Running, Tasks};
-use crate::time::Stopwatch;
+use crate::time::{Clock, Stopwatch};
+use crate::trace::TraceContext;
 
 /// The cancellation of an attempt, because its result is no longer needed or because the hub closes.
 #[derive(Default)]
@@ -184,7 +189,17 @@ impl Runtime {
             let text = format!("the activity {} was not announced before its start", start.activity);
             return self.fail(&Error::new(ErrorKind::Poisoned, text));
         };
+        let is_recorded = |trace: &TraceContext| self.limits.spans.is_some() && trace.is_sampled();
+        let span = start.trace.as_deref().filter(|trace| is_recorded(trace)).map(|trace| {
+            let now = self.clock.now();
+            Box::new(spans::attempt(trace, &start.activity, &start.name, start.attempt, now))
+        });
+        let trace = match &span {
+            Some(span) => Some(Box::new(span.context.clone())),
+            None => start.trace,
+        };
         let attempt = Attempt {
+            trace: trace.clone(),
             activity: start.activity.clone(),
             number: start.attempt,
             asked_by: start.asked_by,
@@ -202,6 +217,12 @@ impl Runtime {
             activity: start.activity,
             name: start.name,
             attempt: start.attempt,
+            waited: start.since.until(self.clock.now()),
+            meters: Arc::clone(&self.meters),
+            clock: self.clock,
+            span: Mutex::new(span),
+            #[cfg(feature = "otel")]
+            trace,
             canceled,
         };
         let (tokio, lost) = (self.tokio.clone(), FailOnDrop::of(self));
@@ -233,6 +254,15 @@ struct Watched {
     activity: ActivityKey,
     name: String,
     attempt: u32,
+    /// Time from the request of the attempt until its start.
+    waited: Duration,
+    meters: Arc<ActivitiesMeters>,
+    clock: Clock,
+    /// The span of the attempt, until its end is reported.
+    span: Mutex<Option<Box<FinishedSpan>>>,
+    /// The trace in which the attempt runs.
+    #[cfg(feature = "otel")]
+    trace: Option<Box<TraceContext>>,
     blocking: bool,
     timeout: Option<Duration>,
     /// Time that the attempt may continue after it was canceled.
@@ -248,9 +278,13 @@ impl Watched {
             self.tell(self.called_off());
             return true;
         }
-        let labels = [("activity", self.name.clone())];
-        metrics::counter!("abide.activities.started", &labels).increment(1);
-        let counted = Counted::one(metrics::gauge!("abide.activities.running", &labels));
+        let meters = Arc::clone(&self.meters);
+        let meters = meters.of(&self.name);
+        let counted = meters.map(|meters| {
+            meters.started.increment(1);
+            meters.wait_seconds.record(self.waited.as_secs_f64());
+            Counted::one(meters.running.clone())
+        });
         let begun = Stopwatch::start();
         let number = running.number();
         let mut task = self.spawn(future, running, tokio);
@@ -276,7 +310,9 @@ impl Watched {
             }
         };
         drop(counted);
-        metrics::histogram!("abide.activity.seconds", &labels).record(begun.elapsed().as_secs_f64());
+        if let Some(meters) = meters {
+            meters.seconds.record(begun.elapsed().as_secs_f64());
+        }
         let Some(ended) = ended else {
             return self.tasks.is_closed();
         };
@@ -285,7 +321,7 @@ impl Watched {
         } else {
             name_of(&ended)
         };
-        metrics::counter!("abide.activities.ended", "activity" => self.name.clone(), "outcome" => outcome).increment(1);
+        self.count_end(outcome);
         self.tell(ended);
         true
     }
@@ -297,6 +333,13 @@ impl Watched {
         let future = async move {
             let _running = running;
             future.await
+        };
+        #[cfg(feature = "otel")]
+        let future = {
+            use opentelemetry::trace::FutureExt;
+            // Spans of the user's code become children of the attempt.
+            let context = self.trace.as_deref().map(otel::remote);
+            future.with_context(context.unwrap_or_default())
         };
         if !self.blocking {
             return tokio.spawn(future.instrument(span));
@@ -325,7 +368,7 @@ impl Watched {
             Err(Ok(panic)) => {
                 let text = panic_text(panic.as_ref());
                 let message = format!("the activity `{}` ({}) panicked: {text}", self.name, self.activity);
-                tracing::error!("{message}");
+                tracing::error!(activity = self.name, key = %self.activity, attempt = self.attempt, panic = text, "an activity panicked");
                 Some(ActivityEnd::Ended(Outcome::Runtime(Error::new(
                     ErrorKind::Panicked,
                     message,
@@ -352,10 +395,15 @@ impl Watched {
             self.activity,
             self.timeout.unwrap_or_default()
         );
-        tracing::warn!("{message}");
-        metrics::counter!("abide.activities.ended", "activity" => self.name.clone(), "outcome" => "timed_out")
-            .increment(1);
+        tracing::warn!(activity = self.name, key = %self.activity, attempt = self.attempt, timeout = ?self.timeout.unwrap_or_default(), "an activity exceeded its timeout");
+        self.count_end("timed_out");
         Error::new(ErrorKind::TimedOut, message)
+    }
+
+    fn count_end(&self, outcome: &str) {
+        if let Some(meters) = self.meters.of(&self.name) {
+            meters.ended(outcome);
+        }
     }
 
     fn tell(&self, ended: ActivityEnd) {
@@ -365,7 +413,17 @@ impl Watched {
         if !matches!(ended, ActivityEnd::Lingers(_)) {
             runtime.activities.remove(&self.activity, &self.canceled);
         }
+        let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(span) = &mut span {
+            span.end = self.clock.now();
+            span.error = match &ended {
+                ActivityEnd::Ended(outcome) => spans::error_of(outcome),
+                ActivityEnd::Lingers(error) => Some(error.to_string()),
+                ActivityEnd::Abandoned => None,
+            };
+        }
         let input = Input::ActivityEnded {
+            span,
             activity: self.activity.clone(),
             attempt: self.attempt,
             ended,

@@ -14,12 +14,12 @@ use crate::engine::{CoreConfig, CoreStep, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::contained::contained;
 use crate::runtime::driver::{Committed, Driver};
-use crate::runtime::gauges::Gauges;
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
+use crate::runtime::meters::ExecutorMeters;
 use crate::runtime::release::Release;
 use crate::runtime::shared::Runtime;
 use crate::runtime::totals::Held;
-use crate::time::Timestamp;
+use crate::time::{Stopwatch, Timestamp};
 
 /// Time for which a stopping hub continues work that no client waits for.
 const ENCORE: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ pub(crate) struct Executor {
     index: usize,
     driver: Driver<Reply>,
     runtime: Arc<Runtime>,
-    gauges: Gauges,
+    meters: ExecutorMeters,
     /// The share of this executor in the totals of the hub.
     held: Held,
     /// Time at which a stopping hub abandons unfinished work.
@@ -69,7 +69,7 @@ impl Executor {
             index,
             driver,
             runtime,
-            gauges: Gauges::of_executor(index),
+            meters: ExecutorMeters::new(index),
             held: Held::default(),
             stop_at: None,
             settled_since: None,
@@ -149,28 +149,31 @@ impl Executor {
             // After the snapshot, so that all deliveries of the commits that it shows are accepted.
             self.drain();
         }
+        let watch = Stopwatch::start();
         let step = self.driver.step(&view, &runtime.order, runtime.clock.now())?;
+        let took = watch.elapsed();
         drop(view);
         for core in runtime.slots.take_wakeups() {
             runtime.inboxes[core].send(Envelope::Wake);
         }
-        self.commit(step)
+        self.commit(step, took)
     }
 
     /// Records the unfinished work.
     fn leave(&mut self) -> Result<()> {
         let now = self.runtime.clock.now();
+        let watch = Stopwatch::start();
         match self.driver.leave(&self.runtime.order, now)? {
-            Some(step) => self.commit(step),
+            Some(step) => self.commit(step, watch.elapsed()),
             None => Ok(()),
         }
     }
 
     /// Writes the changes of a step, delivers its messages and brings its outputs to the gate.
-    fn commit(&mut self, step: CoreStep) -> Result<()> {
+    fn commit(&mut self, step: CoreStep, took: Duration) -> Result<()> {
         let runtime = Arc::clone(&self.runtime);
         let changes = step.batch.len();
-        self.count(&step);
+        self.count(&step, took);
         let span = (changes > 0).then(|| tracing::debug_span!("commit", executor = self.index, changes));
         let _entered = span.as_ref().map(tracing::Span::enter);
         let wrap = |release| {
@@ -180,8 +183,13 @@ impl Executor {
             release
         };
         let deliver = |message: Message, commit| runtime.inbox_of(&message.target).deliver(message, commit);
+        let watch = Stopwatch::start();
         match self.driver.commit(step, &runtime.order, &runtime.room, wrap, deliver) {
-            Ok(Committed::Written | Committed::Read(Gated::Waiting)) => Ok(()),
+            Ok(Committed::Written) => {
+                self.meters.committed(watch.elapsed());
+                Ok(())
+            }
+            Ok(Committed::Read(Gated::Waiting)) => Ok(()),
             Ok(Committed::Read(Gated::Open(releases))) => {
                 runtime.release(releases, None);
                 Ok(())
@@ -193,23 +201,22 @@ impl Executor {
         }
     }
 
-    /// Adds a step to the totals and the metrics of the hub.
-    fn count(&mut self, step: &CoreStep) {
+    /// Adds a step, which took this long, to the totals and the metrics of the hub.
+    fn count(&mut self, step: &CoreStep, took: Duration) {
         let runtime = &self.runtime;
         runtime.totals.add(&step.counts);
         runtime.timeline.add(step.now, &step.counts);
-        let (mailboxes, entities) = self.driver.core().sizes();
-        self.gauges.set(self.driver.inbox().len(), mailboxes, entities);
+        self.meters.step(step, took, &runtime.registry);
+        let sizes = self.driver.core().sizes();
+        self.meters.load(self.driver.inbox().len(), sizes);
         let held = Held {
-            mailboxes: mailboxes as u64,
-            entities: entities as u64,
+            mailboxes: sizes.mailboxes as u64,
+            entities: sizes.entities as u64,
             callers: self.driver.callers() as u64,
         };
         runtime.totals.hold(&mut self.held, held);
         if !step.batch.is_empty() {
             runtime.totals.commits.fetch_add(1, Ordering::Relaxed);
-            metrics::counter!("abide.commits").increment(1);
-            metrics::histogram!("abide.commit.changes").record(step.batch.len() as f64);
         }
     }
 

@@ -81,6 +81,14 @@ impl Runtime {
             // They were published before.
             Release::Effect(Effect::Changes(_)) => {}
             Release::Effect(Effect::Room { instance }) => self.room.open(&instance),
+            #[cfg_attr(not(feature = "otel"), expect(unused_variables))]
+            Release::Effect(Effect::Span(span)) =>
+            {
+                #[cfg(feature = "otel")]
+                if let Some(exporter) = &self.exporter {
+                    exporter.export(*span);
+                }
+            }
             Release::Effect(Effect::StartOperation {
                 instance,
                 message,

@@ -17,12 +17,16 @@ use crate::engine::message::Token;
 use crate::engine::{ActivitySlots, CoreConfig, Limits, Progress, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
+use crate::metrics;
 use crate::model::CommitRecord;
+#[cfg(feature = "otel")]
+use crate::otel::{self, Exporter};
 use crate::runtime::activities::RunningActivities;
 use crate::runtime::backpressure::{Backpressure, Response};
 use crate::runtime::contained::contained;
 use crate::runtime::executor::Executor;
 use crate::runtime::inbox::{DELIVERY_LIMIT, Envelope, Inbox, InboxReceiver, Reply};
+use crate::runtime::meters::ActivitiesMeters;
 use crate::runtime::release::Release;
 use crate::runtime::shares::Share;
 use crate::runtime::tasks::Tasks;
@@ -31,6 +35,7 @@ use crate::runtime::watchdog;
 use crate::spawn::spawn;
 use crate::store::Store;
 use crate::time::{Clock, Timestamp};
+use crate::trace::TraceContext;
 
 /// Time for which a turn may continue after the patience of a shutdown has expired.
 const HANGING: Duration = Duration::from_secs(1);
@@ -52,6 +57,9 @@ pub(crate) struct RuntimeConfig {
     /// The first batch since which no crash has happened. Work started in this batch or later never ran during a crash.
     pub(crate) calm_since: u64,
     pub(crate) clock: Clock,
+    /// Exports spans, if the limits record any.
+    #[cfg(feature = "otel")]
+    pub(crate) exporter: Option<Exporter>,
 }
 
 /// The state shared by the threads of an open hub.
@@ -73,6 +81,10 @@ pub(crate) struct Runtime {
     pub(crate) opened: Timestamp,
     pub(crate) slots: Arc<ActivitySlots>,
     pub(crate) activities: RunningActivities,
+    /// The metrics of activities.
+    pub(super) meters: Arc<ActivitiesMeters>,
+    #[cfg(feature = "otel")]
+    pub(super) exporter: Option<Exporter>,
     /// The tasks of `async` operations.
     pub(super) operations: Arc<Tasks>,
     /// The tasks of activities.
@@ -109,6 +121,8 @@ impl Runtime {
     ) -> Result<(Arc<Self>, Threads)> {
         let executors = config.executors.clamp(1, usize::from(config.partitions));
         let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..executors).map(|_| Inbox::new(DELIVERY_LIMIT)).unzip();
+        metrics::register();
+        let meters = ActivitiesMeters::new(&config.registry);
         let runtime = Arc::new(Self {
             hub: config.hub,
             registry: Arc::new(config.registry),
@@ -130,6 +144,9 @@ impl Runtime {
             totals: Totals::default(),
             slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
             activities: RunningActivities::default(),
+            meters: Arc::new(meters),
+            #[cfg(feature = "otel")]
+            exporter: config.exporter,
             operations: Arc::default(),
             attempts: Arc::default(),
             shares: Share::divide(config.in_flight, executors),
@@ -217,6 +234,15 @@ impl Runtime {
         })
     }
 
+    /// Returns the trace in which the caller runs, if the hub exports spans.
+    pub(crate) fn current_trace(&self) -> Option<Box<TraceContext>> {
+        #[cfg(feature = "otel")]
+        if self.exporter.is_some() {
+            return otel::current().map(Box::new);
+        }
+        None
+    }
+
     /// Returns a unique token for a client that waits for the end of an orchestration.
     pub(crate) fn draw_wait(&self) -> Token {
         Token::of_wait(self.waits.fetch_add(1, Ordering::Relaxed))
@@ -299,7 +325,7 @@ impl Runtime {
                 inbox.send(Envelope::Wake);
             }
             self.room.open_all();
-            contained(|| metrics::counter!("abide.hub.failed").increment(1));
+            contained(|| metrics::HUB_FAILED.to_counter(&[]).increment(1));
         }
     }
 
@@ -357,17 +383,15 @@ impl Runtime {
     /// The next open runs the same work again, and the two must not overlap. A task that blocks its thread cannot be
     /// aborted; the log names it.
     pub(crate) fn end_tasks(&self) {
-        for (tasks, what) in [
-            (&self.operations, "an `async` operation"),
-            (&self.attempts, "an activity"),
-        ] {
+        for (tasks, task) in [(&self.operations, "async operation"), (&self.attempts, "activity")] {
             tasks.abort();
             for instance in tasks.wait(LAST_TASKS) {
                 contained(|| {
                     tracing::error!(
                         %instance,
-                        "{what} blocks its thread and still runs although the hub is closed; \
-                         the next open runs it again, possibly concurrently"
+                        task,
+                        "a task blocks its thread and still runs although the hub is closed; the next open runs it \
+                         again, possibly concurrently"
                     );
                 });
             }

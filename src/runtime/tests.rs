@@ -49,6 +49,8 @@ fn start(model: &Arc<Model>, executors: usize) -> (Arc<Runtime>, Threads, Client
         held: Default::default(),
         calm_since: 1,
         clock: Clock::start(ClockRecord::default()),
+        #[cfg(feature = "otel")]
+        exporter: None,
     };
     let none = CommitRecord::before_the_first(8);
     let store = Arc::clone(model);

@@ -1,4 +1,4 @@
-//! Counters of a hub since it was opened, for the statistics of the client and for the metrics facade.
+//! Counters of a hub since it was opened, for the statistics of the client.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -47,17 +47,16 @@ impl Totals {
     /// Adds the counts of one step.
     pub(crate) fn add(&self, counts: &Counts) {
         let pairs = [
-            (&self.turns, counts.turns, "abide.turns"),
-            (&self.operations, counts.operations, "abide.operations"),
-            (&self.failures, counts.failures, "abide.operations.failed"),
-            (&self.loads, counts.loads, "abide.states.loaded"),
-            (&self.timers_fired, counts.timers_fired, "abide.timers.fired"),
-            (&self.dead_letters, counts.dead_letters, "abide.dead_letters"),
+            (&self.turns, counts.turns),
+            (&self.operations, counts.operations),
+            (&self.failures, counts.failures),
+            (&self.loads, counts.loads),
+            (&self.timers_fired, counts.timers_fired),
+            (&self.dead_letters, counts.dead_letters),
         ];
-        for (total, count, name) in pairs {
+        for (total, count) in pairs {
             if count > 0 {
                 total.fetch_add(count, Ordering::Relaxed);
-                metrics::counter!(name).increment(count);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::engine::Progress;
 use crate::error::Result;
+use crate::metrics;
 use crate::spawn::spawn;
 
 /// Duration of a turn after which its instance is named, and the interval at which it is named again.
@@ -20,11 +21,11 @@ pub(crate) fn start(watched: Vec<Arc<Progress>>, stop: Receiver<()>) -> Result<J
             for (progress, before) in watched.iter().zip(&mut before) {
                 let running = progress.running();
                 if let (Some((turn, instance)), true) = (&running, running == *before) {
-                    metrics::counter!("abide.turns.hanging").increment(1);
+                    metrics::TURNS_HANGING.to_counter(&[]).increment(1);
                     tracing::error!(
-                        entity = %instance,
+                        %instance,
                         turn,
-                        "a turn has been running for more than {PATIENCE:?} and blocks all other work on its thread"
+                        "a turn has been running for more than five seconds and blocks all other work on its thread"
                     );
                 }
                 *before = running;

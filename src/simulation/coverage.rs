@@ -41,6 +41,7 @@ pub(super) enum CoverageMark {
     LockForced,
     LockInACrash,
     ActivityRetried,
+    Span,
     ActivityInACrash,
     ActivityCanceled,
     ActivityThatWaited,
@@ -65,7 +66,7 @@ pub(super) enum CoverageMark {
 }
 
 impl CoverageMark {
-    pub(super) const OF_ORCHESTRATIONS: [Self; 23] = [
+    pub(super) const OF_ORCHESTRATIONS: [Self; 24] = [
         Self::OrchestrationCompleted,
         Self::OrchestrationFailed,
         Self::OrchestrationTerminated,
@@ -79,6 +80,7 @@ impl CoverageMark {
         Self::LockForced,
         Self::LockInACrash,
         Self::ActivityRetried,
+        Self::Span,
         Self::ActivityInACrash,
         Self::ActivityCanceled,
         Self::ActivityThatWaited,

@@ -40,6 +40,7 @@ impl World {
                         request: request.id.clone(),
                         refuse_when_full: request.refuse_when_full,
                         must_store: false,
+                        trace: None,
                     },
                     reply: asked,
                 }

@@ -93,6 +93,11 @@ impl World {
             Effect::CancelActivity { activity } => self.cancel_job(&activity),
             Effect::Changes(changes) => self.process.mirror.follow(changes),
             Effect::Room { instance } => self.process.room.open(&instance),
+            Effect::Span(span) => {
+                let is_new = self.spans.insert(span.context.to_string());
+                assert!(is_new, "a span was exported twice: {span:?}");
+                self.see(CoverageMark::Span, true);
+            }
             Effect::StartOperation {
                 instance,
                 message,

@@ -65,6 +65,8 @@ pub(super) struct World {
     /// Work in calls that ended because a build lacked the operation.
     pub(super) refused: BTreeSet<u64>,
     pub(super) clock_was_set_back: bool,
+    /// All spans that were exported.
+    pub(super) spans: BTreeSet<String>,
     pub(super) process: Process,
     /// The payload limits of all processes so far.
     pub(super) limits_met: BTreeSet<usize>,
@@ -115,6 +117,7 @@ impl World {
             dropped: BTreeSet::new(),
             refused: BTreeSet::new(),
             clock_was_set_back: false,
+            spans: BTreeSet::new(),
             limits_met: [process.payload_bytes].into(),
             process,
             hash: Xxh3::new(),

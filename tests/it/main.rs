@@ -5,8 +5,8 @@
 //! * `architecture`, `guarantees`: they read files only. They do not use the library, so they do not link RocksDB.
 //! * `commands`, `examples`: they run the built programs and examples, which they find beside their own executable.
 //!   They do not use the library either.
-//! * `azure_client`, `cli`, `http_client`: `Cargo.toml` lists the features that they require, and the first two start
-//!   other programs.
+//! * `azure_client`, `cli`, `http_client`, `otel`: `Cargo.toml` lists the features that they require, and the first two
+//!   start other programs.
 //! * `damage`, `full_disk`, `kill`, `memory`, `opening`, `poison_message`: they start their own executable again as a
 //!   worker (`tests/worker/mod.rs`), which is killed, limited or measured.
 //! * `http_hostile`: it measures the memory and the open files of the process.

@@ -18,6 +18,7 @@ use crate::engine::activities::slots::SlotRequest;
 use crate::engine::ctx::Ctx;
 use crate::engine::limits::Limits;
 use crate::engine::message::{ActivityEnd, Effect, Message, Origin, Output, StartActivity};
+use crate::engine::spans::FinishedSpan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{ActivityKey, ExecutionId, PartitionId};
@@ -25,6 +26,7 @@ use crate::model::orchestration::{ActivityRecord, Order};
 use crate::model::{self, Action, Outcome};
 use crate::schema;
 use crate::store::Reader;
+use crate::time::Timestamp;
 
 pub(crate) use slots::{ActivitySlots, Suspicion};
 
@@ -48,8 +50,8 @@ pub(super) struct Activities {
     slots: Arc<ActivitySlots>,
     /// The attempts that hold a slot.
     running: BTreeMap<(ActivityKey, u32), Running>,
-    /// The activities in line for a slot, with their names.
-    waiting: BTreeMap<ActivityKey, String>,
+    /// The activities in line for a slot.
+    waiting: BTreeMap<ActivityKey, Waiting>,
     /// Number of activities in line, by name.
     in_line: BTreeMap<String, usize>,
     unread: UnreadRows,
@@ -57,6 +59,14 @@ pub(super) struct Activities {
     closing: bool,
     /// Attempts that an earlier life started in this batch or later were not running during a crash.
     calm_since: u64,
+}
+
+/// An activity in line for a slot.
+#[derive(Debug)]
+struct Waiting {
+    name: String,
+    /// The time since which it waits in this life.
+    since: Timestamp,
 }
 
 /// An attempt that holds a slot.
@@ -98,8 +108,8 @@ impl Activities {
     #[cfg(test)]
     pub(super) fn recount(&self) {
         let mut in_line: BTreeMap<String, usize> = self.in_line.keys().map(|name| (name.clone(), 0)).collect();
-        for name in self.waiting.values() {
-            *in_line.entry(name.clone()).or_default() += 1;
+        for waiting in self.waiting.values() {
+            *in_line.entry(waiting.name.clone()).or_default() += 1;
         }
         assert_eq!(self.in_line, in_line, "the activities in line");
     }
@@ -135,27 +145,39 @@ impl Activities {
     }
 
     /// Adds an activity to the line for a slot.
-    fn wait(&mut self, activity: ActivityKey, name: &str, limit: Option<usize>, suspicion: Suspicion) {
-        self.waiting.insert(activity.clone(), name.to_owned());
-        *self.in_line.entry(name.to_owned()).or_default() += 1;
+    fn wait(
+        &mut self,
+        activity: ActivityKey,
+        name: &str,
+        limit: Option<usize>,
+        suspicion: Suspicion,
+        since: Timestamp,
+    ) {
+        let name = name.to_owned();
+        self.waiting.insert(
+            activity.clone(),
+            Waiting {
+                name: name.clone(),
+                since,
+            },
+        );
+        *self.in_line.entry(name.clone()).or_default() += 1;
         self.slots.wait(SlotRequest {
             core: self.core,
             activity,
-            name: name.to_owned(),
+            name,
             limit,
             suspicion,
         });
     }
 
-    /// Removes an activity from the line. Returns `true` if it was there.
-    fn leave_line(&mut self, activity: &ActivityKey) -> bool {
-        let Some(name) = self.waiting.remove(activity) else {
-            return false;
-        };
-        if let Some(in_line) = self.in_line.get_mut(&name) {
+    /// Removes an activity from the line. Returns the time since which it was there.
+    fn leave_line(&mut self, activity: &ActivityKey) -> Option<Timestamp> {
+        let waiting = self.waiting.remove(activity)?;
+        if let Some(in_line) = self.in_line.get_mut(&waiting.name) {
             *in_line -= 1;
         }
-        true
+        Some(waiting.since)
     }
 
     /// Returns `true` if an attempt that an earlier life started in this batch was running during a crash.
@@ -198,7 +220,7 @@ pub(super) fn request_activity(request: ActivityRequest, ctx: &mut Ctx<'_>) -> R
     };
     ctx.step.insert(&activity_row(&activity, ctx), &record)?;
     if begins {
-        begin_activity(activity, record, Suspicion::None, ctx);
+        begin_activity(activity, record, Suspicion::None, ctx.step.now, ctx);
     }
     Ok(())
 }
@@ -219,12 +241,18 @@ fn finds_room(activity: &ActivityKey, name: &str, ctx: &mut Ctx<'_>) -> bool {
     if activities.slots.take(name, code.limit()) {
         return true;
     }
-    activities.wait(activity.clone(), name, code.limit(), Suspicion::None);
+    activities.wait(activity.clone(), name, code.limit(), Suspicion::None, ctx.step.now);
     false
 }
 
 /// Starts an attempt that holds a slot and whose row records the start.
-fn begin_activity(activity: ActivityKey, record: ActivityRecord, suspicion: Suspicion, ctx: &mut Ctx<'_>) {
+fn begin_activity(
+    activity: ActivityKey,
+    record: ActivityRecord,
+    suspicion: Suspicion,
+    since: Timestamp,
+    ctx: &mut Ctx<'_>,
+) {
     let running = Running {
         name: record.name.clone(),
         suspicion,
@@ -242,6 +270,8 @@ fn begin_activity(activity: ActivityKey, record: ActivityRecord, suspicion: Susp
             attempt: record.attempt,
             asked_by: record.asked_by,
             timeout: record.timeout_ms.map(Duration::from_millis),
+            since,
+            trace: record.trace,
         }))));
 }
 
@@ -252,7 +282,7 @@ pub(super) fn begin_waiting(ctx: &mut Ctx<'_>) -> Result<()> {
         let Some(request) = ctx.activities.slots.next_grant(ctx.activities.core) else {
             break;
         };
-        ctx.activities.leave_line(&request.activity);
+        let since = ctx.activities.leave_line(&request.activity);
         let Some(mut record) = read_activity(&request.activity, ctx)? else {
             return Err(Error::new(
                 ErrorKind::Corrupted,
@@ -264,7 +294,8 @@ pub(super) fn begin_waiting(ctx: &mut Ctx<'_>) -> Result<()> {
         }
         record.started = Some(ctx.step.batch_number());
         write_activity(&request.activity, &record, ctx)?;
-        begin_activity(request.activity, record, request.suspicion, ctx);
+        let since = since.unwrap_or(ctx.step.now);
+        begin_activity(request.activity, record, request.suspicion, since, ctx);
     }
     Ok(())
 }
@@ -273,7 +304,7 @@ pub(super) fn begin_waiting(ctx: &mut Ctx<'_>) -> Result<()> {
 pub(super) fn drop_activity(activity: &ActivityKey, ctx: &mut Ctx<'_>) -> Result<()> {
     ctx.step.batch.delete(&activity_row(activity, ctx));
     let activities = &mut ctx.activities;
-    if activities.leave_line(activity) {
+    if activities.leave_line(activity).is_some() {
         activities
             .slots
             .withdraw(activities.core, |waiting| waiting == activity);
@@ -305,7 +336,13 @@ pub(super) fn drop_activity(activity: &ActivityKey, ctx: &mut Ctx<'_>) -> Result
 
 /// Processes the end of an attempt: its row is removed, and the orchestration receives the outcome. An attempt whose
 /// result is no longer needed only releases its slot.
-pub(super) fn end(activity: ActivityKey, attempt: u32, ended: ActivityEnd, ctx: &mut Ctx<'_>) -> Result<()> {
+pub(super) fn end(
+    activity: ActivityKey,
+    attempt: u32,
+    ended: ActivityEnd,
+    span: Option<Box<FinishedSpan>>,
+    ctx: &mut Ctx<'_>,
+) -> Result<()> {
     let key = (activity, attempt);
     let Some(running) = ctx.activities.running.get_mut(&key) else {
         return Ok(());
@@ -313,6 +350,10 @@ pub(super) fn end(activity: ActivityKey, attempt: u32, ended: ActivityEnd, ctx: 
     let was_wanted = std::mem::replace(&mut running.wanted, false);
     if !matches!(ended, ActivityEnd::Lingers(_)) {
         free_slot(&key, ctx);
+    }
+    // The next open runs an abandoned attempt again, with the same span.
+    if !matches!(ended, ActivityEnd::Abandoned) {
+        ctx.emit_spans(span.map(|span| *span).into_iter().collect());
     }
     if !was_wanted {
         return Ok(());

@@ -147,7 +147,9 @@ fn take_in_row(key: &[u8], value: &[u8], ctx: &mut Ctx<'_>) -> Result<()> {
         true => Suspicion::Suspect,
         false => Suspicion::None,
     };
-    ctx.activities.wait(activity, &record.name, code.limit(), suspicion);
+    let now = ctx.step.now;
+    ctx.activities
+        .wait(activity, &record.name, code.limit(), suspicion, now);
     Ok(())
 }
 
@@ -162,6 +164,11 @@ fn poisonous(activity: &ActivityKey, record: &ActivityRecord) -> Error {
         times.len(),
         times.join(", ")
     );
-    tracing::error!(%activity, "{message}");
+    tracing::error!(
+        activity = record.name,
+        key = %activity,
+        crashes = times.len(),
+        "an activity was running during too many crashes and is not run again"
+    );
     Error::new(ErrorKind::Poisonous, message)
 }

@@ -136,6 +136,7 @@ impl Stage {
 
     fn end(&mut self, sequence: u64, ended: impl Into<ActivityEnd>) -> Vec<u64> {
         self.core.accept(Input::ActivityEnded {
+            span: None,
             activity: key(sequence),
             attempt: 1,
             ended: ended.into(),

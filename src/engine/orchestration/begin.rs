@@ -1,6 +1,6 @@
 //! The beginning of an execution: by a start, by a due start time, or by continuing as new.
 
-use crate::engine::core_step::CoreStep;
+use crate::engine::core_step::{CoreStep, Fact};
 use crate::engine::ctx::Ctx;
 use crate::engine::dead_letters::bury;
 use crate::engine::message::{Message, Origin};
@@ -151,6 +151,7 @@ impl OrchestrationTurn<'_> {
         let execution = ExecutionId::derive(&ctx.settings.hub, self.id, message);
         settle_version(&mut start, ctx);
         note_name(self.id, &start, ctx);
+        ctx.record_creation(self.id, execution, &mut start);
         tracing::debug!(orchestration = %self.id, name = start.name, %execution, "an orchestration is made");
         let mut state = OrchestrationState::new(execution, start, OrchestrationStatus::Pending, ctx.step.now);
         state.record.created = life.created;
@@ -228,18 +229,26 @@ impl OrchestrationTurn<'_> {
         let incoming = std::iter::once(Incoming::Started(Box::new(first)))
             .chain(raised)
             .collect();
+        let id = message.id;
         let gathered = TurnInput {
             incoming,
             messages: vec![message],
             ..TurnInput::default()
         };
         let execution = state.record.execution;
+        let waited = ctx.age(id);
         self.run_turn(gathered, ctx)?;
         let state = present(&mut self.state);
         if state.record.execution == execution && state.record.turns == 0 {
             // The orchestration is stopped. An equal row need not be written again.
             state.start = (!(is_row && is_same)).then(|| Box::new(start));
-        } else if is_row {
+            return Ok(());
+        }
+        ctx.step.facts.push(Fact::Started {
+            orchestration: start.name,
+            waited,
+        });
+        if is_row {
             ctx.step
                 .batch
                 .delete(&schema::orchestration::start_key(partition, self.id));

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::engine::activities::{ActivityRequest, drop_activity, request_activity};
+use crate::engine::core_step::Fact;
 use crate::engine::ctx::Ctx;
 use crate::engine::message::Origin;
 use crate::engine::orchestration::children::order_child;
@@ -21,6 +22,7 @@ use crate::model::orchestration::{
 };
 use crate::model::{Action, Outcome, StepRef, TimerRecord};
 use crate::time::Timestamp;
+use crate::trace::TraceContext;
 
 impl OrchestrationTurn<'_> {
     /// Executes the commands of a turn.
@@ -132,6 +134,17 @@ pub(super) fn begin_step(
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
     let execution = state.record.execution;
+    let Some(step) = ctx.trace_of_step(id, execution, &command) else {
+        return request(id, state, command, ctx);
+    };
+    let own = ctx.step.trace.replace(step);
+    let requested = request(id, state, command, ctx);
+    ctx.step.trace = own;
+    requested
+}
+
+fn request(id: &InstanceId, state: &mut OrchestrationState, command: Command, ctx: &mut Ctx<'_>) -> Result<()> {
+    let execution = state.record.execution;
     match command {
         Command::CallActivity {
             sequence,
@@ -140,6 +153,9 @@ pub(super) fn begin_step(
             attempt,
             timeout_ms,
         } => {
+            if attempt > 1 {
+                ctx.step.facts.push(Fact::ActivityRetried { activity: name.clone() });
+            }
             let request = ActivityRequest {
                 activity: ActivityKey {
                     instance: id.clone(),
@@ -156,7 +172,12 @@ pub(super) fn begin_step(
         }
         Command::CreateTimer { sequence, due } => set_step_timer(id, execution, sequence, due, ctx),
         command @ Command::StartOrchestration { .. } => {
-            if let Some((target, start)) = to_start(id, &state.record, command) {
+            if let Command::StartOrchestration { name, attempt: 2.., .. } = &command {
+                let orchestration = name.clone();
+                ctx.step.facts.push(Fact::OrchestrationRetried { orchestration });
+            }
+            let trace = ctx.step.trace.clone();
+            if let Some((target, start)) = to_start(id, &state.record, command, trace) {
                 let is_child = start.parent.is_some();
                 let order = Order::Start(start);
                 if is_child {
@@ -273,6 +294,7 @@ pub(super) fn to_start(
     id: &InstanceId,
     starter: &OrchestrationRecord,
     command: Command,
+    trace: Option<Box<TraceContext>>,
 ) -> Option<(InstanceId, Box<StartRecord>)> {
     let Command::StartOrchestration {
         sequence,
@@ -298,7 +320,7 @@ pub(super) fn to_start(
         input,
         tags,
         parent,
-        trace: starter.trace.clone(),
+        trace,
         ..StartRecord::default()
     };
     Some((instance, Box::new(start)))

@@ -1,5 +1,6 @@
 //! The end of an execution, and its notifications.
 
+use crate::engine::core_step::Fact;
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::children::Children;
@@ -38,11 +39,16 @@ impl OrchestrationTurn<'_> {
         self.changed = true;
         ctx.step
             .put(&schema::orchestration::end_key(partition, self.id), &end)?;
+        ctx.record_execution(self.id, state, status, Some(&end))?;
         tell_waiters(self.id, &state.record, &end, ctx);
         let parent = state.parent().cloned();
         state.end = Some(end.clone());
         tracing::debug!(orchestration = %self.id, ?status, "an orchestration has ended");
-        metrics::counter!("abide.orchestrations.ended", "status" => status.as_str()).increment(1);
+        ctx.step.facts.push(Fact::Ended {
+            orchestration: state.record.name.clone(),
+            status,
+            after: state.record.created.until(ctx.step.now),
+        });
         if was_stopped {
             end_quarantine(self.id, ctx);
         }
@@ -105,6 +111,7 @@ impl OrchestrationTurn<'_> {
         let id = ctx.step.next_id();
         let next = ExecutionId::derive(&ctx.settings.hub, self.id, id);
         let state = present(&mut self.state);
+        ctx.record_execution(self.id, state, OrchestrationStatus::ContinuedAsNew, None)?;
         let record = &mut state.record;
         let start = StartRecord {
             name: record.name.clone(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
 use crate::engine::ctx::Ctx;
 use crate::engine::orchestration::state::{OrchestrationState, stopped};
+use crate::engine::spans::TracedRun;
 use crate::engine::{Limits, Registry, VersionPolicy, version_text};
 use crate::error::Result;
 use crate::id::{InstanceId, PartitionId, Sequence};
@@ -18,11 +19,12 @@ use crate::views::turns::read_turns;
 pub(super) fn live<'i>(
     id: &InstanceId,
     state: &'i mut OrchestrationState,
-    ctx: &Ctx<'_>,
+    ctx: &mut Ctx<'_>,
 ) -> Result<Result<&'i mut Box<dyn OrchestrationRun>, Stopped>> {
     if state.run.is_none() {
         let partition = ctx.settings.partition_of(id);
         let record = &state.record;
+        ctx.step.counts.replays += 1;
         match replay(
             &ctx.settings.registry,
             &ctx.settings.limits,
@@ -137,10 +139,14 @@ fn begin_run(
     id: &InstanceId,
     record: &OrchestrationRecord,
 ) -> Box<dyn OrchestrationRun> {
-    code.begin(Begin {
+    let run = code.begin(Begin {
         instance: id.clone(),
         execution: record.execution,
         actions: limits.actions,
         payload_bytes: limits.payload_bytes,
-    })
+    });
+    match limits.spans {
+        Some(_) => TracedRun::wrap(run, id, record),
+        None => run,
+    }
 }

@@ -167,7 +167,7 @@ impl OrchestrationTurn<'_> {
         record.unregistered.clear();
         state.end = None;
         state.run = None;
-        ctx.step.trace.clone_from(&state.record.trace);
+        ctx.step.trace = ctx.trace_of(&state.record);
         self.state = Some(state);
         self.changed = true;
         tracing::info!(orchestration = %self.id, %execution, reason, "an orchestration is rewound");
@@ -185,7 +185,9 @@ impl OrchestrationTurn<'_> {
                     self.note_unregistered(sequence, Some(on), ctx);
                 }
             } else if let Some(state) = self.state.as_mut()
-                && let Some((child, start)) = to_start(self.id, &state.record, command)
+                && let step = ctx.trace_of_step(self.id, execution, &command)
+                && let trace = step.or_else(|| ctx.step.trace.clone())
+                && let Some((child, start)) = to_start(self.id, &state.record, command, trace)
             {
                 // The orchestration with that id, if there is one, decides how to continue.
                 let order = Order::Rewind {

@@ -144,6 +144,10 @@ impl OrchestrationState {
         self
     }
 
+    pub(in crate::engine) fn record(&self) -> &OrchestrationRecord {
+        &self.record
+    }
+
     pub(super) fn parent(&self) -> Option<&Parent> {
         self.record.parent.as_ref()
     }
@@ -207,6 +211,11 @@ impl Orchestrations {
             budget,
             ..Self::default()
         }
+    }
+
+    /// Returns the number of orchestrations in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
     }
 
     fn get_mut(&mut self, id: &InstanceId) -> Option<&mut OrchestrationState> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::engine::code::TurnEnd;
-use crate::engine::core_step::CoreStep;
+use crate::engine::core_step::{CoreStep, Fact};
 use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::message::Message;
@@ -278,7 +278,7 @@ impl OrchestrationTurn<'_> {
     pub(super) fn run_turn(&mut self, gathered: TurnInput, ctx: &mut Ctx<'_>) -> Result<()> {
         let state = present(&mut self.state);
         ctx.step.counts.operations += gathered.incoming.len() as u64;
-        ctx.step.trace.clone_from(&state.record.trace);
+        ctx.step.trace = ctx.trace_of(&state.record);
         let ended = match live(self.id, state, ctx)? {
             Ok(run) => run.turn(ctx.step.now, &gathered.incoming),
             Err(stopped) => Err(stopped),
@@ -288,6 +288,7 @@ impl OrchestrationTurn<'_> {
             Err(stopped) => return self.stop(gathered, stopped, ctx),
         };
         for message in &gathered.messages {
+            ctx.step.counts.process(&message.id);
             self.mailbox.consume(message, ctx);
         }
         let turn = TurnRecord {
@@ -306,6 +307,7 @@ impl OrchestrationTurn<'_> {
                 self.changed |= !std::mem::replace(&mut state.record.has_custom_status, true);
             }
         }
+        ctx.emit_spans(end.spans);
         self.carry_out(turn.commands, end.unread, ctx)?;
         if ctx.settings.limits.strict_replay
             && let Some(state) = self.state.as_mut()
@@ -343,6 +345,13 @@ impl OrchestrationTurn<'_> {
         note_stopped(self.id, &stopped.message, ctx)?;
         self.mailbox.block = Some(BlockReason::Stopped);
         tell_stop(self.id, &stopped, ctx);
+        ctx.step.facts.push(Fact::Stopped {
+            orchestration: self
+                .state
+                .as_ref()
+                .map_or_else(String::new, |state| state.record.name.clone()),
+            kind: stopped.kind,
+        });
         if stopped.kind == StopKind::Unregistered {
             self.note_unregistered_stop(true, ctx);
         }
@@ -395,7 +404,7 @@ impl OrchestrationTurn<'_> {
 /// Runs the turns of an orchestration. Returns `true` if it has to run again in the next step.
 pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<bool> {
     let state = take_orchestration(id, ctx)?;
-    ctx.step.trace = state.as_ref().and_then(|state| state.record.trace.clone());
+    ctx.step.trace = state.as_ref().and_then(|state| ctx.trace_of(&state.record));
     let mut stage = OrchestrationTurn {
         id,
         mailbox,

@@ -107,11 +107,11 @@ statistics! {
     gauge durable,
     /// Messages that wait for an executor.
     gauge queued,
-    /// Instances with waiting messages, of the executor that committed last.
+    /// Instances with waiting messages.
     gauge waiting_instances,
-    /// Entities in memory, of the executor that committed last.
+    /// Entities in memory.
     gauge entities_in_memory,
-    /// Clients that wait for a response, of the executor that committed last. Some of them may have given up.
+    /// Clients that wait for a response. Some of them may have given up.
     gauge waiting_clients,
     /// Seconds by which the clock was behind the newest commit when the hub was opened.
     gauge clock_behind_seconds,

@@ -20,6 +20,10 @@ use crate::http::security::catch_unwind::caught;
 use crate::http::security::host::Hosts;
 use crate::http::security::refusal::Refusal;
 use crate::http::security::token::{Scope, Tokens};
+#[cfg(feature = "otel")]
+use crate::{http::trace::trace_of, otel};
+#[cfg(feature = "otel")]
+use opentelemetry::{Context, trace::FutureExt};
 
 /// Minimum memory for the bodies of all requests, in bytes.
 const BUDGET_BYTES: usize = 64 << 20;
@@ -92,7 +96,13 @@ impl Guard {
             self.request_timeout
         };
         let (verb, path) = (parts.method.clone(), parts.uri.path().to_owned());
-        let answering = caught(next.run(Request::from_parts(parts, Body::from(body))));
+        #[cfg(feature = "otel")]
+        let context = trace_of(&parts.headers).map_or_else(Context::current, |trace| otel::remote(&trace));
+        let answering = next.run(Request::from_parts(parts, Body::from(body)));
+        // What the handler sends to the hub belongs to the trace of the request.
+        #[cfg(feature = "otel")]
+        let answering = answering.with_context(context);
+        let answering = caught(answering);
         let answered = timeout(patience, answering).await.map_err(|_| Refusal::SLOW_ANSWER)?;
         answered.map_err(|panic| {
             tracing::error!(%verb, path, panic, "the handler of a request panicked");

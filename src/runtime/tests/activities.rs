@@ -188,6 +188,8 @@ fn open(
         held: Default::default(),
         calm_since: 1,
         clock: Clock::start(ClockRecord::default()),
+        #[cfg(feature = "otel")]
+        exporter: None,
     };
     let none = CommitRecord::before_the_first(PARTITIONS);
     let store = Arc::clone(model);

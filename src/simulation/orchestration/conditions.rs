@@ -3,6 +3,7 @@
 use crate::engine::Limits;
 use crate::simulation::profile::{Event, Profile};
 use crate::simulation::random::Random;
+use crate::trace::Sampling;
 
 /// The events that can happen to orchestrations in a run.
 #[derive(Clone, Debug)]
@@ -41,6 +42,7 @@ impl Conditions {
     /// Draws the limits of one process of the hub that concern orchestrations.
     pub(in crate::simulation) fn bound(&self, limits: &mut Limits, random: &mut Random) {
         limits.strict_replay = self.strict;
+        limits.spans = self.strict.then(|| Sampling::ratio(1.0));
         limits.live_bytes = *random.pick(&[0, 4_000, 1 << 20]);
         limits.activities = *random.pick(&[1, 2, 256]);
         limits.activities_in_memory = *random.pick(&[1, 2, 256]);

@@ -3,6 +3,7 @@
 
 use super::program::{Job, Trouble};
 use crate::engine::message::{Input, StartActivity};
+use crate::engine::spans::{self, FinishedSpan};
 use crate::entity::OperationError;
 use crate::error::{Error, ErrorKind};
 use crate::id::ActivityKey;
@@ -19,12 +20,22 @@ pub(in crate::simulation) struct RunningJob {
     pub(super) job: Job,
     pub(super) attempt: u32,
     canceled: bool,
+    span: Option<Box<FinishedSpan>>,
 }
 
 impl RunningJob {
     pub(in crate::simulation) fn new(start: StartActivity) -> Self {
         Self {
             job: serde_json::from_slice(&start.input).expect("the input of an activity is a job"),
+            span: start.trace.filter(|trace| trace.is_sampled()).map(|trace| {
+                Box::new(spans::attempt(
+                    &trace,
+                    &start.activity,
+                    &start.name,
+                    start.attempt,
+                    start.since,
+                ))
+            }),
             activity: start.activity,
             name: start.name,
             attempt: start.attempt,
@@ -74,7 +85,11 @@ impl World {
     /// Ends an attempt as its input defines, or with a random failure.
     pub(in crate::simulation) fn end_job(&mut self, at: usize) {
         let RunningJob {
-            activity, job, attempt, ..
+            activity,
+            job,
+            attempt,
+            span,
+            ..
         } = self.process.jobs.remove(at);
         let is_bad = self
             .profile
@@ -96,6 +111,7 @@ impl World {
             activity,
             attempt,
             ended: ended.into(),
+            span,
         };
         self.process.cores[slot].inbox.send(Envelope::Input(Box::new(input)));
     }
