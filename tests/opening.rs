@@ -119,11 +119,11 @@ fn a_directory_without_a_hub_is_refused_and_unchanged() {
     let newer = directory.path().join("newer");
     block_on(async { open(&newer).await.unwrap().shutdown().await.unwrap() });
     let format = fs::read_to_string(newer.join("FORMAT")).unwrap();
-    fs::write(newer.join("FORMAT"), format.replace("\"version\": 7", "\"version\": 8")).unwrap();
+    fs::write(newer.join("FORMAT"), format.replace("\"version\": 8", "\"version\": 9")).unwrap();
     refused(
         &newer,
         ErrorKind::Format,
-        &["format version 8", "nothing was changed", "newer build"],
+        &["format version 9", "nothing was changed", "newer build"],
     );
     let edited = format.replace("\"partitions\": 64", "\"partitions\": 63");
     fs::write(newer.join("FORMAT"), edited).unwrap();

@@ -19,7 +19,7 @@ const CREATING: &str = "CREATING";
 const MAGIC: &str = "abide hub";
 
 /// The version of the stored format, including keys and records.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
 /// The identity of a hub.
 #[derive(Clone, Debug, PartialEq, Eq)]

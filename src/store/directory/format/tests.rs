@@ -19,7 +19,7 @@ fn the_file_is_pinned() {
     insta::assert_snapshot!(fixed().encode().unwrap(), @r#"
     {
       "magic": "abide hub",
-      "version": 7,
+      "version": 8,
       "hub": "01234567-89ab-cdef-0123-456789abcdef",
       "partitions": 64,
       "incarnation": 2,
@@ -48,12 +48,12 @@ fn another_content_is_refused() {
     let good = fixed().encode().unwrap();
     let cases = [
         (
-            good.replace("\"version\": 7", "\"version\": 1"),
+            good.replace("\"version\": 8", "\"version\": 1"),
             ErrorKind::Format,
-            "version 1, but this build supports version 7",
+            "version 1, but this build supports version 8",
         ),
         (
-            good.replace("\"version\": 7", "\"version\": 0"),
+            good.replace("\"version\": 8", "\"version\": 0"),
             ErrorKind::Format,
             "use an older build",
         ),
