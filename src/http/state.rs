@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::Client;
+use crate::error::Error;
 use crate::http::batches::Batches;
 use crate::http::config::{HttpConfig, MetricsText};
 use crate::http::error::Problem;
@@ -36,7 +37,7 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) fn new(client: Client, config: &HttpConfig) -> crate::Result<Self> {
+    pub(super) fn new(client: Client, config: &HttpConfig) -> Result<Self, Error> {
         Ok(Self {
             client,
             public_url: config.public()?.map(|url| url.as_str().to_owned()),

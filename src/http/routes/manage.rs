@@ -199,7 +199,8 @@ pub(super) async fn restart(
 ) -> Result<Response, Problem> {
     let wait = Wait::of(&query, &api)?;
     let is_new = query.flag("restartWithNewInstanceId", true)?;
-    let request = RestartRequest::parse(&payload.event()?)?;
+    // Clients of Azure declare any content type for an empty body.
+    let request = RestartRequest::parse(&payload.inputs()?.swap_remove(0))?;
     let mut run = api.client.untyped_orchestration(&id);
     match request.into_input() {
         Some(input) => {
