@@ -93,9 +93,11 @@ pub(crate) fn summary(view: View<'_>) -> Result<ActivitySummary> {
     let mut counts: BTreeMap<String, ActivityCount> = BTreeMap::new();
     if let Some(live) = view.live {
         summary.limit = Some(live.activity_slots());
-        for (name, limit) in live.activities() {
+        // Those of the library itself appear only while there are some.
+        let own = |name: &str| name.starts_with("abide-");
+        for (name, limit) in live.activities().into_iter().filter(|(name, _)| !own(name)) {
             let count = counts.entry(name).or_default();
-            (count.is_registered, count.limit) = (true, limit);
+            count.limit = limit;
         }
     }
     let mut rows = 0;
@@ -124,10 +126,13 @@ pub(crate) fn summary(view: View<'_>) -> Result<ActivitySummary> {
             }
         }
     }
-    summary.activities = counts
-        .into_iter()
-        .map(|(name, count)| ActivityCount { name, ..count })
-        .collect();
+    let is_registered = |name: &str| view.live.is_some_and(|live| live.has_activity(name));
+    let counts = counts.into_iter().map(|(name, count)| ActivityCount {
+        is_registered: is_registered(&name),
+        name,
+        ..count
+    });
+    summary.activities = counts.collect();
     summary.running = summary.activities.iter().map(|count| count.running).sum();
     summary.waiting = summary.activities.iter().map(|count| count.waiting).sum();
     Ok(summary)
