@@ -44,7 +44,7 @@ impl Admin {
         self.client.on_blocking_thread(summary).await
     }
 
-    /// Returns a query that lists the activities that have not ended: who runs, who waits and why.
+    /// Returns a query that lists the activities that have not ended: which run, which wait, and why.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

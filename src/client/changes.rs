@@ -1,6 +1,7 @@
 //! The feed of durable changes.
 
 use std::fmt;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::client::handle::Client;
 use crate::engine::{ChangeKind, ChangeKinds, InstanceChange, NotedChange};
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::{Watcher, closed};
+use crate::runtime::{Runtime, Watcher, closed};
 
 /// Minimum time between two batches. Changes that follow each other quickly arrive together.
 const PACE: Duration = Duration::from_millis(200);
@@ -33,8 +34,10 @@ struct Filter {
 
 /// The feed of the changes of instances that have become durable. Created by [`ChangeQuery::watch`].
 ///
-/// The feed is bounded: a reader who is too slow misses changes and learns that. It is meant for views of a hub, which
-/// then read again what they show. It is not a queue.
+/// The feed is bounded: it keeps the newest 8,192 changes, and a batch has at most 256. A reader that is further behind
+/// receives a batch with [`has_gap`](ChangeBatch::has_gap). So does a reader that begins to watch while a step is in
+/// progress, because that step has not noted its changes. The feed is meant for views of a hub, which read again what
+/// they show after a gap. It is not a queue.
 ///
 /// ```
 /// use abide::client::ChangeKind;
@@ -62,7 +65,8 @@ struct Filter {
 pub struct Changes {
     watcher: Watcher,
     filter: Filter,
-    /// Tells positions of this life of the hub from those of other lives.
+    runtime: Weak<Runtime>,
+    /// Distinguishes positions of this life of the hub from those of other lives.
     life: u64,
     position: u64,
     /// True if the reader comes from another life of the hub.
@@ -109,8 +113,8 @@ impl ChangeQuery {
         self
     }
 
-    /// Includes only changes of this kind. Several kinds are alternatives. The hub notes only the kinds that somebody
-    /// watches.
+    /// Includes only changes of this kind. Several kinds are alternatives. The hub notes only the kinds that have
+    /// a watcher.
     pub fn kind(mut self, kind: ChangeKind) -> Self {
         self.kinds.push(kind);
         self
@@ -132,6 +136,7 @@ impl ChangeQuery {
     pub fn watch(self) -> Result<Changes> {
         let after = self.after.as_deref().map(read_position).transpose()?;
         let runtime = self.client.runtime()?;
+        runtime.health()?;
         let kinds: ChangeKinds = match self.kinds.is_empty() {
             true => ChangeKind::ALL.into_iter().collect(),
             false => self.kinds.into_iter().collect(),
@@ -147,6 +152,7 @@ impl ChangeQuery {
         Ok(Changes {
             watcher,
             filter: self.filter,
+            runtime: Arc::downgrade(&runtime),
             life,
             position,
             is_lost,
@@ -181,7 +187,7 @@ impl Changes {
     /// Nothing is lost if the future is dropped.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closed.
+    /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closed, or the error that poisoned the hub.
     pub async fn next(&mut self) -> Result<ChangeBatch> {
         loop {
             if let Some(pace) = self.pace {
@@ -191,7 +197,8 @@ impl Changes {
             let part = self.watcher.read(self.position, |change| filter.wants(change));
             let has_gap = std::mem::take(&mut self.is_lost) || part.has_gap;
             self.position = part.next;
-            self.pace = Some(Instant::now() + PACE);
+            // A reader that is behind does not wait.
+            self.pace = (!part.is_full).then(|| Instant::now() + PACE);
             if has_gap || !part.changes.is_empty() {
                 return Ok(ChangeBatch {
                     changes: part.changes,
@@ -199,8 +206,12 @@ impl Changes {
                     position: self.position(),
                 });
             }
-            if !self.watcher.wait(self.position).await {
-                return Err(closed());
+            if !part.is_full && !self.watcher.wait(self.position).await {
+                return Err(self
+                    .runtime
+                    .upgrade()
+                    .and_then(|runtime| runtime.failure())
+                    .unwrap_or_else(closed));
             }
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use crate::client::source::{Inspected, Source, no_runtime};
+use crate::engine::panic_text;
 use crate::entity::{Entity, Key, reference};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Runtime;
@@ -122,9 +123,13 @@ impl Client {
         let source = self.source()?;
         let reading = source.share();
         let task = source.tokio().spawn_blocking(move || reading.snapshot(read));
-        let read = task
-            .await
-            .map_err(|error| Error::new(ErrorKind::Closed, "the tokio runtime is shutting down").with_source(error))?;
+        let read = task.await.map_err(|error| match error.try_into_panic() {
+            Ok(panic) => Error::new(
+                ErrorKind::Panicked,
+                format!("a read panicked: {}", panic_text(panic.as_ref())),
+            ),
+            Err(error) => Error::new(ErrorKind::Closed, "the tokio runtime is shutting down").with_source(error),
+        })?;
         source.durable().await?;
         read
     }

@@ -52,6 +52,10 @@ impl Live for Runtime {
         id: &InstanceId,
         record: &OrchestrationRecord,
     ) -> BTreeMap<Sequence, String> {
+        // The report is complete without the positions, so it does not wait for other replays.
+        let Some(_running) = self.try_replay(id) else {
+            return BTreeMap::new();
+        };
         let partition = id.partition(self.partitions);
         match replay_part(
             &self.registry,

@@ -106,7 +106,11 @@ impl<O> OrchestrationHandle<O> {
     /// [`ErrorKind::Corrupted`] if a row cannot be read, or any [hub error](crate::Error).
     pub async fn at_turn(&self, turn: u32) -> Result<TurnState> {
         let (id, source) = (self.instance()?.clone(), self.client.source()?);
-        let read = move |view: View<'_>| turn_state(view, &source, &id, turn);
+        let running = begin(&source, &id).await?;
+        let read = move |view: View<'_>| {
+            let _running = running;
+            turn_state(view, &source, &id, turn)
+        };
         self.client.on_blocking_thread(read).await
     }
 
@@ -136,11 +140,21 @@ impl<O> OrchestrationHandle<O> {
     /// [`ErrorKind::Corrupted`] if a row cannot be read, or any [hub error](crate::Error).
     pub async fn check_replay(&self) -> Result<ReplayOutcome> {
         let (id, source) = (self.instance()?.clone(), self.client.source()?);
+        let running = begin(&source, &id).await?;
         let check = move |view: View<'_>| {
+            let _running = running;
             let record = record(view, &id)?;
             Ok(replay(view, &source, &id, &record, record.turns)?.outcome)
         };
         self.client.on_blocking_thread(check).await
+    }
+}
+
+/// Waits for the turn of a replay. A directory has no code, and needs none.
+async fn begin(source: &Source, id: &InstanceId) -> Result<Option<impl Send + use<>>> {
+    match source {
+        Source::Open(runtime) => runtime.replay(id).await.map(Some),
+        Source::Inspected(_) => Ok(None),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::schema;
 pub(crate) struct Audit(VecDeque<MessageId>);
 
 impl EntityTurn<'_> {
-    /// Stores the state after an operation that has changed it, if the type of the entity keeps its changes. The oldest
+    /// Stores the state after an operation that may have changed it, if the type of the entity keeps its changes. The oldest
     /// change makes room.
     pub(super) fn note_audit(&mut self, operation: &str, source: Option<InstanceId>, ctx: &mut Ctx<'_>) -> Result<()> {
         let most = self.code.audit();

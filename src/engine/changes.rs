@@ -1,4 +1,4 @@
-//! The changes of instances that a step makes, for those who watch the hub.
+//! The changes of instances that a step makes, for watchers of the hub.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::SystemTime;
@@ -86,6 +86,15 @@ impl ChangeKinds {
         self.0 & (1 << kind as u8) != 0
     }
 
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Returns the kinds that both sets contain.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     pub(crate) fn iter(self) -> impl Iterator<Item = ChangeKind> {
         ChangeKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
     }
@@ -97,7 +106,7 @@ impl FromIterator<ChangeKind> for ChangeKinds {
     }
 }
 
-/// The kinds of changes that the cores have to note, shared with those who watch the hub.
+/// The kinds of changes that the cores have to note, shared with the feed.
 #[derive(Debug, Default)]
 pub(crate) struct WatchedKinds(AtomicU8);
 
@@ -156,11 +165,13 @@ impl NotedChange {
     }
 }
 
-/// The changes of a step, of the kinds that somebody watches.
+/// The changes of a step, of the watched kinds.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     kinds: ChangeKinds,
     noted: Vec<NotedChange>,
+    /// The other kinds of changes that the step has made.
+    unnoted: ChangeKinds,
 }
 
 impl Changes {
@@ -168,7 +179,17 @@ impl Changes {
         Self {
             kinds: watched.get(),
             noted: Vec::new(),
+            unnoted: ChangeKinds::default(),
         }
+    }
+
+    /// Returns `true` if changes of this kind are noted.
+    fn notes(&mut self, kind: ChangeKind) -> bool {
+        let notes = self.kinds.contains(kind);
+        if !notes {
+            self.unnoted.0 |= 1 << kind as u8;
+        }
+        notes
     }
 
     /// Takes the changes, if there are any.
@@ -178,7 +199,12 @@ impl Changes {
 }
 
 impl CoreStep {
-    /// Notes a change of an orchestration, if somebody watches this kind.
+    /// Returns the kinds of changes that the step has made and not noted, because they were not watched when it began.
+    pub(crate) fn unnoted_changes(&self) -> ChangeKinds {
+        self.changes.unnoted
+    }
+
+    /// Notes a change of an orchestration, if this kind is watched.
     pub(super) fn note_change(
         &mut self,
         kind: ChangeKind,
@@ -186,15 +212,15 @@ impl CoreStep {
         name: &str,
         status: Option<OrchestrationStatus>,
     ) {
-        if self.changes.kinds.contains(kind) {
+        if self.changes.notes(kind) {
             let change = NotedChange::of_orchestration(kind, id.clone(), name, status, self.now);
             self.changes.noted.push(change);
         }
     }
 
-    /// Notes that the state of an entity was written or deleted, if somebody watches entities.
+    /// Notes that the state of an entity was written or deleted, if changes of entities are watched.
     pub(super) fn note_entity(&mut self, id: &InstanceId) {
-        if self.changes.kinds.contains(ChangeKind::Entity) {
+        if self.changes.notes(ChangeKind::Entity) {
             self.changes.noted.push(NotedChange {
                 kind: ChangeKind::Entity,
                 id: id.clone(),

@@ -3,14 +3,13 @@
 #[cfg(test)]
 mod recount;
 
-use crate::engine::changes::{Changes, WatchedKinds};
-use crate::engine::message::{Effect, Output};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::engine::activities::{self, Activities, ActivitySlots};
 use crate::engine::async_operation::end_async;
 use crate::engine::batch_times::BatchTimes;
+use crate::engine::changes::{Changes, WatchedKinds};
 use crate::engine::core_step::CoreStep;
 use crate::engine::ctx::{Ctx, Settings};
 use crate::engine::dead_letters::settle_dead_letter;
@@ -18,6 +17,7 @@ use crate::engine::limits::Limits;
 use crate::engine::locks::Locks;
 use crate::engine::mailbox::BlockReason;
 use crate::engine::mailboxes::{Mailboxes, QueueMemory};
+use crate::engine::message::{Effect, Output};
 use crate::engine::message::{Input, Message, Origin, Token};
 use crate::engine::orchestration::{Orchestrations, Waiters, wait_for_end, write_orchestrations};
 use crate::engine::partition::Partitions;
@@ -57,7 +57,7 @@ pub(crate) struct CoreConfig {
     pub(crate) calm_since: u64,
     /// Determines the age of rows that expire.
     pub(crate) aging: Aging,
-    /// The kinds of changes that somebody watches.
+    /// The watched kinds of changes.
     pub(crate) watched: Arc<WatchedKinds>,
 }
 

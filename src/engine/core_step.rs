@@ -1,11 +1,11 @@
 //! One step of a core: the turns whose effects become one commit.
 
-use crate::engine::changes::Changes;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::engine::changes::Changes;
 use crate::engine::message::{Message, Origin, Output, Response, Token};
 use crate::engine::states::InstanceMap;
 use crate::error::Result;
@@ -39,7 +39,7 @@ pub(crate) struct CoreStep {
     /// answer, but no memory of the hub is reserved for them anymore.
     pub(crate) stored_calls: Vec<Token>,
     pub(crate) counts: Counts,
-    /// The changes of instances that somebody watches.
+    /// The changes of instances, of the watched kinds.
     pub(super) changes: Changes,
     /// Events of orchestrations and activities, for metrics.
     pub(crate) facts: Vec<Fact>,

@@ -1,12 +1,12 @@
 //! The context of a step: the commit under construction, the state of the store before it, and the parts that a turn
 //! uses.
 
-use crate::engine::changes::WatchedKinds;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::activities::Activities;
 use crate::engine::batch_times::BatchTimes;
+use crate::engine::changes::WatchedKinds;
 use crate::engine::core_step::CoreStep;
 use crate::engine::limits::Limits;
 use crate::engine::locks::Locks;
@@ -34,7 +34,7 @@ pub(super) struct Settings {
     pub(super) partitions: u16,
     /// Determines the age of rows that expire.
     pub(super) aging: Aging,
-    /// The kinds of changes that somebody watches.
+    /// The watched kinds of changes.
     pub(super) watched: Arc<WatchedKinds>,
 }
 

@@ -1,9 +1,9 @@
 //! Messages to instances, requests of clients, and the outputs of the engine.
 
-use crate::engine::changes::NotedChange;
 use std::fmt;
 use std::time::Duration;
 
+use crate::engine::changes::NotedChange;
 use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::engine::spans::FinishedSpan;
 use crate::error::{Error, ErrorKind, Result};
@@ -387,7 +387,7 @@ pub(crate) enum Effect {
     CancelActivity { activity: ActivityKey },
     /// Wake the clients that wait for room in the queue of the instance.
     Room { instance: InstanceId },
-    /// Tell those who watch the hub what has changed.
+    /// Send changes to the watchers of the hub.
     Changes(Vec<NotedChange>),
     /// Export a span.
     Span(Box<FinishedSpan>),

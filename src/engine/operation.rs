@@ -59,8 +59,11 @@ impl EntityTurn<'_> {
         }
         let Some(spec) = self.code.find(operation) else {
             if operation.eq_ignore_ascii_case(DELETE) {
+                let existed = self.entity.object.is_some() || self.entity.stored;
                 self.delete_state(ctx.step);
-                self.note_audit(DELETE, message.source(), ctx)?;
+                if existed {
+                    self.note_audit(DELETE, message.source(), ctx)?;
+                }
                 return self.settle(message, Ok(NULL.to_vec()), ctx);
             }
             let error = unknown_operation(self.id, operation);

@@ -88,7 +88,7 @@ impl Batches {
         let job = Arc::clone(&running);
         tokio::spawn(async move {
             let error = batch.await.err().map(|error| error.to_string());
-            // Without the server, nobody asks for the end.
+            // Without the server, the end is never read.
             let time = api.upgrade().map_or(now, |api| api.now());
             let _ = job.end.set(BatchEnd { time, error });
             drop(room);

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::http::batches::Batches;
 use crate::http::config::{HttpConfig, MetricsText};
 use crate::http::error::Problem;
@@ -50,15 +50,32 @@ impl Api {
         })
     }
 
-    /// Waits for the turn of a request that reads much of the store.
+    /// Runs the read of a request that reads much of the store, when those before it have ended.
+    ///
+    /// Neither a client that disconnects nor a timeout of the request stops such a read. It therefore runs to its end
+    /// before the next one begins.
     ///
     /// # Errors
-    /// Returns a problem with status 503 if the requests before it take too long.
-    pub(super) async fn turn_to_count(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        match tokio::time::timeout(PATIENCE, Arc::clone(&self.counting).acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => Err(Problem::overloaded("other requests are counting; try again")),
-        }
+    /// Returns a problem with status 503 if the reads before it take too long, or the error of the read.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a read that outlives its request is spawned here"
+    )]
+    pub(super) async fn counted<T: Send + 'static>(
+        &self,
+        read: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.counting).acquire_owned());
+        let Ok(Ok(turn)) = turn.await else {
+            return Err(Problem::overloaded("other requests are counting; try again"));
+        };
+        let reading = tokio::spawn(async move {
+            let read = read.await;
+            drop(turn);
+            read
+        });
+        let lost = |error| Error::new(ErrorKind::Closed, "the tokio runtime is shutting down").with_source(error);
+        reading.await.map_err(lost)?
     }
 
     /// Returns the time of the hub, or of this machine if the hub is stopped.

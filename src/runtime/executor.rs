@@ -183,9 +183,16 @@ impl Executor {
             release
         };
         let deliver = |message: Message, commit| runtime.inbox_of(&message.target).deliver(message, commit);
+        let (now, counts, unnoted) = (step.now, step.counts, step.unnoted_changes());
         let watch = Stopwatch::start();
         match self.driver.commit(step, &runtime.order, &runtime.room, wrap, deliver) {
             Ok(Committed::Written) => {
+                runtime.timeline.add(now, &counts);
+                // A watcher that began during the step may have read the state from before the commit.
+                let missed = unnoted.and(runtime.feed.watched().get());
+                if !missed.is_empty() {
+                    runtime.feed.miss(missed);
+                }
                 self.meters.committed(watch.elapsed());
                 Ok(())
             }
@@ -205,7 +212,6 @@ impl Executor {
     fn count(&mut self, step: &CoreStep, took: Duration) {
         let runtime = &self.runtime;
         runtime.totals.add(&step.counts);
-        runtime.timeline.add(step.now, &step.counts);
         self.meters.step(step, took, &runtime.registry);
         let sizes = self.driver.core().sizes();
         self.meters.load(self.driver.inbox().len(), sizes);

@@ -1,7 +1,8 @@
-//! The feed of durable changes, for those who watch the hub.
+//! The feed of durable changes, for the watchers of the hub.
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -9,9 +10,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::engine::{ChangeKind, ChangeKinds, InstanceChange, NotedChange, WatchedKinds};
+use crate::runtime::contained::contained;
 use crate::time::Timestamp;
 
-/// Number of changes that the feed keeps for watchers who are behind or come back.
+/// Number of changes that the feed keeps for watchers that are behind or return.
 const KEPT: usize = 8_192;
 
 /// Maximum number of changes that one read examines, so that it holds the lock briefly.
@@ -20,7 +22,10 @@ const EXAMINED: usize = 2_048;
 /// Maximum number of changes that one read returns.
 const RETURNED: usize = 256;
 
-/// Time for which a kind without watchers is still noted, so that a watcher who comes back misses nothing.
+/// Size in bytes of the ids and names that a read returns, after which it returns no more.
+const RETURNED_BYTES: usize = 64 << 10;
+
+/// Time for which a kind without watchers is still noted, so that a watcher that returns misses nothing.
 const AFTERWARD: Duration = Duration::from_secs(60);
 
 const KINDS: usize = ChangeKind::ALL.len();
@@ -29,8 +34,10 @@ const KINDS: usize = ChangeKind::ALL.len();
 #[derive(Debug)]
 pub(crate) struct Feed {
     ring: Arc<Ring>,
-    /// For each kind, the position after its newest change. A change wakes only those who watch its kind.
+    /// For each kind, the position after its newest change. A change wakes only the watchers of its kind.
     newest: [watch::Sender<u64>; KINDS],
+    /// True if the hub has failed, so that no more changes follow.
+    failed: watch::Sender<bool>,
 }
 
 /// The newest changes.
@@ -46,8 +53,6 @@ struct State {
     next: u64,
     /// Each with its number. There are gaps in the numbers.
     changes: VecDeque<(u64, NotedChange)>,
-    /// The position after the newest change that was dropped.
-    dropped: u64,
     kinds: [Kind; KINDS],
 }
 
@@ -57,7 +62,7 @@ struct Kind {
     watchers: usize,
     is_noted: bool,
     /// The position from which on no change of this kind is missing.
-    noted_from: u64,
+    complete_from: u64,
     /// The time of the first change of any kind after the last watcher left.
     alone_since: Option<Timestamp>,
 }
@@ -68,6 +73,7 @@ pub(crate) struct Watcher {
     ring: Arc<Ring>,
     kinds: ChangeKinds,
     newest: Vec<watch::Receiver<u64>>,
+    failed: watch::Receiver<bool>,
 }
 
 /// The result of a read of the feed.
@@ -78,6 +84,8 @@ pub(crate) struct FeedPart {
     pub(crate) has_gap: bool,
     /// The position after this part.
     pub(crate) next: u64,
+    /// True if more changes are known already.
+    pub(crate) is_full: bool,
 }
 
 impl Default for Feed {
@@ -85,6 +93,7 @@ impl Default for Feed {
         Self {
             ring: Arc::default(),
             newest: std::array::from_fn(|_| watch::channel(0).0),
+            failed: watch::channel(false).0,
         }
     }
 }
@@ -114,10 +123,39 @@ impl Feed {
             self.ring.watched.set(state.noted());
         }
         drop(state);
+        self.wake(newest);
+    }
+
+    /// Notes that changes of some kinds were not noted, because they were not watched when their step began.
+    /// Watchers that have begun since then receive a gap. Called after the changes are written.
+    pub(crate) fn miss(&self, kinds: ChangeKinds) {
+        let mut newest = [0; KINDS];
+        let mut state = self.ring.state();
+        state.next += 1;
+        let next = state.next;
+        for kind in kinds.iter() {
+            state.kinds[kind as usize].complete_from = next;
+            newest[kind as usize] = next;
+        }
+        drop(state);
+        self.wake(newest);
+    }
+
+    /// Tells the watchers that the hub has failed.
+    pub(crate) fn fail(&self) {
+        contained(|| {
+            self.failed.send_replace(true);
+        });
+    }
+
+    /// Wakes the watchers of the kinds that have a new position.
+    fn wake(&self, newest: [u64; KINDS]) {
         for (sender, newest) in self.newest.iter().zip(newest) {
             if newest > 0 {
-                // Of two threads, the second one may come first.
-                sender.send_if_modified(|known| newest > std::mem::replace(known, newest.max(*known)));
+                // The wakers are code of the program. Of two threads, the second one may come first.
+                contained(|| {
+                    sender.send_if_modified(|known| newest > std::mem::replace(known, newest.max(*known)));
+                });
             }
         }
     }
@@ -133,7 +171,7 @@ impl Feed {
             kind.watchers += 1;
             kind.alone_since = None;
             if !std::mem::replace(&mut kind.is_noted, true) {
-                kind.noted_from = next;
+                kind.complete_from = next;
             }
         }
         self.ring.watched.set(state.noted());
@@ -144,6 +182,7 @@ impl Feed {
                 .iter()
                 .map(|kind| self.newest[kind as usize].subscribe())
                 .collect(),
+            failed: self.failed.subscribe(),
         }
     }
 }
@@ -155,8 +194,8 @@ impl State {
     }
 
     fn drop_oldest(&mut self, count: usize) {
-        if let Some((newest, _)) = self.changes.drain(..count).next_back() {
-            self.dropped = newest + 1;
+        for (number, change) in self.changes.drain(..count) {
+            self.kinds[change.kind as usize].complete_from = number + 1;
         }
     }
 
@@ -183,16 +222,23 @@ impl Watcher {
         self.ring.state().next
     }
 
-    /// Waits until there are changes of a watched kind after `position`. Returns `false` if the hub is closed.
+    /// Waits until there are changes of a watched kind after `position`. Returns `false` if the hub is closed or has
+    /// failed.
     pub(crate) async fn wait(&mut self, position: u64) -> bool {
-        let mut waits: Vec<_> = self
-            .newest
-            .iter_mut()
-            .map(|newest| Box::pin(newest.wait_for(move |newest| *newest > position)))
-            .collect();
+        let changed = self.newest.iter_mut().map(|newest| {
+            let changed: Pin<Box<dyn Future<Output = bool> + Send + '_>> =
+                Box::pin(async move { newest.wait_for(|newest| *newest > position).await.is_ok() });
+            changed
+        });
+        let mut waits: Vec<_> = changed.collect();
+        let failed = &mut self.failed;
+        waits.push(Box::pin(async move {
+            let _ = failed.wait_for(|failed| *failed).await;
+            false
+        }));
         std::future::poll_fn(|cx| {
             let ready = waits.iter_mut().find_map(|wait| match wait.as_mut().poll(cx) {
-                Poll::Ready(newest) => Some(newest.is_ok()),
+                Poll::Ready(goes_on) => Some(goes_on),
                 Poll::Pending => None,
             });
             ready.map_or(Poll::Pending, Poll::Ready)
@@ -204,22 +250,23 @@ impl Watcher {
     pub(crate) fn read(&self, position: u64, wants: impl Fn(&NotedChange) -> bool) -> FeedPart {
         let state = self.ring.state();
         let from = state.changes.partition_point(|(number, _)| *number < position);
-        let mut has_gap = position < state.dropped;
-        has_gap |= self
-            .kinds
-            .iter()
-            .any(|kind| position < state.kinds[kind as usize].noted_from);
         let mut part = FeedPart {
             changes: Vec::new(),
-            has_gap,
+            has_gap: self
+                .kinds
+                .iter()
+                .any(|kind| position < state.kinds[kind as usize].complete_from),
             next: state.next,
+            is_full: false,
         };
+        let mut bytes = 0;
         for (count, (number, change)) in state.changes.range(from..).enumerate() {
-            if part.changes.len() == RETURNED || count == EXAMINED {
-                part.next = *number;
+            if part.changes.len() == RETURNED || bytes > RETURNED_BYTES || count == EXAMINED {
+                (part.next, part.is_full) = (*number, true);
                 break;
             }
             if self.kinds.contains(change.kind) && wants(change) {
+                bytes += change.id.as_str().len() + change.name().len();
                 part.changes.push(change.shown());
             }
         }
@@ -307,10 +354,10 @@ mod tests {
         assert!(!watcher.read(part.next, |_| true).has_gap);
     }
 
-    /// Who comes back soon misses nothing. Later, nothing is noted any more, and who comes back learns that changes may
-    /// be missing, although none was numbered in the meantime.
+    /// A watcher that returns within a minute receives all changes. Later, the kind is no longer noted, and a watcher
+    /// that returns receives a gap, although no change was numbered in the meantime.
     #[test]
-    fn who_comes_back_soon_misses_nothing() {
+    fn a_watcher_that_returns_within_a_minute_misses_nothing() {
         let feed = Feed::default();
         let position = feed.watch(ends()).position();
         feed.publish(vec![ended(0, 0)]);
@@ -352,5 +399,42 @@ mod tests {
         assert_eq!(ids(&turns.read(position, |_| true)), ["1"]);
         drop(feed);
         assert!(!turns.wait(u64::MAX).await);
+    }
+
+    /// A kind that no one watched when a step began becomes a gap for those who have begun to watch since.
+    #[tokio::test]
+    async fn changes_of_a_step_that_had_begun_become_a_gap() {
+        let feed = Feed::default();
+        let mut watcher = feed.watch(ends());
+        let position = watcher.position();
+        feed.miss([ChangeKind::Ended].into_iter().collect());
+        assert!(watcher.wait(position).await);
+        let part = watcher.read(position, |_| true);
+        assert!(part.has_gap && part.changes.is_empty());
+        assert!(!watcher.read(part.next, |_| true).has_gap);
+        feed.fail();
+        assert!(!watcher.wait(part.next).await);
+    }
+
+    /// Many changes of one kind are no gap for those who watch another.
+    #[test]
+    fn a_busy_kind_is_no_gap_for_another() {
+        let feed = Feed::default();
+        let purges = feed.watch([ChangeKind::Purged].into_iter().collect());
+        let position = purges.position();
+        let _entities = feed.watch(ends());
+        for number in 0..2 * KEPT as u64 {
+            feed.publish(vec![ended(number, 0)]);
+        }
+        let (mut position, mut reads) = (position, 0);
+        loop {
+            let part = purges.read(position, |_| true);
+            assert!(!part.has_gap && part.changes.is_empty());
+            (position, reads) = (part.next, reads + 1);
+            if !part.is_full {
+                break;
+            }
+        }
+        assert!(reads <= KEPT / EXAMINED + 1);
     }
 }

@@ -34,7 +34,7 @@ impl Runtime {
         // still be released.
         contained(|| give_back_room(&mut items));
         if error.is_none() {
-            self.publish(&mut items);
+            contained(|| self.publish(&mut items));
         }
         if error.is_none() && items.len() >= CROWD && self.tokio.runtime_flavor() == RuntimeFlavor::MultiThread {
             return self.release_from_worker(items);

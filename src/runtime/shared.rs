@@ -1,16 +1,14 @@
 //! The state shared by the threads of an open hub, and the start and end of these threads.
 
-use crate::runtime::feed::Feed;
-use crate::runtime::timeline::{Past, Timeline};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::OnceCell;
 
 use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::commit::{CommitOrder, Gated, Syncer};
 use crate::engine::message::Token;
@@ -25,11 +23,13 @@ use crate::runtime::activities::RunningActivities;
 use crate::runtime::backpressure::{Backpressure, Response};
 use crate::runtime::contained::contained;
 use crate::runtime::executor::Executor;
+use crate::runtime::feed::Feed;
 use crate::runtime::inbox::{DELIVERY_LIMIT, Envelope, Inbox, InboxReceiver, Reply};
 use crate::runtime::meters::ActivitiesMeters;
 use crate::runtime::release::Release;
 use crate::runtime::shares::Share;
 use crate::runtime::tasks::Tasks;
+use crate::runtime::timeline::{Past, Timeline};
 use crate::runtime::totals::Totals;
 use crate::runtime::watchdog;
 use crate::spawn::spawn;
@@ -39,6 +39,9 @@ use crate::trace::TraceContext;
 
 /// Time for which a turn may continue after the patience of a shutdown has expired.
 const HANGING: Duration = Duration::from_secs(1);
+
+/// Maximum number of replays that run for readers at the same time.
+const REPLAYS: usize = 2;
 
 /// Time for which a shutdown waits for aborted tasks.
 const LAST_TASKS: Duration = Duration::from_secs(1);
@@ -89,6 +92,10 @@ pub(crate) struct Runtime {
     pub(super) operations: Arc<Tasks>,
     /// The tasks of activities.
     pub(super) attempts: Arc<Tasks>,
+    /// The replays that readers have requested. They run code of orchestrations outside of the cores.
+    replays: Arc<Tasks>,
+    /// The room for such replays.
+    replay_room: Arc<Semaphore>,
     /// The room of each executor for incoming messages.
     pub(crate) shares: Vec<Share>,
     pub(crate) tokio: tokio::runtime::Handle,
@@ -149,6 +156,8 @@ impl Runtime {
             exporter: config.exporter,
             operations: Arc::default(),
             attempts: Arc::default(),
+            replays: Arc::default(),
+            replay_room: Arc::new(Semaphore::new(REPLAYS)),
             shares: Share::divide(config.in_flight, executors),
             tokio,
             waits: AtomicU64::new(0),
@@ -325,8 +334,29 @@ impl Runtime {
                 inbox.send(Envelope::Wake);
             }
             self.room.open_all();
+            self.feed.fail();
             contained(|| metrics::HUB_FAILED.to_counter(&[]).increment(1));
         }
+    }
+
+    /// Begins a replay for a reader, if there is room for one now and the hub is not closing. It holds the returned
+    /// guard until its end, so that a shutdown waits for it and names it.
+    pub(crate) fn try_replay(&self, instance: &InstanceId) -> Option<impl Sized + use<>> {
+        let room = Arc::clone(&self.replay_room).try_acquire_owned().ok()?;
+        Some((self.replays.enter(instance)?, room))
+    }
+
+    /// Like [`try_replay`](Self::try_replay), but waits for room.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closing.
+    pub(crate) async fn replay(&self, instance: &InstanceId) -> Result<impl Send + use<>> {
+        let room = Arc::clone(&self.replay_room)
+            .acquire_owned()
+            .await
+            .map_err(|_| closed())?;
+        let running = self.replays.enter(instance).ok_or_else(closed)?;
+        Ok((running, room))
     }
 
     /// Returns the error that stopped the executors, if any.
@@ -383,7 +413,11 @@ impl Runtime {
     /// The next open runs the same work again, and the two must not overlap. A task that blocks its thread cannot be
     /// aborted; the log names it.
     pub(crate) fn end_tasks(&self) {
-        for (tasks, task) in [(&self.operations, "async operation"), (&self.attempts, "activity")] {
+        for (tasks, task) in [
+            (&self.operations, "async operation"),
+            (&self.attempts, "activity"),
+            (&self.replays, "replay for a reader"),
+        ] {
             tasks.abort();
             for instance in tasks.wait(LAST_TASKS) {
                 contained(|| {

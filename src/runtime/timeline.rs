@@ -1,6 +1,7 @@
 //! Starts and ends of orchestrations over time.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::engine::Counts;
@@ -70,8 +71,11 @@ impl Timeline {
         }
     }
 
-    /// Returns the starts and ends since the hub was opened.
-    pub(crate) fn intervals(&self) -> Intervals {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Calls `visit` for the intervals in a range since the hub was opened.
+    pub(crate) fn visit(&self, range: Range<u64>, mut visit: impl FnMut(u64, Interval)) {
+        let intervals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, interval) in intervals.range(range) {
+            visit(*number, *interval);
+        }
     }
 }

@@ -324,10 +324,17 @@ impl Schedules {
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such schedule, of kind [`ErrorKind::InvalidId`]
     /// if the id is invalid or too long for that of a run, or any [hub error](crate::Error).
     pub async fn trigger(&self, id: impl AsRef<str>) -> Result<OrchestrationHandle> {
-        let id = id.as_ref();
+        self.trigger_once(id.as_ref(), None).await
+    }
+
+    /// Like [`trigger`](Self::trigger), but requests with the same id start one run.
+    pub(crate) async fn trigger_once(&self, id: &str, request_id: Option<String>) -> Result<OrchestrationHandle> {
         check_id(id)?;
-        let instance = flat(self.client.entity::<ScheduleEntity>(id).trigger().await)?;
-        Ok(self.client.untyped_orchestration(instance))
+        let mut trigger = self.client.entity::<ScheduleEntity>(id).trigger();
+        if let Some(request_id) = request_id {
+            trigger = trigger.request_id(request_id);
+        }
+        Ok(self.client.untyped_orchestration(flat(trigger.await)?))
     }
 
     /// Deletes a schedule. The orchestrations that it started continue.

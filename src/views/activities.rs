@@ -13,6 +13,7 @@ use crate::schema;
 use crate::store::PageBounds;
 use crate::views::open_steps::OpenSteps;
 use crate::views::pages::{Page, page_of};
+use crate::views::unreadable::Unreadable;
 use crate::views::view::{ActivityProgress, View};
 use crate::views::{json, orchestrations};
 
@@ -21,6 +22,9 @@ const MOST_ROWS: usize = 100_000;
 
 /// Maximum number of events of a history that is read to find out since when an activity is open.
 const MOST_EVENTS: u64 = 1_000;
+
+/// Maximum size of such a history in bytes.
+const MOST_BYTES: u64 = 256 << 10;
 
 /// The activities of a hub that have not ended, by name.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -111,7 +115,17 @@ pub(crate) fn summary(view: View<'_>) -> Result<ActivitySummary> {
                     break 'all;
                 }
                 rows += 1;
-                let record: ActivityRecord = model::decode(row, "activity")?;
+                let record: ActivityRecord = match model::decode(row, "activity") {
+                    Ok(record) => record,
+                    // The counts do not report the row, so at least log it.
+                    Err(reason) => {
+                        drop(Unreadable::new(
+                            &key_of(key).map(|key| key.to_string()).unwrap_or_default(),
+                            &reason,
+                        ));
+                        continue;
+                    }
+                };
                 let runs = view
                     .live
                     .is_some_and(|live| key_of(key).is_some_and(|key| live.is_running(&key)));
@@ -173,6 +187,7 @@ fn describe(view: View<'_>, key: &ActivityKey, record: ActivityRecord) -> Result
     if let Some(owner) = orchestrations::record(view.reader, partition, &key.instance)?
         && owner.execution == key.execution
         && owner.events <= MOST_EVENTS
+        && owner.bytes <= MOST_BYTES
     {
         let mut steps = OpenSteps::read(view, &key.instance, &owner, owner.turns)?;
         step = steps.open.remove(&key.sequence);

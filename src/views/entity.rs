@@ -12,6 +12,7 @@ use crate::schema;
 use crate::store::PageBounds;
 use crate::views::json;
 use crate::views::locks::{self, EntityLock};
+use crate::views::pages::BYTES_A_PAGE;
 use crate::views::view::View;
 
 /// Maximum number of messages, and of scheduled signals, that are described.
@@ -67,9 +68,10 @@ pub struct EntityDetails {
     pub waiting: u64,
     /// The first 100 of these messages, in the order in which the entity takes them.
     pub messages: Vec<WaitingMessage>,
-    /// Its first 100 scheduled signals, ordered by id.
+    /// Its first 100 scheduled signals, ordered by id. Fewer if their arguments have more than 4 MiB.
     pub scheduled: Vec<ScheduledOperation>,
-    /// The last changes of its state, newest first. Empty unless its type keeps them with `#[entity(audit = 20)]`.
+    /// The last changes of its state, newest first: at most 4 MiB of them. Empty unless its type keeps them with
+    /// `#[entity(audit = 20)]`.
     pub changes: Vec<StateChange>,
 }
 
@@ -197,26 +199,24 @@ fn messages(view: View<'_>, range: Range<Vec<u8>>, described: &mut Vec<WaitingMe
     Ok(())
 }
 
+/// Reads the newest changes, as many as fit into a page.
 fn changes(view: View<'_>, id: &InstanceId) -> Result<Vec<StateChange>> {
-    let mut changes = Vec::new();
-    let mut range = schema::audit::of(id.partition(view.partitions), id);
-    loop {
-        let page = view.reader.page(range.clone(), PageBounds::USUAL)?;
-        for (_, row) in &page.rows {
-            let record: AuditRecord = model::decode(row, "change of a state")?;
-            changes.push(StateChange {
-                time: record.time.into(),
-                operation: record.operation,
-                source: record.source.map(|source| source.to_string()),
-                state: record.state.map(|state| json::text(state.into_vec())),
-            });
+    let range = schema::audit::of(id.partition(view.partitions), id);
+    let (mut changes, mut bytes) = (Vec::new(), 0);
+    for key in view.reader.keys(range, usize::MAX)?.iter().rev() {
+        let Some(row) = view.reader.get(key)? else { continue };
+        bytes += row.len();
+        if bytes > BYTES_A_PAGE && !changes.is_empty() {
+            break;
         }
-        match page.rows.into_iter().next_back() {
-            Some((last, _)) if page.full => range.start = schema::behind(last),
-            _ => break,
-        }
+        let record: AuditRecord = model::decode(&row, "change of a state")?;
+        changes.push(StateChange {
+            time: record.time.into(),
+            operation: record.operation,
+            source: record.source.map(|source| source.to_string()),
+            state: record.state.map(|state| json::text(state.into_vec())),
+        });
     }
-    changes.reverse();
     Ok(changes)
 }
 
@@ -248,7 +248,7 @@ impl WaitingMessage {
 
 fn scheduled(view: View<'_>, id: &InstanceId) -> Result<Vec<ScheduledOperation>> {
     let partition = id.partition(view.partitions);
-    let mut scheduled = Vec::new();
+    let (mut scheduled, mut bytes) = (Vec::new(), 0);
     for (key, due) in view
         .reader
         .scan(schema::timer::names_of(partition, id), MOST_DESCRIBED)?
@@ -259,6 +259,10 @@ fn scheduled(view: View<'_>, id: &InstanceId) -> Result<Vec<ScheduledOperation>>
         let Some(row) = view.reader.get(&schema::timer::key(partition, due, id, name))? else {
             continue;
         };
+        bytes += row.len();
+        if bytes > BYTES_A_PAGE {
+            break;
+        }
         let record: TimerRecord = model::decode(&row, "timer")?;
         if let Action::Operation { operation, arguments } = record.action {
             scheduled.push(ScheduledOperation {

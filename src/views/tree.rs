@@ -15,6 +15,9 @@ use crate::views::{json, orchestrations};
 /// Maximum number of orchestrations in a tree.
 const MOST_ORCHESTRATIONS: usize = 1_000;
 
+/// Maximum number of events of histories that are read for one tree.
+const MOST_EVENTS: u64 = 200_000;
+
 /// Maximum depth of a tree. As JSON, each level takes two, and most readers of JSON accept 127.
 const DEEPEST: usize = 50;
 
@@ -28,8 +31,8 @@ pub struct OrchestrationTree {
     pub id: String,
     /// The stored name of its type.
     pub name: String,
-    /// Its status. `None` if there is no such orchestration: its start is on its way, it was purged, or another
-    /// orchestration has taken its id.
+    /// Its status. `None` if there is no such orchestration: its start is on its way, or it was purged. So is a
+    /// sub-orchestration whose id another orchestration has taken.
     #[serde(rename = "runtimeStatus")]
     pub status: Option<OrchestrationStatus>,
     /// The time at which it was started.
@@ -67,6 +70,7 @@ pub(crate) fn read(view: View<'_>, id: &InstanceId) -> Result<Option<Orchestrati
         view,
         chain: Vec::new(),
         left: MOST_ORCHESTRATIONS - 1,
+        events_left: MOST_EVENTS,
     };
     let name = record.name.clone();
     growth.node(id, name, Some(record)).map(Some)
@@ -83,6 +87,8 @@ struct Growth<'a> {
     chain: Vec<InstanceId>,
     /// The number of orchestrations that the tree may still contain.
     left: usize,
+    /// The number of events of histories that may still be read.
+    events_left: u64,
 }
 
 impl Growth<'_> {
@@ -104,6 +110,12 @@ impl Growth<'_> {
             is_truncated: false,
         };
         let Some(record) = record else { return Ok(node) };
+        // The history of the root is always read.
+        if record.events > self.events_left && !self.chain.is_empty() {
+            node.is_truncated = true;
+            return Ok(node);
+        }
+        self.events_left = self.events_left.saturating_sub(record.events);
         let children = self.children(id, &record)?;
         if !children.is_empty() && (self.chain.len() == DEEPEST || self.chain.contains(id)) {
             node.is_truncated = true;

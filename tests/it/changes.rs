@@ -177,3 +177,74 @@ async fn a_reader_from_another_life_learns_of_the_gap() {
     let stopped = Hub::inspect(place.path()).client().await.unwrap();
     assert_eq!(stopped.changes().watch().unwrap_err().kind(), ErrorKind::ReadOnly);
 }
+
+/// An entity whose operation lasts until the test ends it.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Slow {
+    n: u32,
+}
+
+/// Received by the operation: it has begun, and it may end.
+static BARRIER: std::sync::Barrier = std::sync::Barrier::new(2);
+
+#[operations]
+impl Slow {
+    pub fn add(&mut self) -> u32 {
+        BARRIER.wait();
+        BARRIER.wait();
+        self.n += 1;
+        self.n
+    }
+}
+
+/// A watcher that begins in the middle of a step may have read the state from before it, and so receives a gap.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_had_begun_becomes_a_gap() {
+    let hub = Hub::in_memory().entity::<Slow>().open().await.unwrap();
+    let client = hub.client();
+    let call = tokio::spawn(client.entity::<Slow>("s").add().into_future());
+    tokio::task::spawn_blocking(|| BARRIER.wait()).await.unwrap();
+    let mut changes = client.changes().kind(ChangeKind::Entity).watch().unwrap();
+    assert!(client.entity::<Slow>("s").state().await.unwrap().is_none());
+    tokio::task::spawn_blocking(|| BARRIER.wait()).await.unwrap();
+    assert_eq!(call.await.unwrap().unwrap(), 1);
+    let batch = changes.next().await.unwrap();
+    assert!(batch.has_gap && batch.changes.is_empty(), "{batch:?}");
+    hub.shutdown().await.unwrap();
+}
+
+/// A waker of a watcher that panics costs the hub nothing.
+#[tokio::test]
+async fn a_waker_that_panics_ends_no_thread_of_the_hub() {
+    use std::future::Future;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("a waker of the program panics");
+        }
+    }
+
+    let hub = open(Hub::in_memory()).await;
+    let client = hub.client();
+    let mut changes = client.changes().watch().unwrap();
+    let waker = Waker::from(std::sync::Arc::new(Panics));
+    let mut next = Box::pin(changes.next());
+    assert!(matches!(
+        next.as_mut().poll(&mut Context::from_waker(&waker)),
+        Poll::Pending
+    ));
+    for n in 1..=3 {
+        assert_eq!(client.entity::<Counter>("a").add(1).await.unwrap(), n);
+    }
+    let mut others = client.changes().watch().unwrap();
+    client.entity::<Counter>("a").add(1).await.unwrap();
+    assert_eq!(
+        told(&receive(&mut others, 1).await),
+        [(ChangeKind::Entity, "@counter@a")]
+    );
+    drop(next);
+    hub.shutdown().await.unwrap();
+}

@@ -14,11 +14,22 @@ use crate::client::orchestrations::failures::{FailureKind, failure};
 use crate::client::orchestrations::{OrchestrationQuery, to_purge};
 use crate::client::submit::Submission;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::InstanceId;
+use crate::failure::shortened;
+use crate::id::{ExecutionId, InstanceId};
 use crate::model::orchestration::{OrchestrationRecord, Order};
+use crate::time::Timestamp;
 
 /// Number of concurrent actions: enough to share a sync, too few to crowd out the other clients of the hub.
 const AT_ONCE: usize = 256;
+
+/// Maximum size of all copies of the texts of an action, in bytes.
+const COPIED_BYTES: usize = 16 << 20;
+
+/// Maximum size of a text in the report, in bytes.
+const TEXT_BYTES: usize = 1 << 10;
+
+/// The execution of an orchestration that a search has found, and the time of its last change.
+type Seen = (ExecutionId, Timestamp);
 
 /// Maximum number of errors in a report.
 const MOST_ERRORS: usize = 100;
@@ -195,8 +206,8 @@ impl Batch {
 
     async fn apply_to(&self, ids: Vec<String>) -> Result<()> {
         self.progress.report_mut().matched = ids.len() as u64;
-        for ids in ids.chunks(AT_ONCE) {
-            let targets = ids.iter().map(|id| (id.clone(), self.action.order(None)));
+        for ids in ids.chunks(self.action.at_once()) {
+            let targets = ids.iter().map(|id| (id.clone(), None));
             self.give_some(targets.collect()).await?;
         }
         Ok(())
@@ -206,10 +217,9 @@ impl Batch {
         loop {
             let found = self.find().await?;
             self.progress.report_mut().matched += found.0.len() as u64;
-            for some in found.0.chunks(AT_ONCE) {
-                let targets = some
-                    .iter()
-                    .map(|(id, record)| (id.to_string(), self.action.order(Some(record))));
+            for some in found.0.chunks(self.action.at_once()) {
+                let seen = |record: &OrchestrationRecord| Some((record.execution, record.changed));
+                let targets = some.iter().map(|(id, record)| (id.to_string(), seen(record)));
                 self.give_some(targets.collect()).await?;
             }
             match found.1 {
@@ -251,7 +261,7 @@ impl Batch {
     }
 
     /// Gives the orders to their orchestrations, concurrently.
-    async fn give_some(&self, targets: Vec<(String, Order)>) -> Result<()> {
+    async fn give_some(&self, targets: Vec<(String, Option<Seen>)>) -> Result<()> {
         if self.progress.is_canceled() {
             self.progress.report_mut().is_canceled = true;
             return Ok(());
@@ -259,9 +269,11 @@ impl Batch {
         let client = &self.query.client;
         let tokio = client.runtime()?.tokio.clone();
         let mut given = JoinSet::new();
-        for (id, order) in targets {
-            let client = client.clone();
+        let action = Arc::new(self.action.clone());
+        for (id, seen) in targets {
+            let (client, action) = (client.clone(), Arc::clone(&action));
             let give = async move {
+                let order = action.order(seen);
                 let given = match InstanceId::orchestration(&id) {
                     Ok(instance) => give(client, Submission::order(instance, order)).await,
                     Err(error) => Err(error),
@@ -298,18 +310,28 @@ impl BatchAction {
         }
     }
 
-    /// Returns the order for an orchestration, with its row if it was found by a search.
-    fn order(&self, record: Option<&OrchestrationRecord>) -> Order {
+    /// Returns the number of concurrent actions, each of which has a copy of the texts of the action.
+    fn at_once(&self) -> usize {
+        let bytes = match self {
+            Self::Terminate { reason }
+            | Self::Suspend { reason }
+            | Self::Resume { reason }
+            | Self::Rewind { reason } => reason.len(),
+            Self::RaiseEvent { payload, .. } => payload.len(),
+            Self::Restart | Self::Purge => 0,
+        };
+        (COPIED_BYTES / bytes.max(1)).clamp(1, AT_ONCE)
+    }
+
+    /// Returns the order for an orchestration, with its state if it was found by a search.
+    fn order(&self, seen: Option<Seen>) -> Order {
         match self.clone() {
             Self::Terminate { reason } => Order::Terminate { reason, children: true },
             Self::Suspend { reason } => Order::Suspend { reason },
             Self::Resume { reason } => Order::Resume { reason },
             Self::Rewind { reason } => Order::Rewind { reason, start: None },
             Self::Restart => Order::Restart,
-            Self::Purge => Order::Purge {
-                children: false,
-                seen: record.map(|record| (record.execution, record.changed)),
-            },
+            Self::Purge => Order::Purge { children: false, seen },
             Self::RaiseEvent { name, payload } => Order::Raise {
                 name,
                 payload: payload.into_bytes(),
@@ -352,8 +374,11 @@ impl BatchProgress {
                 _ => {
                     report.failed += 1;
                     if report.errors.len() < MOST_ERRORS {
-                        let message = error.to_string();
-                        report.errors.push(BatchError { id, message });
+                        let text = |text: &str| shortened(text, TEXT_BYTES).into_owned();
+                        report.errors.push(BatchError {
+                            id: text(&id),
+                            message: text(&error.to_string()),
+                        });
                     }
                 }
             },

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::client::orchestrations::OrchestrationQuery;
 use crate::error::Result;
-use crate::failure::Failure;
+use crate::failure::{Failure, shortened};
 use crate::id::InstanceId;
 use crate::model;
 use crate::model::orchestration::{EndRecord, OrchestrationRecord, OrchestrationStatus};
@@ -21,6 +21,9 @@ const MOST_READ: usize = 100_000;
 
 /// Maximum number of groups.
 const MOST_GROUPS: usize = 1_000;
+
+/// Maximum size of the message of a group, in bytes.
+const MESSAGE_BYTES: usize = 1 << 10;
 
 /// Number of ids in a group.
 const EXAMPLES: usize = 10;
@@ -49,7 +52,7 @@ pub struct FailureGroup {
     pub error_type: String,
     /// The variant of the error, if its type is an enum that is stored in serde's default form.
     pub variant: Option<String>,
-    /// The message of the newest error.
+    /// The message of the newest error, shortened to 1 KiB.
     pub message: String,
     /// The number of orchestrations.
     pub count: u64,
@@ -135,7 +138,7 @@ impl OrchestrationQuery {
                 instances: Vec::new(),
             });
             if time >= group.last || group.count == 0 {
-                (group.last, group.message) = (time, failure.message);
+                (group.last, group.message) = (time, shortened(&failure.message, MESSAGE_BYTES).into_owned());
             }
             group.first = group.first.min(time);
             group.count += 1;

@@ -1,5 +1,6 @@
 //! Starts and ends of orchestrations over time.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -99,22 +100,24 @@ impl Admin {
         let per_bar = (last - first).div_ceil(bars as u64);
         let mut bars: Vec<Interval> = Vec::new();
         bars.resize((last - first).div_ceil(per_bar) as usize, Interval::default());
-        let mut add = |intervals: &Intervals| {
+        let mut add = |number: u64, interval: Interval| bars[((number - first) / per_bar) as usize].add(interval);
+        let add_all = |add: &mut dyn FnMut(u64, Interval), intervals: &Intervals| {
             for (number, interval) in intervals.range(first..last) {
-                bars[((number - first) / per_bar) as usize].add(*interval);
+                add(*number, *interval);
             }
         };
         let read = match self.client.inspected() {
             Some(_) => {
                 let past = self.past(Timestamp(u64::MAX)).await?;
-                add(&past.intervals);
+                add_all(&mut add, &past.intervals);
                 past.read
             }
             None => {
                 let runtime = self.client.runtime()?;
                 let past = runtime.past.get_or_try_init(|| self.past(runtime.opened)).await?;
-                add(&past.intervals);
-                add(&runtime.timeline.intervals());
+                add_all(&mut add, &past.intervals);
+                runtime.timeline.visit(first..last, &mut add);
+                Arc::clone(&runtime).durable().await?;
                 past.read
             }
         };

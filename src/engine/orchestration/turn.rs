@@ -1,9 +1,9 @@
 //! A turn of an orchestration: its code receives the incoming messages, and its commands are executed.
 
-use crate::engine::changes::ChangeKind;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crate::engine::changes::ChangeKind;
 use crate::engine::code::TurnEnd;
 use crate::engine::core_step::{CoreStep, Fact};
 use crate::engine::ctx::Ctx;

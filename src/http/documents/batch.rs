@@ -13,6 +13,7 @@ use crate::http::error::Problem;
 use crate::http::names;
 use crate::http::query::{behind, parse_time, status};
 use crate::http::state::Api;
+use crate::id::InstanceId;
 
 /// Maximum number of ids in a request.
 const MOST_IDS: usize = 10_000;
@@ -132,7 +133,12 @@ impl BatchRequest {
         let (name, action) = self.action()?;
         let all = api.client.orchestrations();
         let batch = match (self.ids, self.filter) {
-            (Some(ids), None) if ids.len() <= MOST_IDS => all.apply(action).only(ids),
+            (Some(ids), None) if ids.len() <= MOST_IDS => {
+                for id in &ids {
+                    InstanceId::orchestration(id)?;
+                }
+                all.apply(action).only(ids)
+            }
             (Some(ids), None) => {
                 return Err(wrong(format!(
                     "it has {} ids, but at most {MOST_IDS} are allowed",

@@ -27,8 +27,9 @@ use crate::http::state::Api;
     )
 )]
 pub(super) async fn count_activities(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    let _turn = api.turn_to_count().await?;
-    api.budget.answer(&api.client.admin().activity_summary().await?)
+    let admin = api.client.admin();
+    let summary = api.counted(async move { Ok(admin.activity_summary().await?) }).await?;
+    api.budget.answer(&summary)
 }
 
 /// Lists the activities with one name that have not ended
@@ -61,7 +62,8 @@ pub(super) async fn list_activities(
     let wanted = api.client.admin().activities().name(name);
     let wanted = wanted.page_size(query.top()?.unwrap_or(page::DEFAULT));
     let share = api.budget.take(response_budget::PAGE).await?;
-    let page = wanted.cursor(list.after(&headers)?).page().await?;
+    let wanted = wanted.cursor(list.after(&headers)?);
+    let page = api.counted(async move { Ok(wanted.page().await?) }).await?;
     let response = share.answer(&page.items)?;
     Ok(list.answer(page.next.as_deref(), &page.unreadable, response))
 }

@@ -83,7 +83,8 @@ pub(super) async fn events(
     }
     let changes = changes.watch()?;
     let stream = EventStream {
-        first: Some(format!("id: {}\nevent: hello\ndata: {{}}\n\n", changes.position())),
+        // It has no id: a client that is cut off here has not received the gap that may follow.
+        first: Some("event: hello\ndata: {}\n\n"),
         waiting: wait(changes),
         stopped: stopping.map(|Extension(stopping)| stopped(stopping)),
         _room: room,
@@ -142,7 +143,7 @@ fn stopped(mut stopping: Stopping) -> Pin<Box<dyn Future<Output = ()> + Send>> {
 
 /// The body of the response. It ends when the hub closes or the server stops.
 struct EventStream {
-    first: Option<String>,
+    first: Option<&'static str>,
     waiting: Waiting,
     stopped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     _room: OwnedSemaphorePermit,
@@ -154,7 +155,7 @@ impl http_body::Body for EventStream {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first.into()))));
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(first.as_bytes())))));
         }
         if let Some(stopped) = &mut self.stopped
             && stopped.as_mut().poll(cx).is_ready()

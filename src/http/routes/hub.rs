@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::Server;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::http::documents::{
     CountsDocument, EntityCountDocument, ErrorDocument, Health, HubDocument, OrchestrationCountDocument, StatsDocument,
     json,
@@ -52,20 +52,9 @@ pub(super) async fn health(State(api): State<Arc<Api>>) -> Result<Response, Prob
     responses((status = 200, description = "The counts.", body = CountsDocument))
 )]
 pub(super) async fn counts(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    let turn = api.turn_to_count().await?;
-    // Neither a client that disconnects nor a timeout of the request stops the reads. The count therefore runs to its
-    // end before the next one begins.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a count that outlives its request is spawned here"
-    )]
-    let counted = tokio::spawn(async move {
-        let counted = count(&api).await;
-        drop(turn);
-        counted
-    });
-    let lost = |error| Error::new(ErrorKind::Closed, "the tokio runtime is shutting down").with_source(error);
-    Ok(json(StatusCode::OK, &counted.await.map_err(lost)??))
+    let counting = Arc::clone(&api);
+    let counts = api.counted(async move { count(&counting).await }).await?;
+    Ok(json(StatusCode::OK, &counts))
 }
 
 async fn count(api: &Api) -> Result<CountsDocument, Problem> {

@@ -54,7 +54,8 @@ pub(super) async fn get_waiting(State(api): State<Arc<Api>>, Path(id): Path<Stri
 )]
 pub(super) async fn get_tree(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
     let share = api.budget.take(response_budget::PAGE).await?;
-    let tree = api.client.untyped_orchestration(&id).tree().await?;
+    let run = api.client.untyped_orchestration(&id);
+    let tree = api.counted(async move { Ok(run.tree().await?) }).await?;
     share.answer(&tree.ok_or_else(|| missing(&id))?)
 }
 

@@ -10,6 +10,7 @@ use crate::http::documents::{CreatedArguments, ErrorDocument};
 use crate::http::error::Problem;
 use crate::http::names;
 use crate::http::query::Query;
+use crate::http::response_budget;
 use crate::http::routes::instances::matching;
 use crate::http::state::Api;
 
@@ -44,8 +45,9 @@ pub(super) async fn timeline(State(api): State<Arc<Api>>, query: Query) -> Resul
         .or(to.checked_sub(HOUR))
         .unwrap_or(SystemTime::UNIX_EPOCH);
     let bars = query.number("buckets")?.unwrap_or(BARS);
-    let _turn = api.turn_to_count().await?;
-    api.budget.answer(&api.client.admin().timeline(from, to, bars).await?)
+    let admin = api.client.admin();
+    let read = async move { Ok(admin.timeline(from, to, bars).await?) };
+    api.budget.answer(&api.counted(read).await?)
 }
 
 /// Groups failed orchestrations by the kind of their error
@@ -71,9 +73,9 @@ pub(super) async fn failures(State(api): State<Arc<Api>>, query: Query) -> Resul
         wanted = wanted.name(names::orchestration(&api, name)?);
     }
     let top = query.top()?.unwrap_or(crate::http::page::DEFAULT);
-    let _turn = api.turn_to_count().await?;
-    let mut failures = wanted.failures().await?;
+    let share = api.budget.take(response_budget::PAGE).await?;
+    let mut failures = api.counted(async move { Ok(wanted.failures().await?) }).await?;
     failures.is_truncated |= failures.groups.len() > top;
     failures.groups.truncate(top);
-    api.budget.answer(&failures)
+    share.answer(&failures)
 }

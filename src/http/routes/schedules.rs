@@ -7,10 +7,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use crate::http::documents::{
-    CheckStatus, ErrorDocument, PageArguments, PageHeaders, PageRefused, PlanDocument, ScheduleDocument, json,
+    CheckStatus, ErrorDocument, OperationHeaders, PageArguments, PageHeaders, PageRefused, PlanDocument,
+    ScheduleDocument, json,
 };
 use crate::http::error::Problem;
-use crate::http::extract::Path;
+use crate::http::extract::{IdempotencyKey, Path};
 use crate::http::links::ManagementUrls;
 use crate::http::page::{self, List};
 use crate::http::payload::Payload;
@@ -160,7 +161,7 @@ pub(super) async fn delete_schedule(
     post,
     path = "/schedules/{id}/trigger",
     tag = "schedules",
-    params(("id" = String, Path, description = "The id of the schedule.")),
+    params(("id" = String, Path, description = "The id of the schedule."), OperationHeaders),
     responses(
         (status = 202, description = "The run was started.", body = CheckStatus, headers(
             ("Location" = String, description = "URL to query the status."),
@@ -174,7 +175,8 @@ pub(super) async fn trigger_schedule(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
     urls: ManagementUrls,
+    IdempotencyKey(key): IdempotencyKey,
 ) -> Result<Response, Problem> {
-    let run = api.client.schedules().trigger(&id).await?;
+    let run = api.client.schedules().trigger_once(&id, key).await?;
     Ok(urls.check_status(run.id()))
 }

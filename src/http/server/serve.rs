@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
+#[cfg(feature = "dashboard")]
+use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::client::Client;
@@ -22,8 +24,6 @@ use crate::http::server::accept::Accepting;
 use crate::http::server::handle::HttpServer;
 use crate::http::server::stream::Patience;
 use crate::hub::Hub;
-#[cfg(feature = "dashboard")]
-use axum::routing::get;
 
 impl Hub {
     /// Returns the management API as a router, which a program merges or nests in its own server.

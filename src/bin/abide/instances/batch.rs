@@ -9,7 +9,7 @@ use crate::exit::{Exit, Failure, Result};
 use crate::input;
 use crate::instances::filter::Filter;
 use crate::instances::purge::confirm;
-use crate::output::{clean, spinner};
+use crate::output::{clean, note, spinner};
 use crate::request::Request;
 use crate::session::Session;
 
@@ -100,6 +100,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let body = request.to_string().into_bytes();
     let mut document = hub.ask(&Request::post(&["batches"]).body(body))?.json()?;
     let id = document["id"].as_str().unwrap_or_default().to_owned();
+    note(&format!("batch {}; it continues if this program ends", clean(&id)));
     let progress = spinner("orchestrations");
     while document["state"].as_str() == Some("running") {
         progress.set_position(document["matched"].as_u64().unwrap_or(0));
