@@ -69,7 +69,7 @@ pub(crate) fn child(url: &str) -> ExitCode {
         .build()
         .expect("a runtime");
     let server = Server::at(url);
-    let mut idle = Vec::new();
+    let (mut idle, mut unread) = (Vec::new(), Vec::new());
     for order in std::io::stdin().lines() {
         let Ok(order) = serde_json::from_str(&order.expect("the orders can be read")) else {
             break;
@@ -90,7 +90,7 @@ pub(crate) fn child(url: &str) -> ExitCode {
                     idle.len().to_string()
                 }
                 Order::Watch { connections } => {
-                    server.watch(connections).await;
+                    unread.extend(server.watch(connections).await);
                     connections.to_string()
                 }
                 Order::CountIdle => {
@@ -160,7 +160,9 @@ impl Server {
         }
     }
 
-    async fn watch(&self, connections: usize) {
+    /// Returns the connections that do not read, which stay open as long as they are held.
+    async fn watch(&self, connections: usize) -> Vec<Connection> {
+        let mut unread = Vec::new();
         for number in 0..connections {
             let query = match number {
                 0 => "?kinds=entity".to_owned(),
@@ -172,12 +174,12 @@ impl Server {
             let mut connection = Connection::open(self.address).await.expect("the server listens");
             connection.begin(&writer.bytes).await;
             if number == 0 {
-                // Kept open for as long as the process runs.
-                std::mem::forget(connection);
+                unread.push(connection);
             } else {
                 tokio::spawn(connection.receive_all());
             }
         }
+        unread
     }
 
     /// Opens connections and uses each once, as many as the limit on open files allows.

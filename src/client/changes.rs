@@ -1,10 +1,11 @@
 //! The feed of durable changes.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Sleep, sleep};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::client::handle::Client;
@@ -71,8 +72,8 @@ pub struct Changes {
     position: u64,
     /// True if the reader comes from another life of the hub.
     is_lost: bool,
-    /// The earliest time of the next read.
-    pace: Option<Instant>,
+    /// Ends at the earliest time of the next read.
+    pace: Option<Pin<Box<Sleep>>>,
 }
 
 /// Some changes of a feed.
@@ -190,15 +191,15 @@ impl Changes {
     /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closed, or the error that poisoned the hub.
     pub async fn next(&mut self) -> Result<ChangeBatch> {
         loop {
-            if let Some(pace) = self.pace {
-                tokio::time::sleep_until(pace).await;
+            if let Some(pace) = &mut self.pace {
+                pace.as_mut().await;
             }
             let filter = &self.filter;
             let part = self.watcher.read(self.position, |change| filter.wants(change));
             let has_gap = std::mem::take(&mut self.is_lost) || part.has_gap;
             self.position = part.next;
             // A reader that is behind does not wait.
-            self.pace = (!part.is_full).then(|| Instant::now() + PACE);
+            self.pace = (!part.is_full).then(|| Box::pin(sleep(PACE)));
             if has_gap || !part.changes.is_empty() {
                 return Ok(ChangeBatch {
                     changes: part.changes,

@@ -120,7 +120,7 @@ pub(crate) fn summary(view: View<'_>) -> Result<ActivitySummary> {
                     // The counts do not report the row, so at least log it.
                     Err(reason) => {
                         drop(Unreadable::new(
-                            &key_of(key).map(|key| key.to_string()).unwrap_or_default(),
+                            key_of(key).map(|key| key.to_string()).unwrap_or_default(),
                             &reason,
                         ));
                         continue;
