@@ -19,7 +19,7 @@ export const BATCH_EFFECTS: Record<BatchAction, Effect> = {
   suspend: { label: 'Suspend', effect: 'Each one pauses until it is resumed.', hasReason: true },
   resume: { label: 'Resume', effect: 'Suspended and stopped ones continue.', hasReason: true },
   rewind: { label: 'Rewind', effect: 'Failed ones run their failed steps again.', hasReason: true },
-  restart: { label: 'Restart', effect: 'Starts each one again under a new id.' },
+  restart: { label: 'Restart', effect: 'Starts each one that has ended again. Its history is replaced.', danger: true },
   purge: {
     label: 'Purge',
     effect: 'Deletes each one that has ended. This cannot be undone.',

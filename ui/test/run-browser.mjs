@@ -37,14 +37,15 @@ let status = 1;
 try {
   const url = await address(hub);
   const server = await chromium.launchServer({ executablePath, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false });
-  const files = readdirSync(here).filter((name) => name.endsWith('.test.mjs') && (words.length === 0 || words.some((word) => name.includes(word))));
+  const tests = readdirSync(here).filter((name) => name.endsWith('.test.mjs'));
+  const files = words.length === 0 ? tests : tests.filter((name) => words.some((word) => name.includes(word)));
   const environment = { ...process.env, ABIDE_TEST_HUB: url, ABIDE_TEST_BROWSER: server.wsEndpoint() };
   // One file at a time: the tests share the hub, and each starts from the same state of it.
   const options = ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files.map((name) => join(here, name))];
-  const tests = spawn(process.execPath, options, { stdio: 'inherit', env: environment });
+  const run = spawn(process.execPath, options, { stdio: 'inherit', env: environment });
   // The service and the browser end after the tests, also if somebody interrupts them.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => tests.kill('SIGTERM'));
-  status = await new Promise((resolve) => tests.once('exit', (code) => resolve(code ?? 1)));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => run.kill('SIGTERM'));
+  status = await new Promise((resolve) => run.once('exit', (code) => resolve(code ?? 1)));
   await server.close();
 } finally {
   hub.kill('SIGINT');

@@ -42,7 +42,9 @@ pub(crate) fn read_part(view: View<'_>, id: &InstanceId, turns: Range<u32>) -> R
         }
         true
     })?;
-    if turns.contains(&record.turns.saturating_sub(1))
+    // It is also there for a reader that continues after the last turn.
+    let last = record.turns.saturating_sub(1);
+    if (turns.contains(&last) || turns.contains(&record.turns))
         && let Some(row) = reader.get(&schema::orchestration::end_key(partition, id))?
         && let EndRecord::Ended(reason) = model::decode(&row, "end of an orchestration")?
     {

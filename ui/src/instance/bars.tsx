@@ -30,7 +30,7 @@ export function Bars({ row, axis, window, onHover }: BarsProps) {
       <span
         key={span.start}
         class={`i-bar i-kind-${row.step?.kind} i-state-${span.state}`}
-        style={{ left: `${from * 100}%`, width: `${(to - from) * 100}%` }}
+        style={{ left: `min(${from * 100}%, 100% - 3px)`, width: `${(to - from) * 100}%` }}
         onMouseEnter={() => onHover(describe(row, span))}
       />,
     );

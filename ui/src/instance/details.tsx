@@ -40,9 +40,9 @@ function EventDetails({ model, at, event }: { model: InstanceModel; at: number; 
       <button type="button" class="quiet i-close" aria-label="Close the details" onClick={() => choose({ event: null })}>
         ✕
       </button>
-      <h3>
+      <h2>
         {eventTitle(event)} <code>{eventSubject(event)}</code>
-      </h3>
+      </h2>
       <dl class="facts">
         <dt>Time</dt>
         <dd>{fullTime(event.time)}</dd>
@@ -138,7 +138,7 @@ function Content({ event }: { event: HistoryEvent }) {
   const name = 'result' in event ? 'result' : 'payload' in event ? 'payload' : 'output' in event ? 'output' : 'input';
   return (
     <>
-      <h4>{name}</h4>
+      <h3>{name}</h3>
       <Payload value={payload} label={name} lines={24} />
     </>
   );

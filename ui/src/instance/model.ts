@@ -53,6 +53,8 @@ export class InstanceModel {
       { prefix: this.id, kinds: 'started,ended,status,stopped,turn,purged' },
       (event) => {
         if (event.type !== 'missed' && !('change' in event && event.change.id === this.id)) return;
+        // What is gone cannot be read again. The page leaves, or keeps what it has read.
+        if (event.type === 'purged') return;
         const wait = last + PAUSE_MS - Date.now();
         soon ||= setTimeout(() => {
           soon = 0;

@@ -168,7 +168,7 @@ check('the history is searched, and an event shows its payload', async ({ page, 
   await list.getByText('Activity completed').first().waitFor();
   await page.getByRole('searchbox', { name: 'Search the history' }).fill('4500');
   await page.getByText(/^2 of \d+ events$/).waitFor();
-  await list.getByText('Activity completed').first().click();
+  await list.locator('.i-event').getByText('Activity completed').first().click();
   await page.getByRole('complementary', { name: 'Chosen event' }).getByText('4500').waitFor();
   await page.getByRole('button', { name: 'Close the details' }).click();
   await page.getByRole('combobox', { name: 'Kind of events' }).selectOption('Failures');

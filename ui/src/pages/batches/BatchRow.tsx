@@ -31,7 +31,7 @@ export function BatchRow({ batch, reload }: { batch: Batch; reload: () => void }
       <td class="actions">
         {state === 'running' && (
           <Action
-            label="Cancel"
+            label="Cancel batch"
             danger
             title="Cancel the batch?"
             confirm="What is done stays done."

@@ -16,7 +16,7 @@ export function StatsPanel() {
           <tbody>
             {Object.entries(data).map(([name, value]) => (
               <tr key={name}>
-                <th scope="row">{words(name.replace(/(Bytes|Seconds)$/, ''))}</th>
+                <th scope="row">{words(name.replace(/Seconds$/, ''))}</th>
                 <td class="end">{shown(name, value as number)}</td>
               </tr>
             ))}

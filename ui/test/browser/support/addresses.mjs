@@ -1,6 +1,7 @@
 // The pages of the app and their tabs, each with something that appears when it is complete.
 
 const heading = (name) => (page) => page.getByRole('heading', { level: 1, name }).waitFor();
+const role = (role, name) => (page) => page.getByRole(role, { name }).waitFor();
 const text = (wanted) => (page) => page.getByText(wanted).first().waitFor();
 
 /** Pages of a hub with the orders of `shop`. */
@@ -11,11 +12,11 @@ export const PAGES = [
   { name: 'instance-waiting', address: '#/instances/order-waiting', ready: text('Why is it waiting?') },
   { name: 'instance-failed', address: '#/instances/order-failed', ready: text('Why did it fail?') },
   { name: 'instance-history', address: '#/instances/order-done?tab=history', ready: text('Activity completed') },
-  { name: 'instance-event', address: '#/instances/order-done?tab=history&event=0', ready: (page) => page.getByRole('complementary', { name: 'Chosen event' }).waitFor() },
+  { name: 'instance-event', address: '#/instances/order-done?tab=history&event=0', ready: role('complementary', 'Chosen event') },
   { name: 'instance-travel', address: '#/instances/order-waiting?tab=travel&turn=1', ready: text('Open after this turn') },
   { name: 'instance-data', address: '#/instances/order-done?tab=data', ready: text('paid_cents') },
   { name: 'instance-children', address: '#/instances/order-done?tab=children', ready: text('No sub-orchestrations') },
-  { name: 'instance-messages', address: '#/instances/order-done?tab=messages', ready: (page) => page.getByRole('listbox', { name: 'Messages' }).waitFor() },
+  { name: 'instance-messages', address: '#/instances/order-done?tab=messages', ready: role('listbox', 'Messages') },
   { name: 'instance-missing', address: '#/instances/no-such-order', ready: text('there is no orchestration'), missing: true },
   { name: 'entities', address: '#/entities', ready: text('lamp') },
   { name: 'entity', address: '#/entities/stock/lamp', ready: text('"free"') },
@@ -24,7 +25,7 @@ export const PAGES = [
   { name: 'activity', address: '#/activities?name=take_payment', ready: text('No attempt of take_payment') },
   { name: 'locks', address: '#/locks', ready: text('No entity is locked') },
   { name: 'schedules', address: '#/schedules', ready: text('stock-taking') },
-  { name: 'problems', address: '#/problems', ready: text('Declined') },
+  { name: 'problems', address: '#/problems', ready: text('OrderError') },
   { name: 'problems-stopped', address: '#/problems?tab=stopped', ready: text('No orchestration is stopped') },
   { name: 'problems-quarantine', address: '#/problems?tab=quarantine', ready: text('No entity is quarantined') },
   { name: 'problems-dead-letters', address: '#/problems?tab=dead-letters', ready: text('There are no dead letters') },

@@ -7,8 +7,8 @@ import { BASE, reset } from './hub.mjs';
 import { picture } from './picture.mjs';
 
 const PATIENCE_MS = 10_000;
-const browser = await chromium.connect(process.env.ABIDE_TEST_BROWSER);
-after(() => browser.close());
+let browser;
+after(() => browser?.close());
 
 /**
  * A test with a page. It fails at an error in the console, an exception, a violation of the content security policy, a
@@ -35,6 +35,7 @@ export function check(name, run, { allow = [], context = {}, timeout = 60_000 } 
 
 /** Opens a browser window with an empty page. */
 export async function open({ allow = [], context: options = {} } = {}) {
+  browser ??= await chromium.connect(process.env.ABIDE_TEST_BROWSER);
   const context = await browser.newContext({
     viewport: { width: 1280, height: 800 },
     colorScheme: 'light',
