@@ -19,7 +19,7 @@ impl<O> OrchestrationHandle<O> {
     ///
     /// #[orchestration]
     /// async fn order(ctx: OrchestrationContext, article: String) -> Result<String, Failure> {
-    ///     Ok(ctx.call_orchestration::<parcel>(article).await?)
+    ///     Ok(ctx.call_sub_orchestration::<parcel>(article).await?)
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")]
