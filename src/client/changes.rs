@@ -85,7 +85,7 @@ pub struct ChangeBatch {
     /// True if changes are missing before these: the reader was too slow or away for too long, or the hub was opened
     /// again.
     pub has_gap: bool,
-    /// The position after these changes, for [`Changes::after`].
+    /// The position after these changes, for [`ChangeQuery::after`].
     pub position: String,
 }
 
