@@ -9,9 +9,3 @@ export async function confirm(page, name) {
 
 /** Waits for a message of the app. */
 export const message = (page, text) => page.locator('[data-test=toasts]').getByText(text).first().waitFor();
-
-/** Presses the button of the open dialog that does it, whatever its label is. */
-export async function submit(page) {
-  await dialog(page).locator('button[type=submit]').click();
-  await dialog(page).waitFor({ state: 'detached' });
-}
