@@ -59,7 +59,7 @@ pub(super) fn end_async(
         AsyncEnded::Finished(finished) => {
             let outcome = turn.keep_finished(finished, &scope, ctx);
             if outcome.is_ok() {
-                turn.note_audit(&scope.operation, message.source(), ctx)?;
+                turn.note_audit(&scope.operation, &message, ctx)?;
             }
             outcome
         }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::engine::ctx::Ctx;
+use crate::engine::message::Message;
 use crate::engine::turn::EntityTurn;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
@@ -16,11 +17,20 @@ pub(crate) struct Audit(VecDeque<MessageId>);
 impl EntityTurn<'_> {
     /// Stores the state after an operation that may have changed it, if the type of the entity keeps its changes. The oldest
     /// change makes room.
-    pub(super) fn note_audit(&mut self, operation: &str, source: Option<InstanceId>, ctx: &mut Ctx<'_>) -> Result<()> {
-        let most = self.code.audit();
-        if most == 0 {
-            return Ok(());
+    pub(super) fn note_audit(&mut self, operation: &str, message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
+        match self.code.audit() {
+            0 => Ok(()),
+            most => self.keep_change(most, operation, message.source(), ctx),
         }
+    }
+
+    fn keep_change(
+        &mut self,
+        most: usize,
+        operation: &str,
+        source: Option<InstanceId>,
+        ctx: &mut Ctx<'_>,
+    ) -> Result<()> {
         let partition = ctx.settings.partition_of(self.id);
         if self.entity.audit.is_none() {
             let keys = ctx.reader.keys(schema::audit::of(partition, self.id), usize::MAX)?;

@@ -62,7 +62,7 @@ impl EntityTurn<'_> {
                 let existed = self.entity.object.is_some() || self.entity.stored;
                 self.delete_state(ctx.step);
                 if existed {
-                    self.note_audit(DELETE, message.source(), ctx)?;
+                    self.note_audit(DELETE, &message, ctx)?;
                 }
                 return self.settle(message, Ok(NULL.to_vec()), ctx);
             }
@@ -78,7 +78,7 @@ impl EntityTurn<'_> {
             OperationMode::Write => {
                 let outcome = self.write(spec, arguments, &scope, ctx)?;
                 if outcome.is_ok() {
-                    self.note_audit(operation, message.source(), ctx)?;
+                    self.note_audit(operation, &message, ctx)?;
                 }
                 outcome
             }

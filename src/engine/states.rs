@@ -40,7 +40,7 @@ pub(crate) struct Entity {
     /// Range of the newest encoding in the step's memory.
     pub(crate) encoding: Range<usize>,
     /// Memory of the object, as [`memory_of`] estimates it from the last known encoding.
-    pub(crate) bytes: usize,
+    pub(crate) bytes: u32,
     /// The places of its stored changes, once they are known. Only for types that keep them.
     pub(super) audit: Option<Box<Audit>>,
     /// True if `bytes` is outdated, because the state was encoded or deleted.
@@ -97,15 +97,15 @@ impl Entity {
 
     /// Returns its estimated memory, including its share of the maps.
     fn weight(&self) -> usize {
-        self.bytes + 320
+        self.bytes as usize + 320
     }
 }
 
 /// Estimates the memory of an object and of its copy from before the last operation: the texts, and a slot for each
 /// value. The JSON of a short value is smaller than its slot: an empty string takes 3 bytes as JSON and 24 in memory.
-fn memory_of(json: &[u8]) -> usize {
+fn memory_of(json: &[u8]) -> u32 {
     let values = json.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
-    2 * (json.len() + 24 * values)
+    u32::try_from(2 * (json.len() + 24 * values)).unwrap_or(u32::MAX)
 }
 
 /// An entity, or `None` while its turn runs, so its slot need not be created again.

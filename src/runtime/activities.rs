@@ -24,7 +24,7 @@ use crate::model::Outcome;
 use crate::otel;
 use crate::runtime::contained::contained;
 use crate::runtime::inbox::Envelope;
-use crate::runtime::meters::ActivitiesMeters;
+use crate::runtime::meters::ActivityMeters;
 use crate::runtime::release::FailOnDrop;
 use crate::runtime::shared::Runtime;
 use crate::runtime::tasks::{Running, Tasks};
@@ -215,10 +215,10 @@ impl Runtime {
             timeout: start.timeout.or(code.timeout()),
             grace: self.limits.cancel_grace,
             activity: start.activity,
-            name: start.name,
             attempt: start.attempt,
             waited: start.since.until(self.clock.now()),
-            meters: Arc::clone(&self.meters),
+            meters: self.meters.of(&start.name).cloned(),
+            name: start.name,
             clock: self.clock,
             span: Mutex::new(span),
             #[cfg(feature = "otel")]
@@ -256,7 +256,7 @@ struct Watched {
     attempt: u32,
     /// Time from the request of the attempt until its start.
     waited: Duration,
-    meters: Arc<ActivitiesMeters>,
+    meters: Option<Arc<ActivityMeters>>,
     clock: Clock,
     /// The span of the attempt, until its end is reported.
     span: Mutex<Option<Box<FinishedSpan>>>,
@@ -278,9 +278,7 @@ impl Watched {
             self.tell(self.called_off());
             return true;
         }
-        let meters = Arc::clone(&self.meters);
-        let meters = meters.of(&self.name);
-        let counted = meters.map(|meters| {
+        let counted = self.meters.as_ref().map(|meters| {
             meters.started.increment(1);
             meters.wait_seconds.record(self.waited.as_secs_f64());
             Counted::one(meters.running.clone())
@@ -310,7 +308,7 @@ impl Watched {
             }
         };
         drop(counted);
-        if let Some(meters) = meters {
+        if let Some(meters) = &self.meters {
             meters.seconds.record(begun.elapsed().as_secs_f64());
         }
         let Some(ended) = ended else {
@@ -401,7 +399,7 @@ impl Watched {
     }
 
     fn count_end(&self, outcome: &str) {
-        if let Some(meters) = self.meters.of(&self.name) {
+        if let Some(meters) = &self.meters {
             meters.ended(outcome);
         }
     }

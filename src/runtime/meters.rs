@@ -2,7 +2,7 @@
 //! opened.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
@@ -133,11 +133,10 @@ impl ExecutorMeters {
                 status,
                 after,
             } => {
-                let name = label(orchestration, registry);
                 let ended = &mut self.of(orchestration, registry).ended;
                 let known = ended.iter().position(|(known, ..)| known == status);
                 let at = known.unwrap_or_else(|| {
-                    let labels = [name, status.as_str()];
+                    let labels = [label(orchestration, registry), status.as_str()];
                     let ends = catalog::ORCHESTRATIONS_ENDED.to_counter(&labels);
                     ended.push((*status, ends, catalog::ORCHESTRATION_SECONDS.to_histogram(&labels)));
                     ended.len() - 1
@@ -146,11 +145,10 @@ impl ExecutorMeters {
                 ended[at].2.record(after.as_secs_f64());
             }
             Fact::Stopped { orchestration, kind } => {
-                let name = label(orchestration, registry);
                 let stopped = &mut self.of(orchestration, registry).stopped;
                 let known = stopped.iter().position(|(known, _)| known == kind);
                 let at = known.unwrap_or_else(|| {
-                    let labels = [name, &format!("{kind:?}")];
+                    let labels = [label(orchestration, registry), &format!("{kind:?}")];
                     stopped.push((*kind, catalog::ORCHESTRATIONS_STOPPED.to_counter(&labels)));
                     stopped.len() - 1
                 });
@@ -172,8 +170,13 @@ impl ExecutorMeters {
     }
 
     fn of(&mut self, orchestration: &str, registry: &Registry) -> &mut OrchestrationMeters {
-        let name = label(orchestration, registry);
-        if !self.orchestrations.contains_key(name) {
+        let is_known = self.orchestrations.contains_key(orchestration);
+        let name = if is_known {
+            orchestration
+        } else {
+            label(orchestration, registry)
+        };
+        if !is_known && !self.orchestrations.contains_key(name) {
             let meters = OrchestrationMeters {
                 started: catalog::ORCHESTRATIONS_STARTED.to_counter(&[name]),
                 start_seconds: catalog::ORCHESTRATION_START_SECONDS.to_histogram(&[name]),
@@ -195,7 +198,7 @@ fn label<'a>(orchestration: &'a str, registry: &Registry) -> &'a str {
 }
 
 /// The metrics of all activities.
-pub(crate) struct ActivitiesMeters(HashMap<String, ActivityMeters>);
+pub(crate) struct ActivitiesMeters(HashMap<String, Arc<ActivityMeters>>);
 
 /// The metrics of one activity.
 pub(super) struct ActivityMeters {
@@ -229,13 +232,13 @@ impl ActivitiesMeters {
                 ended: Default::default(),
                 name: name.to_owned(),
             };
-            (name.to_owned(), meters)
+            (name.to_owned(), Arc::new(meters))
         });
         Self(meters.collect())
     }
 
     /// Returns the metrics of a registered activity.
-    pub(super) fn of(&self, name: &str) -> Option<&ActivityMeters> {
+    pub(super) fn of(&self, name: &str) -> Option<&Arc<ActivityMeters>> {
         self.0.get(name)
     }
 }

@@ -63,11 +63,10 @@ impl Runtime {
     }
 
     /// Publishes the changes among the items at once, because watchers receive them in the order of the commits.
-    fn publish(&self, items: &mut Vec<Release>) {
-        let is_change = |item: &mut Release| matches!(item, Release::Effect(Effect::Changes(_)));
-        for item in items.extract_if(.., is_change) {
+    fn publish(&self, items: &mut [Release]) {
+        for item in items {
             if let Release::Effect(Effect::Changes(changes)) = item {
-                self.feed.publish(changes);
+                self.feed.publish(std::mem::take(changes));
             }
         }
     }

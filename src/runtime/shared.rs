@@ -85,7 +85,7 @@ pub(crate) struct Runtime {
     pub(crate) slots: Arc<ActivitySlots>,
     pub(crate) activities: RunningActivities,
     /// The metrics of activities.
-    pub(super) meters: Arc<ActivitiesMeters>,
+    pub(super) meters: ActivitiesMeters,
     #[cfg(feature = "otel")]
     pub(super) exporter: Option<Exporter>,
     /// The tasks of `async` operations.
@@ -151,7 +151,7 @@ impl Runtime {
             totals: Totals::default(),
             slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
             activities: RunningActivities::default(),
-            meters: Arc::new(meters),
+            meters,
             #[cfg(feature = "otel")]
             exporter: config.exporter,
             operations: Arc::default(),
