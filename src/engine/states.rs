@@ -217,7 +217,7 @@ mod tests {
             let json = serde_json::to_vec(list).unwrap();
             let least = 2 * (list.len() * size_of::<T>() + heap);
             assert!(
-                (least..4 * least).contains(&memory_of(&json)),
+                (least..4 * least).contains(&(memory_of(&json) as usize)),
                 "{least}, {}",
                 memory_of(&json)
             );
