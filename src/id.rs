@@ -39,6 +39,12 @@ impl InstanceId {
         Self { text, hash }
     }
 
+    /// Returns the text without a copy.
+    #[cfg(feature = "otel")]
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
     /// Creates the id of an orchestration.
     ///
     /// # Errors

@@ -152,6 +152,7 @@ impl Exporter {
         };
         let attributes = attributes.into_iter().map(|(name, value)| match value {
             Attribute::Text(text) => KeyValue::new(name, text),
+            Attribute::Instance(id) => KeyValue::new(name, id.shared_text()),
             Attribute::Number(number) => KeyValue::new(name, number),
         });
         let builder = SpanBuilder::from_name(name)

@@ -46,7 +46,14 @@ pub(crate) struct FinishedSpan {
 #[cfg_attr(not(feature = "otel"), allow(dead_code))]
 pub(crate) enum Attribute {
     Text(Cow<'static, str>),
+    Instance(InstanceId),
     Number(i64),
+}
+
+impl From<&InstanceId> for Attribute {
+    fn from(id: &InstanceId) -> Self {
+        Self::Instance(id.clone())
+    }
 }
 
 impl From<&'static str> for Attribute {
@@ -145,7 +152,7 @@ pub(crate) fn attempt(
         attributes: vec![
             (TYPE, "activity".into()),
             (NAME, name.to_owned().into()),
-            (INSTANCE, activity.instance.as_str().to_owned().into()),
+            (INSTANCE, (&activity.instance).into()),
             (TASK, activity.sequence.into()),
         ],
         error: None,
@@ -218,7 +225,7 @@ impl Ctx<'_> {
         let mut attributes = vec![
             (TYPE, "orchestration".into()),
             (NAME, start.name.as_str().to_owned().into()),
-            (INSTANCE, id.as_str().to_owned().into()),
+            (INSTANCE, id.into()),
             (EXECUTION, execution.to_string().into()),
         ];
         if !version.is_empty() {
@@ -255,7 +262,7 @@ impl Ctx<'_> {
         let mut attributes = vec![
             (TYPE, "orchestration".into()),
             (NAME, record.name.as_str().to_owned().into()),
-            (INSTANCE, id.as_str().to_owned().into()),
+            (INSTANCE, id.into()),
             (EXECUTION, record.execution.to_string().into()),
             (STATUS, status.as_str().into()),
         ];
@@ -329,7 +336,7 @@ impl Ctx<'_> {
                 let mut attributes = vec![
                     (TYPE, "entity".into()),
                     (OPERATION, "signal_entity".into()),
-                    (TARGET, target.as_str().to_owned().into()),
+                    (TARGET, target.into()),
                 ];
                 if let Some((_, due)) = at {
                     attributes.push((SCHEDULED, due.to_string().into()));
@@ -341,12 +348,12 @@ impl Ctx<'_> {
                 vec![
                     (TYPE, "event".into()),
                     (NAME, name.as_str().to_owned().into()),
-                    (TARGET, instance.as_str().to_owned().into()),
+                    (TARGET, instance.into()),
                 ],
             ),
             _ => return Some(Box::new(context)),
         };
-        attributes.push((INSTANCE, id.as_str().to_owned().into()));
+        attributes.push((INSTANCE, id.into()));
         attributes.push((TASK, sequence.into()));
         self.emit(FinishedSpan {
             context: context.clone(),
@@ -392,7 +399,7 @@ impl Ctx<'_> {
             attributes: vec![
                 (TYPE, "entity".into()),
                 (OPERATION, what.into()),
-                (INSTANCE, message.target.as_str().to_owned().into()),
+                (INSTANCE, (&message.target).into()),
             ],
             error,
         });
@@ -412,7 +419,7 @@ fn operation_span(trace: &TraceContext, message: MessageId) -> TraceContext {
 }
 
 fn entity_span(target: &InstanceId, operation: &str) -> String {
-    format!("entity:{}:{operation}", target.entity_name())
+    ["entity:", target.entity_name(), ":", operation].concat()
 }
 
 fn step_span(trace: &TraceContext, execution: ExecutionId, sequence: Sequence, attempt: u32) -> TraceContext {
@@ -516,7 +523,7 @@ impl TracedRun {
                 let mut attributes = vec![
                     (TYPE, "orchestration".into()),
                     (NAME, name.as_str().to_owned().into()),
-                    (TARGET, instance.as_str().to_owned().into()),
+                    (TARGET, instance.into()),
                 ];
                 if !version.is_empty() {
                     attributes.push((VERSION, version.to_owned().into()));
@@ -537,7 +544,7 @@ impl TracedRun {
                 vec![
                     (TYPE, "entity".into()),
                     (OPERATION, "call_entity".into()),
-                    (TARGET, target.as_str().to_owned().into()),
+                    (TARGET, target.into()),
                 ],
             ),
             Command::CreateTimer { sequence, due } => (
@@ -565,7 +572,7 @@ impl TracedRun {
 
     fn finish(&self, sequence: Sequence, open: OpenSpan, end: Timestamp, error: Option<String>) -> FinishedSpan {
         let mut attributes = open.attributes;
-        attributes.push((INSTANCE, self.instance.as_str().to_owned().into()));
+        attributes.push((INSTANCE, (&self.instance).into()));
         attributes.push((TASK, sequence.into()));
         FinishedSpan {
             context: step_span(&self.trace, self.execution, sequence, open.attempt),
