@@ -76,12 +76,23 @@ impl ResponseBudget {
 }
 
 impl BudgetShare {
-    /// Creates a response with a document, keeping only as much memory as it needs.
+    /// Creates a response with a document. Adapts the share to the size of the document.
     pub(super) fn answer(mut self, document: &impl Serialize) -> Result<Response, Problem> {
         let text = written(document)?;
-        let surplus = self.0.num_permits().saturating_sub(units(text.len()) as usize);
-        drop(self.0.split(surplus));
+        self.resize(units(text.len()))?;
         Ok(response(StatusCode::OK, self.hold(text)))
+    }
+
+    /// Releases what exceeds `needed` units, or reserves what is missing.
+    fn resize(&mut self, needed: u32) -> Result<(), Problem> {
+        let (held, needed) = (self.0.num_permits(), needed as usize);
+        drop(self.0.split(held.saturating_sub(needed)));
+        if let missing @ 1.. = needed.saturating_sub(held) {
+            let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+            let more = Arc::clone(self.0.semaphore()).try_acquire_many_owned(missing);
+            self.0.merge(more.map_err(|_| full())?);
+        }
+        Ok(())
     }
 
     /// Returns a body that holds the share as long as any part of the text is in memory.
@@ -182,6 +193,24 @@ mod tests {
         assert!(free(&budget) < all);
         drop(last);
         assert_eq!(free(&budget), all);
+    }
+
+    /// A response that is larger than its share takes the rest as well, or is refused.
+    #[tokio::test]
+    async fn an_answer_that_exceeds_its_share_takes_more() {
+        let budget = ResponseBudget::new();
+        let all = free(&budget);
+        let document = "x".repeat(1 << 20);
+        let share = budget.take(UNIT).await.unwrap();
+        let response = share.answer(&document).unwrap();
+        assert_eq!(free(&budget), all - (1 << 20) / UNIT - 1);
+        drop(response);
+        assert_eq!(free(&budget), all);
+        let share = budget.take(UNIT).await.unwrap();
+        let _held = budget.take((all - 2) * UNIT).await.unwrap();
+        let refused = share.answer(&document).unwrap_err().into_response();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(free(&budget), 2);
     }
 
     /// While slow readers hold all the memory, small responses succeed and large ones are rejected.
