@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::orchestration::replay_part;
 use crate::id::{ActivityKey, InstanceId, Sequence};
 use crate::model::orchestration::OrchestrationRecord;
 use crate::runtime::Runtime;
@@ -53,19 +52,10 @@ impl Live for Runtime {
         record: &OrchestrationRecord,
     ) -> BTreeMap<Sequence, String> {
         // The report is complete without the positions, so it does not wait for other replays.
-        let Some(_running) = self.try_replay(id) else {
+        let Some(permit) = self.replays.try_begin(id) else {
             return BTreeMap::new();
         };
-        let partition = id.partition(self.partitions);
-        match replay_part(
-            &self.registry,
-            &self.limits,
-            partition,
-            id,
-            record,
-            reader,
-            record.turns,
-        ) {
+        match self.replay(&permit, id, record, reader, record.turns) {
             Ok(Ok(replayed)) => replayed.sources(),
             _ => BTreeMap::new(),
         }

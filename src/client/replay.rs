@@ -8,11 +8,10 @@ use serde::Serialize;
 
 use crate::client::orchestration::OrchestrationHandle;
 use crate::client::source::Source;
-use crate::engine::orchestration::replay_part;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, Sequence};
 use crate::model::orchestration::{OrchestrationRecord, Stopped};
-use crate::runtime::Runtime;
+use crate::runtime::{ReplayPermit, Runtime};
 use crate::views::history::HistoryStep;
 use crate::views::open_steps::OpenSteps;
 use crate::views::turns::read_turns;
@@ -106,10 +105,10 @@ impl<O> OrchestrationHandle<O> {
     /// [`ErrorKind::Corrupted`] if a row cannot be read, or any [hub error](crate::Error).
     pub async fn at_turn(&self, turn: u32) -> Result<TurnState> {
         let (id, source) = (self.instance()?.clone(), self.client.source()?);
-        let running = begin(&source, &id).await?;
+        let permit = begin(&source, &id).await?;
         let read = move |view: View<'_>| {
-            let _running = running;
-            turn_state(view, &source, &id, turn)
+            let code = code(&source, permit.as_ref());
+            turn_state(view, code, &id, turn)
         };
         self.client.on_blocking_thread(read).await
     }
@@ -140,21 +139,31 @@ impl<O> OrchestrationHandle<O> {
     /// [`ErrorKind::Corrupted`] if a row cannot be read, or any [hub error](crate::Error).
     pub async fn check_replay(&self) -> Result<ReplayOutcome> {
         let (id, source) = (self.instance()?.clone(), self.client.source()?);
-        let running = begin(&source, &id).await?;
+        let permit = begin(&source, &id).await?;
         let check = move |view: View<'_>| {
-            let _running = running;
             let record = record(view, &id)?;
-            Ok(replay(view, &source, &id, &record, record.turns)?.outcome)
+            let code = code(&source, permit.as_ref());
+            Ok(replay(view, code, &id, &record, record.turns)?.outcome)
         };
         self.client.on_blocking_thread(check).await
     }
 }
 
 /// Waits for the turn of a replay. A directory has no code, and needs none.
-async fn begin(source: &Source, id: &InstanceId) -> Result<Option<impl Send + use<>>> {
+async fn begin(source: &Source, id: &InstanceId) -> Result<Option<ReplayPermit>> {
     match source {
-        Source::Open(runtime) => runtime.replay(id).await.map(Some),
+        Source::Open(runtime) => runtime.replays.begin(id).await.map(Some),
         Source::Inspected(_) => Ok(None),
+    }
+}
+
+/// The code of an open hub, and the permit to run it.
+type Code<'a> = Option<(&'a Runtime, &'a ReplayPermit)>;
+
+fn code<'a>(source: &'a Source, permit: Option<&'a ReplayPermit>) -> Code<'a> {
+    match source {
+        Source::Open(runtime) => Some((runtime, permit?)),
+        Source::Inspected(_) => None,
     }
 }
 
@@ -163,7 +172,7 @@ fn record(view: View<'_>, id: &InstanceId) -> Result<OrchestrationRecord> {
         .ok_or_else(|| Error::no_orchestration(id.as_str()))
 }
 
-fn turn_state(view: View<'_>, source: &Source, id: &InstanceId, turn: u32) -> Result<TurnState> {
+fn turn_state(view: View<'_>, code: Code<'_>, id: &InstanceId, turn: u32) -> Result<TurnState> {
     let record = record(view, id)?;
     let mut time = None;
     let partition = id.partition(view.partitions);
@@ -187,7 +196,7 @@ fn turn_state(view: View<'_>, source: &Source, id: &InstanceId, turn: u32) -> Re
             ),
         ));
     };
-    let replayed = replay(view, source, id, &record, turn + 1)?;
+    let replayed = replay(view, code, id, &record, turn + 1)?;
     let steps = OpenSteps::read(view, id, &record, turn + 1)?;
     let open = steps.open.into_iter().filter_map(|(sequence, open)| {
         Some(OpenStep {
@@ -227,24 +236,20 @@ impl Replayed {
 
 fn replay(
     view: View<'_>,
-    source: &Source,
+    code: Code<'_>,
     id: &InstanceId,
     record: &OrchestrationRecord,
     turns: u32,
 ) -> Result<Replayed> {
-    let Source::Open(runtime) = source else {
+    let Some((runtime, permit)) = code else {
         return Ok(Replayed::without_code(ReplayOutcome::NoCode));
     };
-    let Runtime { registry, limits, .. } = &**runtime;
-    let partition = id.partition(view.partitions);
-    Ok(
-        match replay_part(registry, limits, partition, id, record, view.reader, turns)? {
-            Ok(part) => Replayed {
-                outcome: ReplayOutcome::Matches,
-                sources: part.sources(),
-                custom_status: part.custom_status,
-            },
-            Err(stopped) => Replayed::without_code(ReplayOutcome::Stops(stopped)),
+    Ok(match runtime.replay(permit, id, record, view.reader, turns)? {
+        Ok(part) => Replayed {
+            outcome: ReplayOutcome::Matches,
+            sources: part.sources(),
+            custom_status: part.custom_status,
         },
-    )
+        Err(stopped) => Replayed::without_code(ReplayOutcome::Stops(stopped)),
+    })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::activity::Activity;
 use crate::client::{Client, Inspected};
 use crate::engine::message::Message;
-use crate::engine::orchestration::replay;
+use crate::engine::orchestration::RecordedRun;
 use crate::engine::{Limits, Registry, caught};
 use crate::entity::{Entity, Operations};
 use crate::error::{Error, ErrorKind, Result};
@@ -284,15 +284,15 @@ impl Check<'_> {
                     }
                     return Ok(());
                 }
-                let replayed = replay(
-                    &check.registry,
-                    &check.limits,
-                    check.partition,
-                    &id,
-                    &record,
-                    check.reader,
-                )?;
-                if let Err(stopped) = replayed {
+                let recorded = RecordedRun {
+                    registry: &check.registry,
+                    limits: &check.limits,
+                    partition: check.partition,
+                    id: &id,
+                    record: &record,
+                    reader: check.reader,
+                };
+                if let Err(stopped) = recorded.replay()? {
                     check.problem(&id, Some(stopped.kind), stopped.message);
                 }
                 Ok(())

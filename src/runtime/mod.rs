@@ -10,6 +10,7 @@ mod feed;
 mod inbox;
 mod meters;
 mod release;
+mod replays;
 mod shared;
 mod shares;
 mod tasks;
@@ -26,4 +27,5 @@ pub(crate) use feed::Watcher;
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
 pub(crate) use inbox::{Envelope, Reply};
+pub(crate) use replays::ReplayPermit;
 pub(crate) use shared::{Runtime, RuntimeConfig, Threads, closed};

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio::sync::oneshot;
-use tokio::sync::{OnceCell, Semaphore};
 
 use crate::commit::{CommitOrder, Gated, Syncer};
 use crate::engine::message::Token;
@@ -27,6 +27,7 @@ use crate::runtime::feed::Feed;
 use crate::runtime::inbox::{DELIVERY_LIMIT, Envelope, Inbox, InboxReceiver, Reply};
 use crate::runtime::meters::ActivitiesMeters;
 use crate::runtime::release::Release;
+use crate::runtime::replays::Replays;
 use crate::runtime::shares::Share;
 use crate::runtime::tasks::Tasks;
 use crate::runtime::timeline::{Past, Timeline};
@@ -39,9 +40,6 @@ use crate::trace::TraceContext;
 
 /// Time for which a turn may continue after the patience of a shutdown has expired.
 const HANGING: Duration = Duration::from_secs(1);
-
-/// Maximum number of replays that run for readers at the same time.
-const REPLAYS: usize = 2;
 
 /// Time for which a shutdown waits for aborted tasks.
 const LAST_TASKS: Duration = Duration::from_secs(1);
@@ -92,10 +90,8 @@ pub(crate) struct Runtime {
     pub(super) operations: Arc<Tasks>,
     /// The tasks of activities.
     pub(super) attempts: Arc<Tasks>,
-    /// The replays that readers have requested. They run code of orchestrations outside of the cores.
-    replays: Arc<Tasks>,
-    /// The room for such replays.
-    replay_room: Arc<Semaphore>,
+    /// The replays that run for readers.
+    pub(crate) replays: Replays,
     /// The room of each executor for incoming messages.
     pub(crate) shares: Vec<Share>,
     pub(crate) tokio: tokio::runtime::Handle,
@@ -156,8 +152,7 @@ impl Runtime {
             exporter: config.exporter,
             operations: Arc::default(),
             attempts: Arc::default(),
-            replays: Arc::default(),
-            replay_room: Arc::new(Semaphore::new(REPLAYS)),
+            replays: Replays::default(),
             shares: Share::divide(config.in_flight, executors),
             tokio,
             waits: AtomicU64::new(0),
@@ -339,26 +334,6 @@ impl Runtime {
         }
     }
 
-    /// Begins a replay for a reader, if there is room for one now and the hub is not closing. It holds the returned
-    /// guard until its end, so that a shutdown waits for it and names it.
-    pub(crate) fn try_replay(&self, instance: &InstanceId) -> Option<impl Sized + use<>> {
-        let room = Arc::clone(&self.replay_room).try_acquire_owned().ok()?;
-        Some((self.replays.enter(instance)?, room))
-    }
-
-    /// Like [`try_replay`](Self::try_replay), but waits for room.
-    ///
-    /// # Errors
-    /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closing.
-    pub(crate) async fn replay(&self, instance: &InstanceId) -> Result<impl Send + use<>> {
-        let room = Arc::clone(&self.replay_room)
-            .acquire_owned()
-            .await
-            .map_err(|_| closed())?;
-        let running = self.replays.enter(instance).ok_or_else(closed)?;
-        Ok((running, room))
-    }
-
     /// Returns the error that stopped the executors, if any.
     pub(crate) fn failed(&self) -> Option<&Error> {
         self.failed.get()
@@ -416,7 +391,7 @@ impl Runtime {
         for (tasks, task) in [
             (&self.operations, "async operation"),
             (&self.attempts, "activity"),
-            (&self.replays, "replay for a reader"),
+            (&self.replays.tasks, "replay for a reader"),
         ] {
             tasks.abort();
             for instance in tasks.wait(LAST_TASKS) {

@@ -103,6 +103,11 @@ impl Running {
     pub(super) fn number(&self) -> u64 {
         self.number
     }
+
+    /// Returns `true` if the task must end because the hub is closed.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.tasks.is_closed()
+    }
 }
 
 impl Drop for Running {

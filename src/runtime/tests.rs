@@ -2,6 +2,7 @@
 
 mod activities;
 mod releases;
+mod replays;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,10 @@ impl Busy {
 fn start(model: &Arc<Model>, executors: usize) -> (Arc<Runtime>, Threads, Client) {
     let mut registry = Registry::default();
     registry.add_entity(entity_code::<Busy>()).unwrap();
+    start_with(model, executors, registry)
+}
+
+fn start_with(model: &Arc<Model>, executors: usize, registry: Registry) -> (Arc<Runtime>, Threads, Client) {
     let config = RuntimeConfig {
         hub: "hub".into(),
         registry,

@@ -22,9 +22,7 @@ mod unregistered;
 mod waiters;
 
 pub(super) use early::sweep_early_events;
-#[allow(unused_imports, reason = "used only by the inspection of a directory")]
-pub(crate) use replay::replay;
-pub(crate) use replay::replay_part;
+pub(crate) use replay::{RecordedRun, ReplayedPart};
 pub(super) use state::{OrchestrationState, Orchestrations, write_orchestrations};
 pub(super) use turn::orchestrate;
 pub(super) use unregistered::{tell_of_unregistered_activity, tell_of_unregistered_entity};

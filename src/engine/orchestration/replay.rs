@@ -22,17 +22,16 @@ pub(super) fn live<'i>(
     ctx: &mut Ctx<'_>,
 ) -> Result<Result<&'i mut Box<dyn OrchestrationRun>, Stopped>> {
     if state.run.is_none() {
-        let partition = ctx.settings.partition_of(id);
-        let record = &state.record;
         ctx.step.counts.replays += 1;
-        match replay(
-            &ctx.settings.registry,
-            &ctx.settings.limits,
-            partition,
+        let recorded = RecordedRun {
+            registry: &ctx.settings.registry,
+            limits: &ctx.settings.limits,
+            partition: ctx.settings.partition_of(id),
             id,
-            record,
-            ctx.reader,
-        )? {
+            record: &state.record,
+            reader: ctx.reader,
+        };
+        match recorded.replay()? {
             Ok(run) => state.run = Some(run),
             Err(stopped) => return Ok(Err(stopped)),
         }
@@ -73,20 +72,15 @@ fn unregistered(registry: &Registry, record: &OrchestrationRecord) -> Stopped {
     stopped(StopKind::Unregistered, message)
 }
 
-/// Replays an orchestration's history against the code of this build.
-///
-/// # Errors
-/// Returns any error of the reader. The inner error is the reason why the orchestration would stop.
-pub(crate) fn replay(
-    registry: &Registry,
-    limits: &Limits,
-    partition: PartitionId,
-    id: &InstanceId,
-    record: &OrchestrationRecord,
-    reader: &dyn Reader,
-) -> Result<Result<Box<dyn OrchestrationRun>, Stopped>> {
-    let replayed = replay_part(registry, limits, partition, id, record, reader, record.turns)?;
-    Ok(replayed.map(|replayed| replayed.run))
+/// A recorded execution, and what is needed to replay it with the code of this build.
+#[derive(Clone, Copy)]
+pub(crate) struct RecordedRun<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) limits: &'a Limits,
+    pub(crate) partition: PartitionId,
+    pub(crate) id: &'a InstanceId,
+    pub(crate) record: &'a OrchestrationRecord,
+    pub(crate) reader: &'a dyn Reader,
 }
 
 /// The code of an orchestration after some turns of its history.
@@ -104,33 +98,47 @@ impl ReplayedPart {
     }
 }
 
-/// Like [`replay`], but only the first `turns` turns.
-///
-/// # Errors
-/// Returns any error of the reader. The inner error is the reason why the orchestration would stop.
-pub(crate) fn replay_part(
-    registry: &Registry,
-    limits: &Limits,
-    partition: PartitionId,
-    id: &InstanceId,
-    record: &OrchestrationRecord,
-    reader: &dyn Reader,
-    turns: u32,
-) -> Result<Result<ReplayedPart, Stopped>> {
-    let Some(code) = registry.orchestration(&record.name, &record.version) else {
-        return Ok(Err(unregistered(registry, record)));
-    };
-    let mut run = begin_run(&code, limits, id, record);
-    let mut custom_status = None;
-    let mut ended = Ok(());
-    read_turns(reader, partition, id, record, 0..turns, |number, turn| {
-        match run.replay(number, &turn) {
-            Ok(status) => custom_status = status.or(custom_status.take()),
-            Err(stopped) => ended = Err(stopped),
-        }
-        ended.is_ok()
-    })?;
-    Ok(ended.map(|()| ReplayedPart { run, custom_status }))
+impl RecordedRun<'_> {
+    /// Replays the whole history.
+    ///
+    /// # Errors
+    /// Returns any error of the reader. The inner error is the reason why the orchestration would stop.
+    pub(crate) fn replay(self) -> Result<Result<Box<dyn OrchestrationRun>, Stopped>> {
+        let replayed = self.replay_part(self.record.turns, || Ok(()))?;
+        Ok(replayed.map(|replayed| replayed.run))
+    }
+
+    /// Replays the first `turns` turns. Calls `before_turn` before each of them.
+    ///
+    /// # Errors
+    /// Returns any error of the reader or of `before_turn`. The inner error is the reason why the orchestration would
+    /// stop.
+    pub(crate) fn replay_part(
+        self,
+        turns: u32,
+        before_turn: impl Fn() -> Result<()>,
+    ) -> Result<Result<ReplayedPart, Stopped>> {
+        let Self { id, record, .. } = self;
+        let Some(code) = self.registry.orchestration(&record.name, &record.version) else {
+            return Ok(Err(unregistered(self.registry, record)));
+        };
+        let mut run = begin_run(&code, self.limits, id, record);
+        let mut custom_status = None;
+        let (mut allowed, mut ended) = (Ok(()), Ok(()));
+        read_turns(self.reader, self.partition, id, record, 0..turns, |number, turn| {
+            allowed = before_turn();
+            if allowed.is_err() {
+                return false;
+            }
+            match run.replay(number, &turn) {
+                Ok(status) => custom_status = status.or(custom_status.take()),
+                Err(stopped) => ended = Err(stopped),
+            }
+            ended.is_ok()
+        })?;
+        allowed?;
+        Ok(ended.map(|()| ReplayedPart { run, custom_status }))
+    }
 }
 
 fn begin_run(
