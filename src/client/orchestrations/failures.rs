@@ -1,6 +1,7 @@
 //! The failed orchestrations, grouped by their errors.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -97,55 +98,27 @@ impl OrchestrationQuery {
     }
 
     fn read_failures(&self, view: View<'_>) -> Result<Failures> {
-        let mut groups: BTreeMap<(String, FailureKind), FailureGroup> = BTreeMap::new();
+        let mut groups = Groups::new();
         let (mut read, mut is_truncated) = (0, false);
         self.each_row(view, |id, row| {
             if read == MOST_READ {
                 is_truncated = true;
-                return Ok(());
+                return Ok(ControlFlow::Break(()));
             }
             read += 1;
             let failed = super::readable(
                 self.record(view, &id, row)
                     .and_then(|record| failure(view, &id, record)),
             )?;
-            let (record, failure) = match failed {
-                Ok(Some(failed)) => failed,
-                Ok(None) => return Ok(()),
-                // The groups do not report the row, so at least log it.
-                Err(reason) => {
-                    drop(Unreadable::new(id.as_str(), &reason));
-                    return Ok(());
+            match failed {
+                Ok(Some((record, failure))) if self.matches(&id, &record) => {
+                    is_truncated |= !add(&mut groups, id, record, &failure);
                 }
-            };
-            if !self.matches(&id, &record) {
-                return Ok(());
+                Ok(_) => {}
+                // The groups do not report the row, so at least log it.
+                Err(reason) => drop(Unreadable::new(id.as_str(), &reason)),
             }
-            let key = (record.name, FailureKind::of(&failure));
-            let time = SystemTime::from(record.changed);
-            if groups.len() == MOST_GROUPS && !groups.contains_key(&key) {
-                is_truncated = true;
-                return Ok(());
-            }
-            let group = groups.entry(key).or_insert_with(|| FailureGroup {
-                name: String::new(),
-                error_type: String::new(),
-                variant: None,
-                message: String::new(),
-                count: 0,
-                first: time,
-                last: time,
-                instances: Vec::new(),
-            });
-            if time >= group.last || group.count == 0 {
-                (group.last, group.message) = (time, shortened(&failure.message, MESSAGE_BYTES).into_owned());
-            }
-            group.first = group.first.min(time);
-            group.count += 1;
-            if group.instances.len() < EXAMPLES {
-                group.instances.push(id.to_string());
-            }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         let named = groups.into_iter().map(|((name, kind), group)| FailureGroup {
             name,
@@ -157,6 +130,36 @@ impl OrchestrationQuery {
         groups.sort_by_key(|group| std::cmp::Reverse(group.count));
         Ok(Failures { groups, is_truncated })
     }
+}
+
+type Groups = BTreeMap<(String, FailureKind), FailureGroup>;
+
+/// Adds a failed orchestration to its group. Returns `false` if it has none and there are too many to create another.
+fn add(groups: &mut Groups, id: InstanceId, record: OrchestrationRecord, failure: &Failure) -> bool {
+    let key = (record.name, FailureKind::of(failure));
+    let time = SystemTime::from(record.changed);
+    if groups.len() == MOST_GROUPS && !groups.contains_key(&key) {
+        return false;
+    }
+    let group = groups.entry(key).or_insert_with(|| FailureGroup {
+        name: String::new(),
+        error_type: String::new(),
+        variant: None,
+        message: String::new(),
+        count: 0,
+        first: time,
+        last: time,
+        instances: Vec::new(),
+    });
+    if time >= group.last || group.count == 0 {
+        (group.last, group.message) = (time, shortened(&failure.message, MESSAGE_BYTES).into_owned());
+    }
+    group.first = group.first.min(time);
+    group.count += 1;
+    if group.instances.len() < EXAMPLES {
+        group.instances.push(id.to_string());
+    }
+    true
 }
 
 /// The kind of an error.

@@ -10,7 +10,7 @@ pub use failures::{FailureGroup, Failures};
 pub use timeline::{Timeline, TimelineBar};
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::time::SystemTime;
 
 use tokio::task::JoinSet;
@@ -258,7 +258,11 @@ impl OrchestrationQuery {
         if self.is_indexed() && !self.needs_record() {
             return self.count_keys().await;
         }
-        self.fold(0, |count: &mut u64, _| *count += 1).await
+        let count = |count: &mut u64, _| {
+            *count += 1;
+            ControlFlow::Continue(())
+        };
+        self.fold(0, count).await
     }
 
     /// Returns the number of matching orchestrations by name and status, in this order.
@@ -269,6 +273,7 @@ impl OrchestrationQuery {
         type Counts = BTreeMap<(String, OrchestrationStatus), u64>;
         let counts = self.fold(Counts::new(), |counts, record| {
             *counts.entry((record.name, record.status)).or_default() += 1;
+            ControlFlow::Continue(())
         });
         let counts = counts.await?.into_iter();
         Ok(counts
@@ -321,18 +326,18 @@ impl OrchestrationQuery {
                 let mut count = 0;
                 self.each_row(view, |id, _| {
                     count += u64::from(id.as_str().starts_with(&self.prefix));
-                    Ok(())
+                    Ok(ControlFlow::Continue(()))
                 })?;
                 Ok(count)
             })
             .await
     }
 
-    /// Folds over all matching orchestrations.
+    /// Folds over all matching orchestrations, until `add` breaks.
     async fn fold<R: Send + 'static>(
         self,
         start: R,
-        mut add: impl FnMut(&mut R, OrchestrationRecord) + Send + 'static,
+        mut add: impl FnMut(&mut R, OrchestrationRecord) -> ControlFlow<()> + Send + 'static,
     ) -> Result<R> {
         let client = self.client.clone();
         client
@@ -340,12 +345,12 @@ impl OrchestrationQuery {
                 let mut folded = start;
                 self.each_row(view, |id, row| {
                     match readable(self.record(view, &id, row))? {
-                        Ok(Some(record)) if self.matches(&id, &record) => add(&mut folded, record),
+                        Ok(Some(record)) if self.matches(&id, &record) => return Ok(add(&mut folded, record)),
                         Ok(_) => {}
                         // A count does not report the row, so at least log it.
                         Err(reason) => drop(Unreadable::new(id.as_str(), &reason)),
                     }
-                    Ok(())
+                    Ok(ControlFlow::Continue(()))
                 })?;
                 Ok(folded)
             })

@@ -1,6 +1,6 @@
 //! The rows that a query over orchestrations reads, and their order.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use crate::client::orchestrations::OrchestrationQuery;
 use crate::error::{Error, ErrorKind, Result};
@@ -51,12 +51,12 @@ impl OrchestrationQuery {
         Merged::open(view.reader, self.ranges(view, after), chunk, self.place())
     }
 
-    /// Calls `visit` for each row that can match, one range after the other. This is cheaper than merging the ranges
-    /// into one order.
+    /// Calls `visit` for each row that can match, one range after the other, until it breaks. This is cheaper than
+    /// merging the ranges into one order.
     pub(super) fn each_row(
         &self,
         view: View<'_>,
-        mut visit: impl FnMut(InstanceId, &[u8]) -> Result<()>,
+        mut visit: impl FnMut(InstanceId, &[u8]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let place = self.place();
         for mut range in self.ranges(view, None) {
@@ -64,8 +64,10 @@ impl OrchestrationQuery {
                 let page = view.reader.page(range.clone(), PageBounds::USUAL)?;
                 for (key, row) in &page.rows {
                     // A key that no build has written has no place.
-                    if let Some((_, id)) = place(key) {
-                        visit(id, row)?;
+                    if let Some((_, id)) = place(key)
+                        && visit(id, row)?.is_break()
+                    {
+                        return Ok(());
                     }
                 }
                 match page.rows.into_iter().next_back() {

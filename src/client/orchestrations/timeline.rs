@@ -1,5 +1,6 @@
 //! Starts and ends of orchestrations over time.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -145,7 +146,7 @@ impl Admin {
         let past = self.client.orchestrations().fold(Past::default(), move |past, record| {
             past.read += 1;
             if past.read > MOST_READ {
-                return;
+                return ControlFlow::Break(());
             }
             if record.created < opened {
                 past.at(record.created).started += 1;
@@ -159,6 +160,7 @@ impl Admin {
                     _ => {}
                 }
             }
+            ControlFlow::Continue(())
         });
         let mut past = past.await?;
         past.intervals.retain(|_, interval| *interval != Interval::default());
