@@ -1,6 +1,8 @@
 //! The administration of a hub.
 
 use crate::client::handle::Client;
+use crate::client::submit::ask;
+use crate::engine::message::Input;
 use crate::error::Result;
 use crate::id::EntityId;
 use crate::views::entity::{self, EntityDetails};
@@ -53,6 +55,22 @@ impl Client {
 impl Admin {
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Deletes the kept changes of an entity's state, for example because they contain personal data. The state itself
+    /// stays as it is. Returns `false` if there were none. Changes are kept by types with `#[entity(audit = 20)]`. If a
+    /// type loses this attribute, the next open deletes its changes.
+    ///
+    /// # Errors
+    /// Returns any [hub error](crate::Error).
+    pub async fn delete_entity_changes(&self, id: &EntityId) -> Result<bool> {
+        let instance = id.instance().clone();
+        let partition = self.client.runtime()?.partition_of(&instance);
+        ask(self.client.weak(), partition, move |token| Input::DeleteChanges {
+            instance,
+            token,
+        })
+        .await
     }
 
     /// Reads everything about one entity: its state, its lock, the messages that wait for it, and its scheduled

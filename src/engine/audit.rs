@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use crate::engine::ctx::Ctx;
-use crate::engine::message::Message;
+use crate::engine::message::{Message, Response, Token};
 use crate::engine::turn::EntityTurn;
 use crate::error::Result;
-use crate::id::{InstanceId, MessageId};
+use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::model::AuditRecord;
 use crate::schema;
 
@@ -33,8 +33,7 @@ impl EntityTurn<'_> {
     ) -> Result<()> {
         let partition = ctx.settings.partition_of(self.id);
         if self.entity.audit.is_none() {
-            let keys = ctx.reader.keys(schema::audit::of(partition, self.id), usize::MAX)?;
-            let places = keys.iter().filter_map(|key| schema::message::id_of(key)).collect();
+            let places = stored_places(partition, self.id, ctx)?;
             self.entity.audit = Some(Box::new(Audit(places)));
         }
         let state = self.entity.object.is_some().then(|| {
@@ -61,3 +60,48 @@ impl EntityTurn<'_> {
         Ok(())
     }
 }
+
+/// Deletes the kept changes of an entity. The answer is `true` if there were any.
+pub(super) fn delete_changes(id: &InstanceId, token: Token, ctx: &mut Ctx<'_>) -> Result<()> {
+    let partition = ctx.settings.partition_of(id);
+    // An entity in memory knows the changes of this step as well.
+    let known = ctx.states.get_mut(id).and_then(|entity| entity.audit.as_mut());
+    let places = match known {
+        Some(audit) => std::mem::take(&mut audit.0),
+        None => stored_places(partition, id, ctx)?,
+    };
+    for place in &places {
+        ctx.step.batch.delete(&schema::audit::key(partition, id, *place));
+    }
+    let answer = if places.is_empty() { "false" } else { "true" };
+    ctx.step.settle(token, Response::Answer(answer.into()));
+    Ok(())
+}
+
+/// Deletes a page of the kept changes of types that no longer keep any. Returns `false` if there are no more.
+pub(super) fn sweep_changes(partition: PartitionId, ctx: &mut Ctx<'_>) -> Result<bool> {
+    for name in ctx.settings.registry.entities_without_audit() {
+        let range = ctx
+            .partitions
+            .get(partition)
+            .changes
+            .rest_of(schema::audit::of_type(partition, name));
+        let keys = ctx.reader.keys(range, ctx.settings.limits.page)?;
+        for key in &keys {
+            ctx.step.batch.delete(key);
+        }
+        if let Some(last) = keys.into_iter().next_back() {
+            ctx.partitions.get_mut(partition).changes.from = Some(schema::behind(last));
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn stored_places(partition: PartitionId, id: &InstanceId, ctx: &Ctx<'_>) -> Result<VecDeque<MessageId>> {
+    let keys = ctx.reader.keys(schema::audit::of(partition, id), usize::MAX)?;
+    Ok(keys.iter().filter_map(|key| schema::message::id_of(key)).collect())
+}
+
+#[cfg(test)]
+mod tests;

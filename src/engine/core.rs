@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::engine::activities::{self, Activities, ActivitySlots};
 use crate::engine::async_operation::end_async;
+use crate::engine::audit::delete_changes;
 use crate::engine::batch_times::BatchTimes;
 use crate::engine::changes::{Changes, WatchedKinds};
 use crate::engine::core_step::CoreStep;
@@ -346,6 +347,7 @@ fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result
             ended,
         } => end_async(&instance, message, ended, mailboxes, ctx)?,
         Input::Resume { instance, token } => resume(&instance, token, mailboxes, ctx),
+        Input::DeleteChanges { instance, token } => delete_changes(&instance, token, ctx)?,
         Input::DeadLetter {
             partition,
             id,

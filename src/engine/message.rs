@@ -318,6 +318,8 @@ pub(crate) enum Input {
     },
     /// An operator releases a quarantined or held instance.
     Resume { instance: InstanceId, token: Token },
+    /// An operator deletes the kept changes of an entity.
+    DeleteChanges { instance: InstanceId, token: Token },
     /// An operator redelivers or deletes a dead letter.
     DeadLetter {
         partition: PartitionId,

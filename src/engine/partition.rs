@@ -31,6 +31,8 @@ pub(crate) struct Partition {
     pub(crate) requests: Sweeping,
     pub(crate) letters: Sweeping,
     pub(crate) early: Sweeping,
+    /// The kept changes of types that no longer keep any. Searched once after the open.
+    pub(crate) changes: Sweeping,
     /// Time of the next search for events that were received while the clock was ahead.
     pub(crate) misdated_due: Timestamp,
     /// Orchestrations that have not received all of their early events, with the times at which they began.
@@ -53,11 +55,8 @@ impl Partitions {
         for id in owned {
             slots[usize::from(id.0)] = Some(Partition::open(*id, reader)?);
         }
-        let dues = slots.iter().flatten().flat_map(|partition| {
-            let sweeping = [&partition.requests, &partition.letters, &partition.early];
-            sweeping.map(|sweeping| sweeping.due)
-        });
-        let next_sweep = dues.flatten().min().unwrap_or(NEVER);
+        let dues = slots.iter().flatten().filter_map(Partition::sweep_due);
+        let next_sweep = dues.min().unwrap_or(NEVER);
         Ok(Self { slots, next_sweep })
     }
 
@@ -102,10 +101,10 @@ pub(crate) struct Sweeping {
 }
 
 impl Sweeping {
-    /// Returns the state of `count` rows that were not examined yet.
-    fn unknown(count: u64) -> Self {
+    /// Returns the state of rows that were not examined yet, if there are any.
+    fn unknown(exists: bool) -> Self {
         Self {
-            due: (count > 0).then(Timestamp::default),
+            due: exists.then(Timestamp::default),
             held_until: Timestamp::default(),
             from: None,
         }
@@ -118,7 +117,7 @@ impl Sweeping {
 
     /// Returns the part of `range` whose rows are not gone.
     pub(crate) fn rest_of(&self, mut range: Range<Vec<u8>>) -> Range<Vec<u8>> {
-        if let Some(from) = &self.from {
+        if let Some(from) = self.from.as_ref().filter(|from| **from > range.start) {
             range.start.clone_from(from);
         }
         range
@@ -156,14 +155,21 @@ impl Partition {
             next_due: None,
             timers_from: Timestamp::default(),
             quarantined,
-            requests: Sweeping::unknown(record.requests),
-            letters: Sweeping::unknown(record.dead_letters),
-            early: Sweeping::unknown(record.early_events),
+            requests: Sweeping::unknown(record.requests > 0),
+            letters: Sweeping::unknown(record.dead_letters > 0),
+            early: Sweeping::unknown(record.early_events > 0),
+            changes: Sweeping::unknown(reader.first_key(schema::audit::all(id))?.is_some()),
             misdated_due: Timestamp::default(),
             early_left,
         };
         partition.find_next_due(reader)?;
         Ok(partition)
+    }
+
+    /// Returns the time of the next search for rows to remove, if any can be removed.
+    pub(super) fn sweep_due(&self) -> Option<Timestamp> {
+        let sweepings = [&self.requests, &self.letters, &self.early, &self.changes];
+        sweepings.into_iter().filter_map(|sweeping| sweeping.due).min()
     }
 
     /// Looks up the time at which the first stored timer is due.

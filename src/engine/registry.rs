@@ -76,6 +76,12 @@ impl Registry {
         Ok(())
     }
 
+    /// Returns the names of the entity types that keep no changes of their states, in alphabetical order.
+    pub(crate) fn entities_without_audit(&self) -> impl Iterator<Item = &str> {
+        let entities = self.entities.iter().filter(|(_, code)| code.audit() == 0);
+        entities.map(|(name, _)| name.as_str())
+    }
+
     /// Adds one version of an orchestration. The version that is added last counts as the newest.
     ///
     /// # Errors

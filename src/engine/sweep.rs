@@ -1,8 +1,9 @@
-//! Removal of expired request ids, dead letters and events, one page at a time.
+//! Removal of expired request ids, dead letters, events and kept changes, one page at a time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::engine::audit::sweep_changes;
 use crate::engine::ctx::Ctx;
 use crate::engine::dead_letters::remove_dead_letter;
 use crate::engine::orchestration::sweep_early_events;
@@ -42,9 +43,11 @@ pub(super) fn sweep(ctx: &mut Ctx<'_>) -> Result<()> {
             let due = sweep_early_events(id, ctx)?;
             ctx.partitions.get_mut(id).early.due = due;
         }
-        let partition = ctx.partitions.get(id);
-        let dues = [partition.requests.due, partition.letters.due, partition.early.due];
-        next = dues.into_iter().flatten().fold(next, Timestamp::min);
+        if is_due(ctx.partitions.get(id).changes.due) {
+            let due = sweep_changes(id, ctx)?.then_some(now);
+            ctx.partitions.get_mut(id).changes.due = due;
+        }
+        next = ctx.partitions.get(id).sweep_due().map_or(next, |due| due.min(next));
     }
     ctx.partitions.next_sweep = next;
     Ok(())

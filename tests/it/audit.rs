@@ -62,6 +62,24 @@ mod fewer {
     }
 }
 
+/// The same type in a build that keeps no changes.
+mod none {
+    use abide::prelude::*;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    pub(super) struct Account {
+        cents: i64,
+    }
+
+    #[operations]
+    impl Account {
+        pub fn deposit(&mut self, cents: i64) -> i64 {
+            self.cents += cents;
+            self.cents
+        }
+    }
+}
+
 async fn details(hub: &Hub) -> EntityDetails {
     let id: EntityId = "@account@a".parse().unwrap();
     hub.client().admin().entity_details(&id).await.unwrap()
@@ -142,6 +160,50 @@ async fn the_last_changes_are_kept() {
     hub.client().entity::<fewer::Account>("a").deposit(7).await.unwrap();
     assert_eq!(told(&details(&hub).await), [("deposit", None, Some(r#"{"cents":7}"#))]);
     hub.shutdown().await.unwrap();
+
+    // A build that keeps none deletes them all when it is opened.
+    let hub = Hub::builder(place.path())
+        .entity::<none::Account>()
+        .open()
+        .await
+        .unwrap();
+    hub.client().entity::<none::Account>("a").deposit(1).await.unwrap();
+    assert!(details(&hub).await.changes.is_empty());
+    hub.shutdown().await.unwrap();
     let checked = Hub::inspect(place.path()).check().await.unwrap();
     assert!(checked.problems.is_empty(), "{checked:?}");
+}
+
+/// An operator deletes the kept changes of one entity. The state and the changes of other entities stay, and later
+/// changes are kept again.
+#[tokio::test]
+async fn an_operator_deletes_kept_changes() {
+    let place = tempfile::tempdir().unwrap();
+    let hub = open(place.path()).await;
+    let (client, id): (_, EntityId) = (hub.client(), "@account@a".parse().unwrap());
+    let (account, other) = (client.entity::<Account>("a"), client.entity::<Account>("b"));
+    assert!(!client.admin().delete_entity_changes(&id).await.unwrap());
+    account.deposit(1).await.unwrap();
+    other.deposit(1).await.unwrap();
+    // The entity is in memory.
+    assert!(client.admin().delete_entity_changes(&id).await.unwrap());
+    assert!(details(&hub).await.changes.is_empty());
+    assert!(!client.admin().delete_entity_changes(&id).await.unwrap());
+    account.deposit(1).await.unwrap();
+    assert_eq!(told(&details(&hub).await), [("deposit", None, Some(r#"{"cents":2}"#))]);
+    hub.shutdown().await.unwrap();
+
+    // The entity is not in memory.
+    let hub = open(place.path()).await;
+    let client = hub.client();
+    assert!(client.admin().delete_entity_changes(&id).await.unwrap());
+    assert!(details(&hub).await.changes.is_empty());
+    assert_eq!(client.entity::<Account>("a").balance().await.unwrap(), 2);
+    let other = client
+        .admin()
+        .entity_details(&"@account@b".parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(told(&other), [("deposit", None, Some(r#"{"cents":1}"#))]);
+    hub.shutdown().await.unwrap();
 }

@@ -21,12 +21,17 @@ pub(crate) enum Command {
     List(List),
     /// Prints the state of an entity.
     Show(One),
+    /// Prints everything about an entity: its state and kept changes, its lock, its waiting messages and its scheduled
+    /// signals.
+    Details(One),
     /// Signals an operation, without waiting for a result.
     Signal(Operation),
     /// Calls an operation and prints its result.
     Call(Operation),
     /// Signals an entity to delete its state.
     Delete(One),
+    /// Deletes the kept changes of an entity's state. The state itself stays as it is.
+    DeleteChanges(One),
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +87,7 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
     match command {
         Command::List(list) => self::list(session, &list),
         Command::Show(One { entity }) => show(session, &entity),
+        Command::Details(One { entity }) => details(session, &entity),
         Command::Signal(operation) => signal(session, &operation),
         Command::Call(operation) => call(session, &operation),
         Command::Delete(One { entity }) => {
@@ -90,6 +96,15 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
             session.act(
                 &request,
                 &format!("delete is signaled to {}", clean(&entity.to_string())),
+                document,
+            )
+        }
+        Command::DeleteChanges(One { entity }) => {
+            let request = Request::of_entity("DELETE", "entities", &entity).then("changes");
+            let document = json!({"entityId": entity.to_string(), "done": "deleted"});
+            session.act(
+                &request,
+                &format!("the kept changes of {} are deleted", clean(&entity.to_string())),
                 document,
             )
         }
@@ -133,6 +148,12 @@ fn show(session: &mut Session, entity: &EntityId) -> Result {
     let request = Request::of_entity("GET", "entities", entity);
     let state = session.hub()?.ask(&request)?.json()?;
     session.output.document(&state)
+}
+
+fn details(session: &mut Session, entity: &EntityId) -> Result {
+    let request = Request::of_entity("GET", "entities", entity).then("details");
+    let details = session.hub()?.ask(&request)?.json()?;
+    session.output.document(&details)
 }
 
 fn signal(session: &mut Session, operation: &Operation) -> Result {

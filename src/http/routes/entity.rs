@@ -217,3 +217,30 @@ pub(super) async fn get_entity_details(
     let details = api.client.admin().entity_details(&id).await?;
     share.answer(&EntityDetailsDocument::from(details))
 }
+
+/// Deletes the kept changes of an entity's state
+///
+/// The state itself stays as it is. Types with `#[entity(audit = 20)]` keep changes.
+#[utoipa::path(
+    delete,
+    path = "/entities/{name}/{key}/changes",
+    tag = "entities",
+    params(EntityArguments),
+    responses(
+        (status = 204, description = "The changes are deleted."),
+        (status = 400, description = "The name or the key is invalid.", body = ErrorDocument),
+        (status = 404, description = "No changes are kept.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn delete_entity_changes(
+    State(api): State<Arc<Api>>,
+    EntityPath(id): EntityPath,
+) -> Result<StatusCode, Problem> {
+    if api.client.admin().delete_entity_changes(&id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::not_found(format!(
+            "no changes of the entity `{id}` are kept; only types with `#[entity(audit = 20)]` keep them"
+        )))
+    }
+}

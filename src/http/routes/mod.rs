@@ -89,6 +89,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(entities::list_entities_of, entity::ask_entity_without_key))
         .routes(routes!(entity::get_entity, entity::ask_entity, entity::delete_entity))
         .routes(routes!(entity::get_entity_details))
+        .routes(routes!(entity::delete_entity_changes))
         .routes(routes!(activities::count_activities))
         .routes(routes!(activities::list_activities))
         .routes(routes!(locks::list_locks))

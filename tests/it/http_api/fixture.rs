@@ -25,6 +25,7 @@ pub(crate) struct Below {
 }
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+#[entity(audit = 2)]
 pub(crate) struct Counter {
     value: i64,
     note: String,
