@@ -20,6 +20,7 @@ use crate::views::{json, orchestrations};
 
 /// How an orchestration stood after one of its turns. Returned by [`OrchestrationHandle::at_turn`].
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TurnState {
@@ -29,11 +30,13 @@ pub struct TurnState {
     pub turns: u32,
     /// The time at which the turn began.
     #[serde(serialize_with = "json::time")]
+    #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
     pub time: SystemTime,
     /// The steps that the code waited for after the turn, in the order in which they began.
     pub open: Vec<OpenStep>,
     /// The custom status after the turn, as JSON. `None` if there was none, or if the history was not replayed.
     #[serde(serialize_with = "json::optional_payload")]
+    #[cfg_attr(feature = "http", schema(value_type = Option<serde_json::Value>))]
     pub custom_status: Option<String>,
     /// The result of the replay up to the turn.
     pub replay: ReplayOutcome,
@@ -41,6 +44,7 @@ pub struct TurnState {
 
 /// A step that the code of an orchestration waits for.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct OpenStep {
@@ -50,6 +54,7 @@ pub struct OpenStep {
     pub label: Option<String>,
     /// The time at which it began, or at which its last attempt did.
     #[serde(serialize_with = "json::time")]
+    #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
     pub since: SystemTime,
     /// The kind of the step.
     pub step: HistoryStep,
@@ -60,6 +65,7 @@ pub struct OpenStep {
 
 /// The result of a replay of a recorded history with the code of this build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(tag = "result", rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ReplayOutcome {

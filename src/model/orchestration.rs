@@ -14,6 +14,7 @@ use crate::trace::TraceContext;
 
 /// The status of an orchestration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum OrchestrationStatus {
@@ -70,6 +71,7 @@ impl OrchestrationStatus {
 
 /// The reason for which an orchestration cannot continue although it has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub enum StopKind {
     /// The code panicked.
@@ -90,6 +92,7 @@ pub enum StopKind {
 ///
 /// The orchestration remains visible and keeps its locks. It is retried at every open and when it is resumed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Stopped {
     /// The kind of the stop.
     pub kind: StopKind,
@@ -112,6 +115,7 @@ impl Stopped {
 /// A dependency of an orchestration that is not registered with the hub. The orchestration waits for a build that
 /// registers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Unregistered {
     /// The kind of the dependency.
@@ -124,6 +128,7 @@ pub struct Unregistered {
 
 /// The kind of an unregistered dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub enum UnregisteredKind {
     /// An activity.

@@ -28,6 +28,7 @@ const MOST_BYTES: u64 = 256 << 10;
 
 /// The activities of a hub that have not ended, by name.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ActivitySummary {
@@ -46,6 +47,7 @@ pub struct ActivitySummary {
 
 /// The activities with one name that have not ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ActivityCount {
@@ -66,6 +68,7 @@ pub struct ActivityCount {
 
 /// An activity that has not ended.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct OpenActivity {
@@ -86,6 +89,7 @@ pub struct OpenActivity {
     /// The time at which the attempt was requested. `None` if the history of the orchestration is too long to look it
     /// up.
     #[serde(serialize_with = "json::optional_time")]
+    #[cfg_attr(feature = "http", schema(value_type = Option<String>, format = DateTime))]
     pub since: Option<SystemTime>,
     /// The number of crashes of the process during which it was running.
     pub crashes: usize,

@@ -242,6 +242,7 @@ impl HistoryEventKind {
 
 /// The kind of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(tag = "kind")]
 #[non_exhaustive]
 pub enum HistoryStep {
@@ -254,6 +255,7 @@ pub enum HistoryStep {
     Timer {
         /// The time at which it is due.
         #[serde(serialize_with = "json::time")]
+        #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
         due: SystemTime,
     },
     /// The wait for an external event. The events that were received have their own

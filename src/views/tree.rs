@@ -23,6 +23,7 @@ const DEEPEST: usize = 50;
 
 /// An orchestration and the orchestrations that its newest execution has started, as of one moment.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct OrchestrationTree {
@@ -37,9 +38,11 @@ pub struct OrchestrationTree {
     pub status: Option<OrchestrationStatus>,
     /// The time at which it was started.
     #[serde(rename = "createdTime", serialize_with = "json::optional_time")]
+    #[cfg_attr(feature = "http", schema(value_type = Option<String>, format = DateTime))]
     pub created: Option<SystemTime>,
     /// The time of its last change.
     #[serde(rename = "lastUpdatedTime", serialize_with = "json::optional_time")]
+    #[cfg_attr(feature = "http", schema(value_type = Option<String>, format = DateTime))]
     pub last_change: Option<SystemTime>,
     /// The number of the step of the parent that started it. `None` for the root.
     pub sequence: Option<u64>,
@@ -47,6 +50,7 @@ pub struct OrchestrationTree {
     #[serde(rename = "detached")]
     pub is_detached: bool,
     /// The orchestrations that it has started, in the order of the starts.
+    #[cfg_attr(feature = "http", schema(no_recursion))]
     pub children: Vec<OrchestrationTree>,
     /// True if children are missing because the tree reached a limit, or because the orchestration is shown above.
     #[serde(rename = "truncated")]

@@ -40,6 +40,7 @@ const MOST_MESSAGES: u64 = 10_000;
 /// A step may wait for another orchestration: a sub-orchestration, or the one that holds the lock of an entity. The
 /// report then contains the reasons of that one as well, and so forms a tree.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Waiting {
@@ -51,9 +52,11 @@ pub struct Waiting {
     pub status: OrchestrationStatus,
     /// The time of its last change.
     #[serde(serialize_with = "json::time")]
+    #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
     pub last_change: SystemTime,
     /// The time before which it does not start, if it has not started.
     #[serde(serialize_with = "json::optional_time", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "http", schema(value_type = Option<String>, format = DateTime))]
     pub starts_at: Option<SystemTime>,
     /// The reason why its code cannot run, if it is stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +78,7 @@ pub struct Waiting {
 
 /// A step that an orchestration waits for.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct WaitingStep {
@@ -85,6 +89,7 @@ pub struct WaitingStep {
     pub label: Option<String>,
     /// The time at which it began, or at which its last attempt did.
     #[serde(serialize_with = "json::time")]
+    #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
     pub since: SystemTime,
     /// The position of the step in the source of the code, as `file:line:column`. `None` if the hub is stopped, if this
     /// build has no such code, or if the histories of the report are so long that a replay would take too much time.
@@ -97,6 +102,7 @@ pub struct WaitingStep {
 
 /// What a step waits for.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(tag = "waitsFor", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum WaitReason {
@@ -117,12 +123,14 @@ pub enum WaitReason {
         step: u64,
         /// The time of the next attempt.
         #[serde(serialize_with = "json::time")]
+        #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
         due: SystemTime,
     },
     /// A timer.
     Timer {
         /// The time at which it fires.
         #[serde(serialize_with = "json::time")]
+        #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
         due: SystemTime,
     },
     /// An event that has not been raised.
@@ -167,6 +175,7 @@ pub enum WaitReason {
 
 /// Why an entity does not process a message.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(tag = "by", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum EntityBlock {
@@ -178,6 +187,7 @@ pub enum EntityBlock {
         owner: String,
         /// The time at which it took the lock.
         #[serde(serialize_with = "json::time")]
+        #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
         since: SystemTime,
         /// What the owner waits for.
         cause: Cause,
@@ -190,6 +200,7 @@ pub enum EntityBlock {
         reason: String,
         /// The time at which it was quarantined.
         #[serde(serialize_with = "json::time")]
+        #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
         since: SystemTime,
     },
     /// Its type is not registered with this build.
@@ -208,10 +219,12 @@ pub enum EntityBlock {
 
 /// What another orchestration waits for.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Cause {
     /// The report of that orchestration.
+    #[cfg_attr(feature = "http", schema(no_recursion))]
     Report(Box<Waiting>),
     /// It is already part of the chain that leads here. Unless another step of one of them ends first, none of them can
     /// continue.
@@ -224,6 +237,7 @@ pub enum Cause {
 
 /// Unread events of one name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct UnreadEvents {

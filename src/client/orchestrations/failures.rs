@@ -31,6 +31,7 @@ const EXAMPLES: usize = 10;
 
 /// Failed orchestrations by the kind of their error. Returned by [`OrchestrationQuery::failures`].
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Failures {
@@ -44,6 +45,7 @@ pub struct Failures {
 
 /// Orchestrations of one type that failed with one kind of error: its type and, for an enum, its variant.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct FailureGroup {
@@ -59,9 +61,11 @@ pub struct FailureGroup {
     pub count: u64,
     /// The time of the first of these failures.
     #[serde(serialize_with = "json::time")]
+    #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
     pub first: SystemTime,
     /// The time of the last of these failures.
     #[serde(serialize_with = "json::time")]
+    #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
     pub last: SystemTime,
     /// The ids of up to ten of the orchestrations.
     pub instances: Vec<String>,

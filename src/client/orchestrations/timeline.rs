@@ -21,17 +21,21 @@ const MOST_READ: u64 = 1_000_000;
 
 /// Starts and ends of orchestrations over time. Returned by [`Admin::timeline`].
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Timeline {
     /// The start of the first bar.
     #[serde(serialize_with = "json::time")]
+    #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
     pub from: SystemTime,
     /// The end of the last bar.
     #[serde(serialize_with = "json::time")]
+    #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
     pub to: SystemTime,
     /// The length of a bar. At least ten seconds.
     #[serde(rename = "bucketSeconds", serialize_with = "seconds")]
+    #[cfg_attr(feature = "http", schema(value_type = f64))]
     pub bar: Duration,
     /// The bars, oldest first.
     #[serde(rename = "buckets")]
@@ -44,11 +48,13 @@ pub struct Timeline {
 
 /// The starts and ends in one interval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TimelineBar {
     /// The start of the interval.
     #[serde(serialize_with = "json::time")]
+    #[cfg_attr(feature = "http", schema(value_type = String, format = DateTime))]
     pub start: SystemTime,
     /// The number of orchestrations that were started.
     pub started: u64,

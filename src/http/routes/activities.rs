@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+use crate::admin::{ActivitySummary, OpenActivity};
 use crate::http::documents::{ErrorDocument, PageArguments, PageHeaders, PageRefused};
 use crate::http::error::Problem;
 use crate::http::extract::Path;
@@ -22,7 +23,7 @@ use crate::http::state::Api;
     path = "/activities",
     tag = "activities",
     responses(
-        (status = 200, description = "The counts.", body = serde_json::Value),
+        (status = 200, description = "The counts.", body = ActivitySummary),
         (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
     )
 )]
@@ -46,7 +47,7 @@ pub(super) async fn count_activities(State(api): State<Arc<Api>>) -> Result<Resp
         PageHeaders
     ),
     responses(
-        (status = 200, description = "A page.", body = [serde_json::Value], headers(
+        (status = 200, description = "A page.", body = [OpenActivity], headers(
             ("x-ms-continuation-token" = String, description = "Token for the next page, if there is one.")
         )),
         PageRefused

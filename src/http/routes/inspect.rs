@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::client::ReplayOutcome;
+use crate::client::{OrchestrationTree, ReplayOutcome, TurnState, Waiting};
 use crate::http::documents::ErrorDocument;
 use crate::http::error::Problem;
 use crate::http::extract::Path;
@@ -25,7 +26,7 @@ use crate::http::state::Api;
     tag = "orchestrations",
     params(("instanceId" = String, Path, description = "The id of the orchestration.")),
     responses(
-        (status = 200, description = "The reasons.", body = serde_json::Value),
+        (status = 200, description = "The reasons.", body = Waiting),
         (status = 400, description = "The id is invalid.", body = ErrorDocument),
         (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
         (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
@@ -46,7 +47,7 @@ pub(super) async fn get_waiting(State(api): State<Arc<Api>>, Path(id): Path<Stri
     tag = "orchestrations",
     params(("instanceId" = String, Path, description = "The id of the orchestration.")),
     responses(
-        (status = 200, description = "The tree.", body = serde_json::Value),
+        (status = 200, description = "The tree.", body = OrchestrationTree),
         (status = 400, description = "The id is invalid.", body = ErrorDocument),
         (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
         (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
@@ -72,7 +73,7 @@ pub(super) async fn get_tree(State(api): State<Arc<Api>>, Path(id): Path<String>
         ("turn" = u32, Path, description = "The number of the turn, starting at 0.")
     ),
     responses(
-        (status = 200, description = "The state after the turn.", body = serde_json::Value),
+        (status = 200, description = "The state after the turn.", body = TurnState),
         (status = 400, description = "The id or the number is invalid.", body = ErrorDocument),
         (status = 404, description = "The orchestration or the turn does not exist.", body = ErrorDocument),
         (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
@@ -96,7 +97,7 @@ pub(super) async fn get_turn(
     tag = "orchestrations",
     params(("instanceId" = String, Path, description = "The id of the orchestration.")),
     responses(
-        (status = 200, description = "The result: `matches`, `stops` with a reason, or `noCode` for a stopped hub.", body = serde_json::Value),
+        (status = 200, description = "The result: `matches`, `stops` with a reason, or `noCode` for a stopped hub.", body = ReplayDocument),
         (status = 400, description = "The id is invalid.", body = ErrorDocument),
         (status = 404, description = "The orchestration does not exist.", body = ErrorDocument)
     )
@@ -107,7 +108,7 @@ pub(super) async fn check_replay(State(api): State<Arc<Api>>, Path(id): Path<Str
 }
 
 /// The result of a replay.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ReplayDocument {
     replay: ReplayOutcome,
 }

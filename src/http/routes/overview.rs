@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use axum::extract::State;
 use axum::response::Response;
 
+use crate::client::{Failures, Timeline};
 use crate::http::documents::{CreatedArguments, ErrorDocument};
 use crate::http::error::Problem;
 use crate::http::names;
@@ -34,7 +35,7 @@ const BARS: usize = 60;
         ("buckets" = Option<u32>, Query, description = "Number of intervals of equal length (default: 60, at most 500). An interval has at least ten seconds.")
     ),
     responses(
-        (status = 200, description = "The timeline.", body = serde_json::Value),
+        (status = 200, description = "The timeline.", body = Timeline),
         (status = 400, description = "A parameter is invalid.", body = ErrorDocument)
     )
 )]
@@ -63,7 +64,7 @@ pub(super) async fn timeline(State(api): State<Arc<Api>>, query: Query) -> Resul
         ("top" = Option<u32>, Query, description = "Maximum number of groups, largest first (default: 100).")
     ),
     responses(
-        (status = 200, description = "The groups.", body = serde_json::Value),
+        (status = 200, description = "The groups.", body = Failures),
         (status = 400, description = "A parameter is invalid.", body = ErrorDocument)
     )
 )]

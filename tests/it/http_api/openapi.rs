@@ -1,15 +1,18 @@
 //! The OpenAPI description, compared with the responses of the API.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::IntoFuture;
+use std::time::Duration;
 
 use abide::http::{HttpConfig, Token};
+use abide::prelude::*;
 use axum::http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::fixture::{Answer, Api};
+use super::fixture::{Answer, Api, Counter, waits};
 
 /// Every route: first the routes of Azure, then the additional ones.
-const ROUTES: [&str; 54] = [
+const ROUTES: [&str; 55] = [
     "POST /orchestrators/{name}",
     "POST /orchestrators/{name}/{instanceId}",
     "GET /instances/{instanceId}",
@@ -39,6 +42,7 @@ const ROUTES: [&str; 54] = [
     "GET /batches/{id}",
     "DELETE /batches/{id}",
     "GET /entities/{name}/{key}/details",
+    "DELETE /entities/{name}/{key}/changes",
     "GET /activities",
     "GET /activities/{name}",
     "GET /hub",
@@ -117,6 +121,25 @@ async fn described_and_served_routes_are_equal() {
         assert_eq!(in_path, named, "{route}");
         for parameter in parameters {
             assert!(parameter["description"].is_string(), "{route}: {parameter}");
+        }
+    }
+}
+
+/// Every schema that the description refers to is part of it.
+#[tokio::test]
+async fn references_lead_to_schemas() {
+    let api = Api::open().await;
+    let document = api.get("/openapi.json").await.json();
+    let mut left = vec![&document];
+    while let Some(value) = left.pop() {
+        if let Some(reference) = value["$ref"].as_str() {
+            let found = document.pointer(reference.strip_prefix('#').unwrap());
+            assert!(found.is_some(), "there is no {reference}");
+        }
+        match value {
+            Value::Array(items) => left.extend(items),
+            Value::Object(fields) => left.extend(fields.values()),
+            _ => {}
         }
     }
 }
@@ -242,6 +265,7 @@ const EXAMPLES: &[Example] = &[
     ("GET /instances/{instanceId}/history", &["missing"], "", "", 404),
     ("GET /instances/{instanceId}/history", &["w"], CLOSED, "", 503),
     ("GET /instances/{instanceId}/waiting", &["f"], "", "", 200),
+    ("GET /instances/{instanceId}/waiting", &["w"], "", "", 200),
     ("GET /instances/{instanceId}/waiting", &["a/b"], "", "", 400),
     ("GET /instances/{instanceId}/waiting", &["missing"], "", "", 404),
     ("GET /instances/{instanceId}/waiting", &["w"], CLOSED, "", 503),
@@ -455,6 +479,22 @@ const EXAMPLES: &[Example] = &[
     ("GET /entities/{name}/{key}/details", &["counter", "a"], "", "", 200),
     ("GET /entities/{name}/{key}/details", &["counter", "a/b"], "", "", 400),
     ("GET /entities/{name}/{key}/details", &["counter", "a"], CLOSED, "", 503),
+    ("DELETE /entities/{name}/{key}/changes", &["counter", "a"], "", "", 204),
+    ("DELETE /entities/{name}/{key}/changes", &["counter", "a"], "", "", 404),
+    (
+        "DELETE /entities/{name}/{key}/changes",
+        &["counter", "a/b"],
+        "",
+        "",
+        400,
+    ),
+    (
+        "DELETE /entities/{name}/{key}/changes",
+        &["counter", "a"],
+        CLOSED,
+        "",
+        503,
+    ),
     ("GET /entities", &[], "fetchState=true", "", 200),
     ("GET /entities", &[], "", "", 200),
     ("GET /entities", &[], "top=0", "", 400),
@@ -609,15 +649,10 @@ const LETTER: &str = "letter";
 async fn answers_are_as_described() {
     let api = Api::open().await;
     let config = || HttpConfig::new().without_token();
-    let hasty = abide::http::router(api.hub.client(), &config().wait_limit(std::time::Duration::ZERO)).unwrap();
+    let hasty = abide::http::router(api.hub.client(), &config().wait_limit(Duration::ZERO)).unwrap();
     let closed = Api::open().await;
     let schedules = api.hub.client().schedules();
-    let hourly = schedules.create_by_name(
-        "hourly",
-        abide::schedule::Recurrence::cron("0 * * * *"),
-        "echoes",
-        Value::Null,
-    );
+    let hourly = schedules.create_by_name("hourly", Recurrence::cron("0 * * * *"), "echoes", Value::Null);
     hourly.paused().await.unwrap();
     let document = api.get("/openapi.json").await.json();
     let operations = operations(&document);
@@ -674,6 +709,73 @@ async fn answers_are_as_described() {
                 "{route} never returned {status}"
             );
         }
+    }
+}
+
+/// Never ends.
+#[activity]
+async fn hangs() -> Result<(), Failure> {
+    std::future::pending().await
+}
+
+/// Calls a counter that another orchestration has locked.
+#[orchestration]
+async fn calls_locked(ctx: OrchestrationContext) -> Result<i64, Failure> {
+    Ok(ctx.entity::<Counter>("locked").add(1).await?)
+}
+
+/// Opens a step of each kind but a call, which its child opens.
+#[orchestration]
+async fn opens_all(ctx: OrchestrationContext) {
+    let locked = ctx.entity::<Counter>("locked");
+    let _ = futures::join!(
+        ctx.call_activity::<hangs>(()).label("hang").into_future(),
+        ctx.create_timer(Duration::from_secs(3_600)),
+        ctx.wait_for_external_event::<Value>("go").into_future(),
+        ctx.call_sub_orchestration::<calls_locked>(()).into_future(),
+        ctx.lock_entities(&locked).into_future(),
+    );
+}
+
+/// The reports about an orchestration with open steps of each kind match the description.
+#[tokio::test]
+async fn reports_are_as_described() {
+    let builder = Hub::in_memory().activity::<hangs>().orchestration::<calls_locked>();
+    let builder = builder.orchestration::<opens_all>();
+    let api = Api::build(builder, HttpConfig::new().without_token()).await;
+    let document = api.get("/openapi.json").await.json();
+    api.post("/orchestrators/locks/owner", r#""locked""#).await.is(202);
+    api.until_custom_status("owner", "locked").await;
+    api.post("/orchestrators/opens_all/all", "null").await.is(202);
+    let parts = [
+        "activity",
+        "entityCall",
+        "event",
+        "lock",
+        "running",
+        "subOrchestration",
+        "timer",
+    ];
+    let is_complete = |report: &Value| {
+        let report = report.to_string();
+        parts.iter().all(|part| report.contains(&format!("\"{part}\"")))
+    };
+    while !is_complete(&api.get("/instances/all/waiting").await.json()) {}
+    for (route, path) in [
+        ("/instances/{instanceId}/waiting", "/instances/all/waiting"),
+        ("/instances/{instanceId}/tree", "/instances/all/tree"),
+        ("/instances/{instanceId}/turns/{turn}", "/instances/all/turns/0"),
+        ("/instances/{instanceId}/replay", "/instances/all/replay"),
+        ("/activities", "/activities"),
+        ("/activities/{name}", "/activities/hangs"),
+        ("/timeline", "/timeline"),
+    ] {
+        let described = &document["paths"][route]["get"]["responses"]["200"];
+        assert!(
+            described["content"]["application/json"]["schema"].is_object(),
+            "{route}"
+        );
+        is_as_described(&document, described, &api.get(path).await, path);
     }
 }
 
@@ -745,53 +847,142 @@ fn is_as_described(document: &Value, described: &Value, answer: &Answer, about: 
 
 /// Asserts that a value matches a schema and has no undescribed field.
 fn fits(document: &Value, schema: &Value, value: &Value, at: &str) {
-    if let Some(reference) = schema["$ref"].as_str() {
-        let found = document.pointer(reference.strip_prefix('#').unwrap());
-        return fits(document, found.unwrap(), value, at);
+    if let Err(problem) = (Checker { document }).check(schema, value, at) {
+        panic!("{problem}");
     }
-    if let Some(choices) = schema["oneOf"].as_array() {
-        let some = choices.iter().find(|choice| choice["type"] != "null").unwrap();
-        if !value.is_null() {
-            fits(document, some, value, at);
-        }
-        return;
-    }
-    let kind = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    let is_meant = match &schema["type"] {
-        Value::String(meant) => meant == kind,
-        Value::Array(meant) => meant.iter().any(|meant| meant == kind),
-        _ => true,
-    };
-    assert!(is_meant, "{at}: {value} is not {schema}");
-    if let Value::Array(items) = value {
-        for item in items {
-            fits(document, &schema["items"], item, &format!("{at}[]"));
+}
+
+/// The part of JSON Schema that the description uses.
+struct Checker<'a> {
+    document: &'a Value,
+}
+
+impl Checker<'_> {
+    /// Returns why a value does not match a schema, or has an undescribed field.
+    fn check(&self, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+        let mut described = BTreeSet::new();
+        self.check_part(schema, value, at, &mut described)?;
+        let fields = value.as_object().into_iter().flatten().map(|(name, _)| name);
+        // A schema without fields describes any object.
+        match fields
+            .filter(|_| !described.is_empty())
+            .find(|name| !described.contains(*name))
+        {
+            Some(name) => Err(format!("{at}: `{name}` is not described")),
+            None => Ok(()),
         }
     }
-    let (Value::Object(fields), Some(properties)) = (value, schema["properties"].as_object()) else {
-        return;
+
+    /// Like [`check`](Self::check), for a schema that may describe only some fields. Adds their names to `described`.
+    fn check_part(
+        &self,
+        schema: &Value,
+        value: &Value,
+        at: &str,
+        described: &mut BTreeSet<String>,
+    ) -> Result<(), String> {
+        if let Some(reference) = schema["$ref"].as_str() {
+            let found = self.document.pointer(reference.strip_prefix('#').unwrap());
+            let found = found.unwrap_or_else(|| panic!("{at}: there is no {reference}"));
+            return self.check_part(found, value, at, described);
+        }
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            self.check_part(part, value, at, described)?;
+        }
+        if let Some(choices) = schema["oneOf"].as_array() {
+            let mut problems = Vec::new();
+            for choice in choices {
+                let mut fields = described.clone();
+                match self.check_part(choice, value, at, &mut fields) {
+                    Ok(()) => {
+                        *described = fields;
+                        return Ok(());
+                    }
+                    Err(problem) => problems.push(problem),
+                }
+            }
+            return Err(problems.join("\n"));
+        }
+        self.check_value(schema, value, at)?;
+        for required in schema["required"].as_array().into_iter().flatten() {
+            if value.get(required.as_str().unwrap()).is_none() {
+                return Err(format!("{at}: no {required} in {value}"));
+            }
+        }
+        for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+            described.insert(name.clone());
+            if let Some(field) = value.get(name) {
+                self.check(schema, field, &format!("{at}.{name}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the type of a value, and the items of an array.
+    fn check_value(&self, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let is_meant = match &schema["type"] {
+            Value::String(meant) => meant == kind,
+            Value::Array(meant) => meant.iter().any(|meant| meant == kind),
+            _ => true,
+        };
+        let values = schema["enum"].as_array();
+        if !is_meant || values.is_some_and(|values| !values.contains(value)) {
+            return Err(format!("{at}: {value} is not {schema}"));
+        }
+        for item in value.as_array().into_iter().flatten() {
+            self.check(&schema["items"], item, &format!("{at}[]"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The checker refuses wrong types, unknown values, and fields that are missing or not described.
+#[test]
+fn the_checker_finds_differences() {
+    let document = json!({"schemas": {"Cat": {
+        "type": "object",
+        "required": ["name"],
+        "properties": {"name": {"type": "string"}, "lives": {"type": ["integer", "null"]}},
+    }}});
+    let cat = json!({"$ref": "#/schemas/Cat"});
+    let tagged = |name: &str, field: &str| {
+        json!({"type": "object", "required": ["kind", field], "properties": {
+            "kind": {"type": "string", "enum": [name]},
+            field: cat,
+        }})
     };
-    for required in schema["required"].as_array().into_iter().flatten() {
-        assert!(
-            fields.contains_key(required.as_str().unwrap()),
-            "{at}: no {required} in {value}"
-        );
-    }
-    for (name, field) in fields {
-        let described = properties.get(name);
-        fits(
-            document,
-            described.unwrap_or_else(|| panic!("{at}: `{name}` is not described")),
-            field,
-            &format!("{at}.{name}"),
-        );
-    }
+    let either = json!({"allOf": [
+        {"type": "object", "properties": {"since": {"type": "string"}}},
+        {"oneOf": [tagged("one", "cat"), tagged("two", "dog")]},
+    ]});
+    let checker = Checker { document: &document };
+    let fits = |schema: &Value, value: Value| checker.check(schema, &value, "it").is_ok();
+    assert!(fits(&cat, json!({"name": "Tom", "lives": null})));
+    assert!(fits(&json!({"type": "array", "items": cat}), json!([{"name": "Tom"}])));
+    assert!(fits(&json!({"oneOf": [{"type": "null"}, cat]}), Value::Null));
+    assert!(fits(
+        &either,
+        json!({"kind": "two", "dog": {"name": "Rex"}, "since": "now"})
+    ));
+    assert!(fits(&Value::Null, json!({"anything": 1})));
+    assert!(!fits(&cat, json!({"name": 1})));
+    assert!(!fits(&cat, json!({"lives": 7})));
+    assert!(!fits(&cat, json!({"name": "Tom", "age": 7})));
+    assert!(!fits(&json!({"type": "array", "items": cat}), json!([{}])));
+    assert!(!fits(&json!({"oneOf": [{"type": "null"}, cat]}), json!(1)));
+    assert!(!fits(&either, json!({"kind": "two", "cat": {"name": "Tom"}})));
+    assert!(!fits(
+        &either,
+        json!({"kind": "one", "cat": {"name": "Tom"}, "dog": {"name": "Rex"}})
+    ));
+    assert!(!fits(&either, json!({"kind": "three"})));
 }
