@@ -9,7 +9,9 @@ mod lost_signals;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use abide::http::{HttpConfig, HttpServer, Token};
@@ -28,6 +30,7 @@ struct TooMuch {
 }
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+#[entity(audit = 2)]
 struct Counter {
     n: u32,
 }
@@ -398,6 +401,9 @@ fn everything_that_reads(abide: &Abide) {
         "{states}"
     );
     assert_eq!(abide.json(&["entities", "show", "@counter@3"]), json!({"n": 3}));
+    let details = abide.json(&["entities", "details", "@counter@3"]);
+    assert_eq!(details["state"], json!({"n": 3}));
+    assert_eq!(details["changes"][0]["state"], json!({"n": 3}));
 
     assert_eq!(abide.json(&["schedules", "list"])[0]["orchestration"], "refuses");
     let schedules = abide.out(&["schedules", "list"]);
@@ -552,6 +558,7 @@ async fn a_directory_is_read_and_not_changed() {
         &["entities", "signal", "@counter@3", "add", "1"],
         &["entities", "call", "@counter@3", "add", "1"],
         &["entities", "delete", "@counter@3"],
+        &["entities", "delete-changes", "@counter@3"],
         &["locks", "release", "@counter@p1"],
         &["dead-letters", "redeliver", letter.as_str()],
         &["dead-letters", "drop", letter.as_str()],
@@ -783,6 +790,14 @@ async fn entities_are_managed() {
         let arguments = ["entities", "call", "@counter@3", "add", "1", "--idempotency-key", "k"];
         assert_eq!(abide.out(&arguments), "43\n");
     }
+    let deleted = abide.out(&["entities", "delete-changes", "@counter@3"]);
+    assert_eq!(deleted, "the kept changes of @counter@3 are deleted\n");
+    let message = abide.refused(&["entities", "delete-changes", "@counter@3"], 3);
+    assert!(
+        message.contains("no changes of the entity `@counter@3` are kept"),
+        "{message}"
+    );
+    assert_eq!(abide.json(&["entities", "details", "@counter@3"])["changes"], json!([]));
     let message = abide.refused(
         &["entities", "call", "@counter@3", "add", "2", "--idempotency-key", "k"],
         4,
@@ -1097,6 +1112,78 @@ async fn a_batch_reaches_every_match() {
     served.stop().await;
 }
 
+/// The requests of a batch, answered by a hub whose batch runs until it is canceled. Each request for its progress is
+/// reported.
+fn endless_batch(asked: tokio::sync::mpsc::UnboundedSender<()>) -> axum::Router {
+    use axum::Json;
+    use axum::routing::{get, post};
+    let is_canceled = Arc::new(AtomicBool::new(false));
+    let document = |state: &str| {
+        Json(json!({"id": "b", "state": state, "matched": 4, "succeeded": 3, "skipped": 1, "failed": 0, "errors": []}))
+    };
+    let canceled = Arc::clone(&is_canceled);
+    let progress = move || {
+        let _ = asked.send(());
+        let state = if canceled.load(Ordering::SeqCst) {
+            "canceled"
+        } else {
+            "running"
+        };
+        async move { document(state) }
+    };
+    let cancel = move || {
+        is_canceled.store(true, Ordering::SeqCst);
+        async move { document("running") }
+    };
+    let begin = move || async move { document("running") };
+    axum::Router::new()
+        .route(&format!("{}/batches", abide::http::BASE_PATH), post(begin))
+        .route(
+            &format!("{}/batches/b", abide::http::BASE_PATH),
+            get(progress).delete(cancel),
+        )
+}
+
+fn interrupt(process: &Child) {
+    let mut kill = Command::new("kill");
+    assert!(
+        kill.arg("-INT")
+            .arg(process.id().to_string())
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+/// Ctrl-C cancels a batch. The command then reports what the batch did before, and fails.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_cancels_a_batch() {
+    let (asked, mut asks) = tokio::sync::mpsc::unbounded_channel();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let abide = Abide {
+        hub: format!("http://{}", listener.local_addr().unwrap()),
+        token: None,
+    };
+    let server = tokio::spawn(axum::serve(listener, endless_batch(asked)).into_future());
+    let mut command = abide.command(&["instances", "batch", "suspend", "--yes"]);
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    asks.recv().await.unwrap();
+    interrupt(&command);
+    let ended = command.wait_with_output().unwrap();
+    let (out, err) = (
+        String::from_utf8_lossy(&ended.stdout),
+        String::from_utf8_lossy(&ended.stderr),
+    );
+    assert_eq!(ended.status.code(), Some(1), "{err}");
+    assert_eq!(out, "4 matched: 3 done, 1 skipped, 0 failed\n");
+    assert!(
+        err.contains("ctrl-c to cancel it") && err.contains("the batch was canceled"),
+        "{err}"
+    );
+    server.abort();
+}
+
 /// Schedules are set and triggered, and an orchestration is restarted with another input.
 #[tokio::test(flavor = "multi_thread")]
 async fn schedules_are_set_and_triggered() {
@@ -1184,12 +1271,7 @@ async fn the_dashboard_is_opened() {
     // A dashboard of a directory changes nothing.
     let refused = ureq::post(url.replace("/ui/", "/instances/w-1/terminate")).send_empty();
     assert!(matches!(refused, Err(ureq::Error::StatusCode(403))), "{refused:?}");
-    let interrupt = Command::new("kill")
-        .arg("-INT")
-        .arg(serving.id().to_string())
-        .status()
-        .unwrap();
-    assert!(interrupt.success());
+    interrupt(&serving);
     assert_eq!(serving.wait().unwrap().code(), Some(0));
     assert!(contents(place.path()) == before, "a file was changed");
 }

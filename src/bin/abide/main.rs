@@ -17,6 +17,7 @@ mod hub;
 mod hubs;
 mod input;
 mod instances;
+mod interrupt;
 mod locks;
 mod output;
 mod pages;

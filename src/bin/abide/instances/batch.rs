@@ -6,12 +6,15 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::exit::{Exit, Failure, Result};
+use crate::hub::Hub;
 use crate::input;
 use crate::instances::filter::Filter;
 use crate::instances::purge::confirm;
+use crate::interrupt::Interrupt;
 use crate::output::{clean, note, spinner};
 use crate::request::Request;
 use crate::session::Session;
+use crate::value::Value;
 
 /// Time between two looks at the progress.
 const PACE: Duration = Duration::from_millis(250);
@@ -98,16 +101,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         )?;
     }
     let body = request.to_string().into_bytes();
-    let mut document = hub.ask(&Request::post(&["batches"]).body(body))?.json()?;
-    let id = document["id"].as_str().unwrap_or_default().to_owned();
-    note(&format!("batch {}; it continues if this program ends", clean(&id)));
-    let progress = spinner("orchestrations");
-    while document["state"].as_str() == Some("running") {
-        progress.set_position(document["matched"].as_u64().unwrap_or(0));
-        std::thread::sleep(PACE);
-        document = hub.ask(&Request::get(&["batches", &id]))?.json()?;
-    }
-    progress.finish_and_clear();
+    let document = run_batch(&hub, body)?;
     if session.output.json() {
         session.output.document(&document)?;
     } else {
@@ -126,10 +120,38 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let failed = document["failed"].as_u64().is_some_and(|failed| failed > 0);
     match document["state"].as_str() {
         Some("completed") if !failed => Ok(()),
-        _ => {
+        state => {
             let why = document["message"].as_str().map(clean);
-            let text = why.unwrap_or_else(|| "not all of the batch succeeded".to_owned());
+            let text = why.unwrap_or_else(|| match state {
+                Some("canceled") => "the batch was canceled".to_owned(),
+                _ => "not all of the batch succeeded".to_owned(),
+            });
             Err(Failure::new(Exit::Failed, "BatchFailed", text).into())
         }
     }
+}
+
+/// Begins a batch and waits for its end. Ctrl-C cancels it. Returns its last document.
+fn run_batch(hub: &Hub, request: Vec<u8>) -> Result<Value> {
+    let mut interrupt = Interrupt::listen()?;
+    let mut document = hub.ask(&Request::post(&["batches"]).body(request))?.json()?;
+    let id = document["id"].as_str().unwrap_or_default().to_owned();
+    note(&format!("batch {}; press ctrl-c to cancel it", clean(&id)));
+    let progress = spinner("orchestrations");
+    let mut is_canceled = false;
+    while document["state"].as_str() == Some("running") {
+        progress.set_position(document["matched"].as_u64().unwrap_or(0));
+        if interrupt.within(PACE) {
+            if is_canceled {
+                let text = format!("the batch {} was canceled but has not ended", clean(&id));
+                return Err(Failure::new(Exit::Failed, "Interrupted", text).into());
+            }
+            is_canceled = true;
+            hub.ask(&Request::delete(&["batches", &id]))?;
+            note("the batch is canceled after its current group; press ctrl-c again to not wait for that");
+        }
+        document = hub.ask(&Request::get(&["batches", &id]))?.json()?;
+    }
+    progress.finish_and_clear();
+    Ok(document)
 }
