@@ -4,7 +4,7 @@ import { now } from './clock';
 import { timeZone } from './settings';
 import * as text from './text';
 
-export { count, bytes, duration, json, preview, words } from './text';
+export { count, counted, bytes, duration, json, preview, words } from './text';
 
 /** Returns a time in the chosen time zone, such as `2026-11-20 13:40:21`. */
 export function time(t: string | number | null | undefined): string {

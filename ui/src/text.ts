@@ -75,6 +75,11 @@ export function count(n: number): string {
   return Number.isFinite(n) ? n.toLocaleString('en-US', { maximumFractionDigits: n < 10 ? 2 : 0 }) : '–';
 }
 
+/** Returns a number of things, such as `1 turn` or `12,400 turns`. */
+export function counted(n: number, noun: string): string {
+  return `${count(n)} ${noun}${n === 1 ? '' : 's'}`;
+}
+
 /** Returns a size such as `1.5 MiB`. */
 export function bytes(n: number): string {
   if (n < 1_024) return `${n} B`;

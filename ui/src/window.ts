@@ -37,3 +37,9 @@ export function visibleRange(count: number, rowHeight: number, scrollTop: number
     },
   };
 }
+
+/** Returns the row that a key moves to, or `undefined` for another key. */
+export function rowAfter(key: string, at: number, count: number, page: number): number | undefined {
+  const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: count - 1 }[key];
+  return to === undefined ? undefined : Math.max(0, Math.min(count - 1, to));
+}

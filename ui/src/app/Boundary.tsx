@@ -1,4 +1,5 @@
 import { Component, type ComponentChildren } from 'preact';
+import { ErrorBox } from '../components';
 
 interface Props {
   children: ComponentChildren;
@@ -16,11 +17,11 @@ export class Boundary extends Component<Props, { error: Error | null }> {
     const { error } = this.state;
     if (!error) return <>{this.props.children}</>;
     return (
-      <div class="error-box" role="alert" data-test="broken">
-        <span>This page cannot be shown: {error.message}</span>
-        <button type="button" onClick={() => this.setState({ error: null })}>
-          Try again
-        </button>
+      <div data-test="broken">
+        <ErrorBox
+          error={new Error(`This page cannot be shown: ${error.message}`)}
+          retry={() => this.setState({ error: null })}
+        />
       </div>
     );
   }

@@ -22,12 +22,11 @@ export function Menu({ label, active, right, children }: Props) {
       } else if (element.contains(event.target as Node)) return;
       element.open = false;
     };
-    addEventListener('pointerdown', close);
-    addEventListener('keydown', close);
-    return () => {
-      removeEventListener('pointerdown', close);
-      removeEventListener('keydown', close);
-    };
+    const end = new AbortController();
+    const { signal } = end;
+    addEventListener('pointerdown', close, { signal });
+    addEventListener('keydown', close, { signal });
+    return () => end.abort();
   }, []);
   return (
     <details class="menu" ref={details} data-active={active || undefined}>

@@ -1,7 +1,7 @@
 import { useMemo, useState } from 'preact/hooks';
+import { copy } from '../clipboard';
 import { download } from '../download';
 import { bytes, json } from '../format';
-import { toast } from './Toast';
 
 /** Length of a folded text. A browser is slow with texts of megabytes. */
 const FOLDED = 20_000;
@@ -62,13 +62,4 @@ export function Payload({ value, label, lines = 12 }: Props) {
 function textOf(value: unknown): string {
   const line = JSON.stringify(value) ?? '';
   return line.length < SHORT ? line : json(value);
-}
-
-async function copy(text: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast('Copied');
-  } catch {
-    toast('The browser did not allow copying', 'error');
-  }
 }

@@ -1,6 +1,10 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { visibleRange } from '../window';
+import { useEffect, useId, useState } from 'preact/hooks';
+import { useScroll } from '../use-scroll';
+import { rowAfter, visibleRange } from '../window';
+
+/** Letters that move like arrow keys. */
+const LETTERS: Record<string, string> = { j: 'ArrowDown', k: 'ArrowUp' };
 
 export interface Column {
   id: string;
@@ -22,7 +26,7 @@ interface Props {
   rowHeight?: number;
   /** The cells of a row in the order of the columns. `null` while the row is loading. */
   row: (index: number) => readonly ComponentChildren[] | null;
-  isSelected?: (index: number) => boolean;
+  isSelected?: (index: number) => boolean | null;
   /** Enter and double click. */
   onOpen?: (index: number) => void;
   /** Space. */
@@ -35,8 +39,7 @@ interface Props {
 export function VirtualList(props: Props) {
   const { columns, count, rowHeight = 32 } = props;
   const id = useId();
-  const viewport = useRef<HTMLDivElement>(null);
-  const [scroll, setScroll] = useState({ top: 0, height: 600 });
+  const { box: viewport, scroll, measure } = useScroll(600);
   const [active, setActive] = useState(0);
   const [hasFocus, setFocus] = useState(false);
   const view = visibleRange(count, rowHeight, scroll.top, scroll.height);
@@ -46,58 +49,23 @@ export function VirtualList(props: Props) {
   // The list scrolls sideways if its columns do not fit.
   const minWidth = `${columns.reduce((sum, { width }) => sum + width, 12)}px`;
 
-  useLayoutEffect(() => {
-    const element = viewport.current;
-    if (!element) return;
-    const measure = () => setScroll({ top: element.scrollTop, height: element.clientHeight });
-    const observer = new ResizeObserver(measure);
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
-
   useEffect(() => props.onRange?.(view.first, view.end), [view.first, view.end, count, props.onRange]);
 
   const current = Math.min(active, Math.max(0, count - 1));
 
   function move(to: number): void {
-    const next = Math.max(0, Math.min(count - 1, to));
-    setActive(next);
-    if (viewport.current) viewport.current.scrollTop = view.reveal(next, rowHeight);
+    setActive(to);
+    if (viewport.current) viewport.current.scrollTop = view.reveal(to, rowHeight);
   }
 
   function onKeyDown(event: KeyboardEvent): void {
     if (event.target !== viewport.current || event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(scroll.height / rowHeight) - 2);
-    switch (event.key) {
-      case 'ArrowDown':
-      case 'j':
-        move(current + 1);
-        break;
-      case 'ArrowUp':
-      case 'k':
-        move(current - 1);
-        break;
-      case 'PageDown':
-        move(current + page);
-        break;
-      case 'PageUp':
-        move(current - page);
-        break;
-      case 'Home':
-        move(0);
-        break;
-      case 'End':
-        move(count - 1);
-        break;
-      case 'Enter':
-        props.onOpen?.(current);
-        break;
-      case ' ':
-        props.onToggle?.(current);
-        break;
-      default:
-        return;
-    }
+    const to = rowAfter(LETTERS[event.key] ?? event.key, current, count, page);
+    if (to !== undefined) move(to);
+    else if (event.key === 'Enter') props.onOpen?.(current);
+    else if (event.key === ' ') props.onToggle?.(current);
+    else return;
     event.preventDefault();
   }
 
@@ -112,7 +80,7 @@ export function VirtualList(props: Props) {
         id={`${id}-${index}`}
         role="row"
         aria-rowindex={index + 2}
-        aria-selected={props.isSelected?.(index)}
+        aria-selected={props.isSelected?.(index) ?? undefined}
         class={name.filter(Boolean).join(' ')}
         style={{
           height: `${rowHeight}px`,
@@ -152,10 +120,7 @@ export function VirtualList(props: Props) {
       onKeyDown={onKeyDown}
       onFocus={() => setFocus(true)}
       onBlur={() => setFocus(false)}
-      onScroll={(event) => {
-        const { scrollTop, clientHeight } = event.currentTarget;
-        setScroll({ top: scrollTop, height: clientHeight });
-      }}
+      onScroll={measure}
     >
       <div
         role="row"

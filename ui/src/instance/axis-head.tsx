@@ -1,5 +1,5 @@
 import type { Signal } from '@preact/signals';
-import { duration, fullTime } from '../format';
+import { duration, time } from '../format';
 import { choose } from './address';
 import { Marks } from './bars';
 import { type Axis, type Window, ticks } from './gantt';
@@ -25,7 +25,7 @@ export function AxisHead({ history, axis, window, readout }: Props) {
     <div class="i-axis" aria-hidden="true">
       <Readout text={readout} />
       <div class="i-bar-row">
-        <span class="i-bar-name muted">{isTime && fullTime(from)}</span>
+        <span class="i-bar-name muted">{isTime && time(from)}</span>
         <span class="i-bar-time" />
         <span class="i-plot">
           {ticks(axis, window, 6).map((tick) => (

@@ -1,11 +1,12 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { get, path } from '../api';
 import { Empty, ErrorBox, InstanceLink, Status } from '../components';
+import { hasEnded } from '../ended';
 import { duration } from '../format';
 import { useResource } from '../resource';
 import { instanceHref, navigate } from '../router';
 import { now } from '../store';
-import { type InstanceModel, hasEnded, isLive } from './model';
+import { type InstanceModel, isLive } from './model';
 import { type TreeLine, flatten } from './tree';
 import type { TreeNode } from './types';
 

@@ -34,26 +34,26 @@ const CLIENTS: Other = ['client', null, 'clients'];
 export class Diagram {
   lanes: Lane[] = [];
   messages: Message[] = [];
-  private byName = new Map<string, number>();
-  private next = 0;
-  private starter: Other = CLIENTS;
+  #byName = new Map<string, number>();
+  #next = 0;
+  #starter: Other = CLIENTS;
 
   constructor(self: string) {
     this.lanes.push({ name: 'clients', kind: 'client', id: null }, { name: self, kind: 'self', id: self });
-    this.byName.set('client clients', 0);
+    this.#byName.set('client clients', 0);
   }
 
   /** Adds the events that are new since the last call. */
   follow(history: History): void {
-    for (; this.next < history.events.length; this.next += 1) {
-      const event = history.events[this.next] as HistoryEvent;
-      if (event.event === 'ExecutionStarted' && event.parent) this.starter = orchestration(event.parent);
-      for (const [kind, id, name] of others(event, this.starter)) {
+    for (; this.#next < history.events.length; this.#next += 1) {
+      const event = history.events[this.#next] as HistoryEvent;
+      if (event.event === 'ExecutionStarted' && event.parent) this.#starter = orchestration(event.parent);
+      for (const [kind, id, name] of others(event, this.#starter)) {
         const inward = isTold(event);
         this.messages.push({
-          event: this.next,
+          event: this.#next,
           turn: event.turn,
-          lane: this.lane(kind, id, name),
+          lane: this.#lane(kind, id, name),
           inward,
           failed: isFailure(event),
           text: text(event),
@@ -63,13 +63,13 @@ export class Diagram {
     }
   }
 
-  private lane(kind: Lane['kind'], id: string | null, name: string): number {
+  #lane(kind: Lane['kind'], id: string | null, name: string): number {
     const key = `${kind} ${name}`;
-    let lane = this.byName.get(key);
+    let lane = this.#byName.get(key);
     if (lane === undefined) {
       if (this.lanes.length === MOST_LANES - 1) this.lanes.push({ name: 'others', kind: 'others', id: null });
       lane = this.lanes.length < MOST_LANES ? this.lanes.push({ name, kind, id }) - 1 : MOST_LANES - 1;
-      this.byName.set(key, lane);
+      this.#byName.set(key, lane);
     }
     return lane;
   }

@@ -1,5 +1,6 @@
 /** The arithmetic of the timeline: windows of the axis, ticks, and what to draw when there is too much to draw. */
 
+import { roundStep } from '../scale';
 import { type Group, type History, type Mark, type Row, type Span, last } from './history';
 
 /** The part of the axis that is shown. */
@@ -169,15 +170,12 @@ const STEPS_MS = [
 export function ticks(axis: Axis, window: Window, most: number): number[] {
   const width = window.to - window.from;
   const rough = width / most;
-  let step = axis.by === 'time' ? STEPS_MS.find((step) => step >= rough) : undefined;
-  if (step === undefined) {
-    const power = 10 ** Math.floor(Math.log10(Math.max(rough, 1)));
-    step = [1, 2, 5, 10].map((digit) => digit * power).find((step) => step >= rough) ?? power * 10;
-  }
+  const round = axis.by === 'time' ? STEPS_MS.find((step) => step >= rough) : undefined;
+  const step = round ?? roundStep(Math.max(rough, 1));
   // Times are measured from the start of the execution.
   const origin = axis.bounds.from;
   const result: number[] = [];
-  for (let at = Math.ceil((window.from - origin) / step) * step; at <= window.to - origin - width / 12; at += step) {
+  for (let at = Math.ceil((window.from - origin) / step) * step; at <= window.to - origin - width / 8; at += step) {
     result.push(origin + at);
   }
   return result;

@@ -1,12 +1,13 @@
-import { InstanceLink, Status, Time } from '../components';
-import { age, count, duration, preview } from '../format';
+import { InstanceLink, PageHead, Status, Time } from '../components';
+import { hasEnded } from '../ended';
+import { age, counted, duration, preview } from '../format';
 import { Actions } from './actions';
-import { type InstanceModel, hasEnded } from './model';
+import type { InstanceModel } from './model';
 
 /** Name, status and facts of the orchestration, and what can be done with it. */
 export function Head({ model }: { model: InstanceModel }) {
   const status = model.status.value;
-  if (!status) return <h1 class="i-id">{model.id}</h1>;
+  if (!status) return <PageHead title={<span class="i-id">{model.id}</span>} />;
   const ended = hasEnded(status.runtimeStatus);
   const took = Date.parse(status.lastUpdatedTime) - Date.parse(status.createdTime);
   const tags = Object.entries(status.tags ?? {});
@@ -36,7 +37,7 @@ export function Head({ model }: { model: InstanceModel }) {
         </Fact>
         <Fact name={ended ? 'Duration' : 'Age'}>{ended ? duration(took) : age(status.createdTime).replace(' ago', '')}</Fact>
         <Fact name="History">
-          {count(turns.length)} {turns.length === 1 ? 'turn' : 'turns'}, {count(events.length)} events
+          {counted(turns.length, 'turn')}, {counted(events.length, 'event')}
         </Fact>
         {status.parentInstanceId && (
           <Fact name="Parent">

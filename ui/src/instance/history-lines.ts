@@ -56,17 +56,17 @@ function matcher(history: History, filter: Filter, texts: SearchTexts): (at: num
 
 /** The texts that a search looks at, made once per event. */
 export class SearchTexts {
-  private texts: string[] = [];
+  #texts: string[] = [];
 
   of(event: HistoryEvent, at: number): string {
-    let text = this.texts[at];
+    let text = this.#texts[at];
     if (text === undefined) {
       const step = 'sequence' in event ? `#${event.sequence}` : '';
       const payload = JSON.stringify(eventPayload(event)) ?? '';
       const failure = 'failure' in event && event.failure ? `${event.failure.error_type} ${event.failure.message}` : '';
       const parts = [eventTitle(event), eventSubject(event), event.label, step, failure, payload.slice(0, 10_000)];
       text = parts.filter(Boolean).join(' ').toLowerCase();
-      this.texts[at] = text;
+      this.#texts[at] = text;
     }
     return text;
   }

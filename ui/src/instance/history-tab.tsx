@@ -1,7 +1,9 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { getText, path } from '../api';
+import { copy } from '../clipboard';
 import { Empty, toast } from '../components';
-import { count, time } from '../format';
+import { download } from '../download';
+import { count, json, time } from '../format';
 import { route, setQuery } from '../router';
 import type { HistoryEvent } from '../types';
 import { choose } from './address';
@@ -91,10 +93,10 @@ export function HistoryTab({ model }: { model: InstanceModel }) {
             {model.isLoading.value && ', loading…'}
           </span>
           <span class="spacer" />
-          <button type="button" onClick={() => void copy(history.events)}>
+          <button type="button" onClick={() => void copy(json(history.events), `Copied ${count(history.events.length)} events`)}>
             Copy
           </button>
-          <button type="button" onClick={() => void download(model)} data-test="download-history">
+          <button type="button" onClick={() => void save(model)} data-test="download-history">
             Download JSON
           </button>
         </div>
@@ -173,28 +175,11 @@ function sentence(line: HistoryLine, model: InstanceModel): string {
   return `Turn ${line.turn}, ${[told, asked].filter(Boolean).join('; ')}`;
 }
 
-async function copy(events: HistoryEvent[]): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(JSON.stringify(events, null, 2));
-    toast(`Copied ${count(events.length)} events`);
-  } catch {
-    toast('The browser did not allow copying', 'error');
-  }
-}
-
 /** Saves the whole history as the hub sends it. */
-async function download(model: InstanceModel): Promise<void> {
-  let text: string;
+async function save({ id }: InstanceModel): Promise<void> {
   try {
-    text = await getText(path`/instances/${model.id}/history`);
+    download(await getText(path`/instances/${id}/history`), `${id.slice(0, 80)}-history.json`);
   } catch (error) {
     toast(`The history was not loaded: ${(error as Error).message}`, 'error');
-    return;
   }
-  const url = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = `${model.id.replace(/[^\w.-]+/g, '-').slice(0, 80)}-history.json`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 1_000);
 }

@@ -66,28 +66,28 @@ export class History {
   groups: Group[] = [];
   received: Mark[] = [];
   sent: Mark[] = [];
-  private bySequence = new Map<number, Row>();
-  private byGroup = new Map<string, number>();
+  #bySequence = new Map<number, Row>();
+  #byGroup = new Map<string, number>();
   /** The waits for events that are open, and the events that no wait has received, by name. */
-  private waits = new Queues<Row>();
-  private unread = new Queues<number>();
+  #waits = new Queues<Row>();
+  #unread = new Queues<number>();
   /** The steps that failed in this turn, and the timers that were set in the turns of failures. */
-  private failed: Row[] = [];
-  private delays = new Map<Row, Row>();
+  #failed: Row[] = [];
+  #delays = new Map<Row, Row>();
   /** The position of the event that is being added, and its turn. */
-  private at = 0;
-  private turn: Turn = { number: -1, time: 0, start: 0, asked: 0, end: 0 };
+  #at = 0;
+  #turn: Turn = { number: -1, time: 0, start: 0, asked: 0, end: 0 };
 
   add(events: HistoryEvent[]): void {
     for (const event of events) {
-      this.at = this.events.push(event) - 1;
-      this.count(event);
-      this.follow(event);
+      this.#at = this.events.push(event) - 1;
+      this.#count(event);
+      this.#follow(event);
     }
   }
 
   row(sequence: number): Row | undefined {
-    return this.bySequence.get(sequence);
+    return this.#bySequence.get(sequence);
   }
 
   /** The steps that were open after a turn. */
@@ -98,126 +98,126 @@ export class History {
     });
   }
 
-  private count(event: HistoryEvent): void {
-    const { at } = this;
-    if (this.turn.number !== event.turn) {
-      this.turn = { number: event.turn, time: Date.parse(event.time), start: at, asked: at, end: at };
-      this.turns.push(this.turn);
-      this.failed = [];
+  #count(event: HistoryEvent): void {
+    const at = this.#at;
+    if (this.#turn.number !== event.turn) {
+      this.#turn = { number: event.turn, time: Date.parse(event.time), start: at, asked: at, end: at };
+      this.turns.push(this.#turn);
+      this.#failed = [];
     }
-    this.turn.end = at + 1;
-    if (isTold(event)) this.turn.asked = at + 1;
+    this.#turn.end = at + 1;
+    if (isTold(event)) this.#turn.asked = at + 1;
   }
 
-  private follow(event: HistoryEvent): void {
+  #follow(event: HistoryEvent): void {
     switch (event.event) {
       case 'StepScheduled':
-        this.begin(event.step, this.bySequence.get(event.sequence) ?? this.newRow(event));
+        this.#begin(event.step, this.#bySequence.get(event.sequence) ?? this.#newRow(event));
         break;
       case 'StepCompleted':
-        this.complete(this.known(event));
+        this.#complete(this.#known(event));
         break;
       case 'StepFailed': {
-        const row = this.known(event);
-        this.failed.push(row);
+        const row = this.#known(event);
+        this.#failed.push(row);
         this.groups[row.group]!.failed += 1;
-        this.end(row, 'failed');
+        this.#end(row, 'failed');
         break;
       }
       case 'StepCanceled':
-        this.end(this.known(event), 'canceled');
+        this.#end(this.#known(event), 'canceled');
         break;
       case 'EventRaised':
-        this.received.push(this.mark());
-        this.raise(event.name.toLowerCase());
+        this.received.push(this.#mark());
+        this.#raise(event.name.toLowerCase());
         break;
       case 'EventSent':
       case 'EntitySignaled':
       case 'OrchestrationStarted':
-        this.sent.push(this.mark());
+        this.sent.push(this.#mark());
         break;
       case 'ContinuedAsNew':
       case 'ExecutionCompleted':
       case 'ExecutionFailed':
       case 'ExecutionTerminated':
-        for (const row of this.rows) this.end(row, 'canceled');
+        for (const row of this.rows) this.#end(row, 'canceled');
     }
   }
 
-  private begin(step: HistoryStep, row: Row): void {
+  #begin(step: HistoryStep, row: Row): void {
     const isAgain = row.spans.length > 0;
-    this.open(row, 'open');
+    this.#open(row, 'open');
     if (step.kind === 'Event') {
       const name = step.name.toLowerCase();
-      const raised = this.unread.take(name);
-      if (raised === undefined) this.waits.add(name, row);
-      else this.end(row, 'completed', raised);
+      const raised = this.#unread.take(name);
+      if (raised === undefined) this.#waits.add(name, row);
+      else this.#end(row, 'completed', raised);
     } else if (step.kind === 'Timer') {
-      const failed = this.failed.shift();
-      if (failed) this.delays.set(failed, row);
+      const failed = this.#failed.shift();
+      if (failed) this.#delays.set(failed, row);
     } else if (isAgain) {
-      const delay = this.delays.get(row);
+      const delay = this.#delays.get(row);
       if (delay) delay.delays = row;
     }
   }
 
-  private complete(row: Row): void {
-    this.end(row, 'completed');
-    if (row.step?.kind === 'Lock') this.open(row, 'held');
+  #complete(row: Row): void {
+    this.#end(row, 'completed');
+    if (row.step?.kind === 'Lock') this.#open(row, 'held');
   }
 
-  private raise(name: string): void {
-    for (let row = this.waits.take(name); row; row = this.waits.take(name)) {
+  #raise(name: string): void {
+    for (let row = this.#waits.take(name); row; row = this.#waits.take(name)) {
       // A wait that was canceled is still in the queue.
-      if (!hasEnded(row)) return this.end(row, 'completed');
+      if (!hasEnded(row)) return this.#end(row, 'completed');
     }
-    this.unread.add(name, this.at);
+    this.#unread.add(name, this.#at);
   }
 
-  private open(row: Row, state: SpanState, from = this.turn.time): void {
-    const { number } = this.turn;
-    row.spans.push({ from, to: Infinity, fromTurn: number, toTurn: Infinity, state, start: this.at, end: -1 });
+  #open(row: Row, state: SpanState, from = this.#turn.time): void {
+    const { number } = this.#turn;
+    row.spans.push({ from, to: Infinity, fromTurn: number, toTurn: Infinity, state, start: this.#at, end: -1 });
   }
 
-  private end(row: Row, state: SpanState, at = this.at): void {
+  #end(row: Row, state: SpanState, at = this.#at): void {
     if (hasEnded(row)) return;
     const span = last(row);
-    span.to = this.turn.time;
-    span.toTurn = this.turn.number;
+    span.to = this.#turn.time;
+    span.toTurn = this.#turn.number;
     span.end = at;
     // The release of a lock is the regular end of holding it.
     if (span.state === 'open') span.state = state;
   }
 
-  private mark(): Mark {
-    return { time: this.turn.time, turn: this.turn.number, event: this.at };
+  #mark(): Mark {
+    return { time: this.#turn.time, turn: this.#turn.number, event: this.#at };
   }
 
   /** The row of a step that ends. It is made here if the step began before this history. */
-  private known(event: StepEvent): Row {
-    let row = this.bySequence.get(event.sequence);
+  #known(event: StepEvent): Row {
+    let row = this.#bySequence.get(event.sequence);
     if (!row) {
-      row = this.newRow(event);
-      this.open(row, 'open', 'scheduled' in event && event.scheduled ? Date.parse(event.scheduled) : undefined);
+      row = this.#newRow(event);
+      this.#open(row, 'open', 'scheduled' in event && event.scheduled ? Date.parse(event.scheduled) : undefined);
     }
     return row;
   }
 
-  private newRow({ sequence, step, label }: StepEvent): Row {
-    const row: Row = { sequence, step, label: label ?? null, spans: [], delays: null, group: this.groupOf(step) };
-    this.bySequence.set(sequence, row);
+  #newRow({ sequence, step, label }: StepEvent): Row {
+    const row: Row = { sequence, step, label: label ?? null, spans: [], delays: null, group: this.#groupOf(step) };
+    this.#bySequence.set(sequence, row);
     this.rows.push(row);
     return row;
   }
 
-  private groupOf(step: HistoryStep | null): number {
+  #groupOf(step: HistoryStep | null): number {
     const kind = step?.kind ?? 'Step';
     let name = groupName(step);
-    if (this.groups.length >= MOST_GROUPS && !this.byGroup.has(`${kind} ${name}`)) name = 'others';
-    let group = this.byGroup.get(`${kind} ${name}`);
+    if (this.groups.length >= MOST_GROUPS && !this.#byGroup.has(`${kind} ${name}`)) name = 'others';
+    let group = this.#byGroup.get(`${kind} ${name}`);
     if (group === undefined) {
       group = this.groups.push({ kind, name, failed: 0 }) - 1;
-      this.byGroup.set(`${kind} ${name}`, group);
+      this.#byGroup.set(`${kind} ${name}`, group);
     }
     return group;
   }
@@ -254,16 +254,16 @@ export function spanAt(row: Row, turn: number): Span | undefined {
 
 /** Queues by name, which do not move their items when one is taken. */
 class Queues<T> {
-  private queues = new Map<string, { items: T[]; taken: number }>();
+  #queues = new Map<string, { items: T[]; taken: number }>();
 
   add(name: string, item: T): void {
-    const queue = this.queues.get(name);
+    const queue = this.#queues.get(name);
     if (queue) queue.items.push(item);
-    else this.queues.set(name, { items: [item], taken: 0 });
+    else this.#queues.set(name, { items: [item], taken: 0 });
   }
 
   take(name: string): T | undefined {
-    const queue = this.queues.get(name);
+    const queue = this.#queues.get(name);
     return queue && queue.taken < queue.items.length ? queue.items[queue.taken++] : undefined;
   }
 }

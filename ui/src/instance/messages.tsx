@@ -1,6 +1,6 @@
 import { useMemo } from 'preact/hooks';
 import { Empty } from '../components';
-import { count } from '../format';
+import { counted } from '../format';
 import { choose } from './address';
 import { Split, selectedEvent } from './details';
 import { Diagram, type Lane, type Message } from './diagram';
@@ -24,8 +24,8 @@ export function MessagesTab({ model }: { model: InstanceModel }) {
     <Split model={model}>
       <div>
         <p class="row i-tools muted">
-          {count(messages.length)} {messages.length === 1 ? 'message' : 'messages'}
-          {lanes.some((lane) => lane.kind === 'others') && '. Those that came later share the lane “others”'}.
+          {counted(messages.length, 'message')}
+          {lanes.some((lane) => lane.kind === 'others') && '. Those that came later share the lane “others”.'}
         </p>
         <Rows
           label="Messages"

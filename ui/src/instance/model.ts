@@ -2,6 +2,7 @@
 
 import { batch, signal } from '@preact/signals';
 import { get, path, subscribe } from '../api';
+import { hasEnded } from '../ended';
 import type { HistoryEvent, InstanceStatus, Waiting } from '../types';
 import { readChunks } from './chunks';
 import { History } from './history';
@@ -13,12 +14,6 @@ const POLLS_SKIPPED = 5;
 const POLLS_OF_STATUS = 3;
 /** A busy orchestration changes more often than a person can read. */
 const PAUSE_MS = 250;
-
-const ENDED = new Set(['Completed', 'Failed', 'Terminated', 'Canceled']);
-
-export function hasEnded(status: string): boolean {
-  return ENDED.has(status);
-}
 
 /** True until the orchestration has ended. */
 export function isLive({ status }: InstanceModel): boolean {
@@ -35,10 +30,10 @@ export class InstanceModel {
   readonly isLoading = signal(true);
   history = new History();
 
-  private abort = new AbortController();
-  private polls = 0;
-  private running: Promise<void> | null = null;
-  private isStale = false;
+  #abort = new AbortController();
+  #polls = 0;
+  #running: Promise<void> | null = null;
+  #isStale = false;
 
   constructor(readonly id: string) {}
 
@@ -66,34 +61,34 @@ export class InstanceModel {
     );
     const timer = setInterval(() => {
       ticks += 1;
-      if (document.hidden || this.running || (this.status.value && !isLive(this))) return;
-      if (!isTold || ticks % POLLS_SKIPPED === 0) void this.load();
+      if (document.hidden || this.#running || (this.status.value && !isLive(this))) return;
+      if (!isTold || ticks % POLLS_SKIPPED === 0) void this.#load();
     }, POLL_MS);
     return () => {
       clearInterval(timer);
       clearTimeout(soon);
       end();
-      this.abort.abort();
+      this.#abort.abort();
     };
   }
 
   /** Loads what has changed. Calls during a load are answered by one more load after it. */
   refresh(): Promise<void> {
-    this.polls = 0;
-    this.isStale = this.running !== null;
-    return this.running ?? this.load();
+    this.#polls = 0;
+    this.#isStale = this.#running !== null;
+    return this.#running ?? this.#load();
   }
 
-  private load(): Promise<void> {
-    this.running = this.loadAll().finally(() => {
-      this.running = null;
-      if (this.isStale && !this.abort.signal.aborted) void this.refresh();
+  #load(): Promise<void> {
+    this.#running = this.#loadAll().finally(() => {
+      this.#running = null;
+      if (this.#isStale && !this.#abort.signal.aborted) void this.refresh();
     });
-    return this.running;
+    return this.#running;
   }
 
-  private async loadAll(): Promise<void> {
-    const { signal: abort } = this.abort;
+  async #loadAll(): Promise<void> {
+    const { signal: abort } = this.#abort;
     const before = this.status.peek();
     try {
       const status = await get<InstanceStatus>(path`/instances/${this.id}`, undefined, abort);
@@ -102,12 +97,12 @@ export class InstanceModel {
         this.status.value = status;
         this.error.value = null;
         if (hasEnded(status.runtimeStatus)) this.waiting.value = null;
-        if (isNew) this.reset();
+        if (isNew) this.#reset();
       });
       // Turns of the same millisecond have the same time of change.
-      const isDue = this.polls++ % POLLS_OF_STATUS === 0;
+      const isDue = this.#polls++ % POLLS_OF_STATUS === 0;
       if (isDue || isNew || before?.lastUpdatedTime !== status.lastUpdatedTime) {
-        await Promise.all([this.loadHistory(), hasEnded(status.runtimeStatus) ? null : this.loadWaiting()]);
+        await Promise.all([this.#loadHistory(), hasEnded(status.runtimeStatus) ? null : this.#loadWaiting()]);
       }
     } catch (error) {
       if (!abort.aborted) this.error.value = error as Error;
@@ -115,20 +110,20 @@ export class InstanceModel {
     this.isLoading.value = false;
   }
 
-  private async loadWaiting(): Promise<void> {
-    this.waiting.value = await get<Waiting>(path`/instances/${this.id}/waiting`, undefined, this.abort.signal);
+  async #loadWaiting(): Promise<void> {
+    this.waiting.value = await get<Waiting>(path`/instances/${this.id}/waiting`, undefined, this.#abort.signal);
   }
 
   /** Another execution has another history. */
-  private reset(): void {
+  #reset(): void {
     this.history = new History();
     this.isLoading.value = true;
     this.version.value += 1;
   }
 
-  private async loadHistory(): Promise<void> {
+  async #loadHistory(): Promise<void> {
     const { history } = this;
-    const { signal: abort } = this.abort;
+    const { signal: abort } = this.#abort;
     const last = history.turns[history.turns.length - 1];
     try {
       await readChunks(

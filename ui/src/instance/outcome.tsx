@@ -1,6 +1,7 @@
+import { hasEnded } from '../ended';
 import { setQuery } from '../router';
 import { FailureBox } from './failure';
-import { hasEnded, type InstanceModel } from './model';
+import type { InstanceModel } from './model';
 
 /** How the orchestration ended, unless it completed. */
 export function Outcome({ model }: { model: InstanceModel }) {

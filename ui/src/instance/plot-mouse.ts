@@ -62,16 +62,12 @@ function listen(element: HTMLElement, mouse: { current: Mouse }): () => void {
     if (hasMoved) event.stopPropagation();
   }
 
-  element.addEventListener('wheel', onWheel, { passive: false });
-  element.addEventListener('pointerdown', onDown);
-  element.addEventListener('pointermove', onMove);
-  element.addEventListener('click', onClick, { capture: true });
-  addEventListener('pointerup', onUp);
-  return () => {
-    element.removeEventListener('wheel', onWheel);
-    element.removeEventListener('pointerdown', onDown);
-    element.removeEventListener('pointermove', onMove);
-    element.removeEventListener('click', onClick, { capture: true });
-    removeEventListener('pointerup', onUp);
-  };
+  const end = new AbortController();
+  const { signal } = end;
+  element.addEventListener('wheel', onWheel, { passive: false, signal });
+  element.addEventListener('pointerdown', onDown, { signal });
+  element.addEventListener('pointermove', onMove, { signal });
+  element.addEventListener('click', onClick, { capture: true, signal });
+  addEventListener('pointerup', onUp, { signal });
+  return () => end.abort();
 }

@@ -1,11 +1,12 @@
 import { useState } from 'preact/hooks';
 import { JsonText, path, send } from '../api';
-import { FormDialog, InstanceLink, JsonField, toast } from '../components';
+import { FormDialog, JsonField, Started, toast } from '../components';
+import { hasEnded } from '../ended';
 import { json } from '../format';
 import { readJson } from '../json-input';
 import { instanceHref, navigate } from '../router';
 import type { CheckStatus, InstanceStatus } from '../types';
-import { type InstanceModel, hasEnded } from './model';
+import type { InstanceModel } from './model';
 
 interface Props {
   model: InstanceModel;
@@ -26,11 +27,7 @@ export function RestartDialog({ model, status, onClose }: Props) {
       restartWithNewInstanceId: String(isNew),
     });
     onClose();
-    toast(
-      <>
-        Started <InstanceLink id={id} />
-      </>,
-    );
+    toast(<Started id={id} />);
     if (isNew) navigate(instanceHref(id));
     else void model.refresh();
   }

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { visibleRange } from '../window';
+import { useEffect, useId } from 'preact/hooks';
+import { useScroll } from '../use-scroll';
+import { rowAfter, visibleRange } from '../window';
 
 interface Props {
   label: string;
@@ -23,17 +24,8 @@ interface Props {
 export function Rows(props: Props) {
   const { count, rowHeight, selected, onSelect } = props;
   const id = useId();
-  const box = useRef<HTMLDivElement>(null);
-  const [scroll, setScroll] = useState({ top: 0, height: 480 });
+  const { box, scroll, measure } = useScroll(480);
   const view = visibleRange(count, rowHeight, scroll.top, scroll.height);
-
-  useLayoutEffect(() => {
-    const element = box.current;
-    if (!element) return;
-    const observer = new ResizeObserver(() => setScroll({ top: element.scrollTop, height: element.clientHeight }));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
 
   useEffect(() => {
     const element = box.current;
@@ -47,20 +39,12 @@ export function Rows(props: Props) {
   function onKeyDown(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(scroll.height / rowHeight) - 1);
-    const go = (to: number) => () => onSelect(Math.max(0, Math.min(count - 1, to)));
-    const keys: Record<string, () => void> = {
-      ArrowDown: go(selected + 1),
-      ArrowUp: go(selected - 1),
-      PageDown: go(selected + page),
-      PageUp: go(selected - page),
-      Home: go(0),
-      End: go(count - 1),
-      ...props.keys,
-    };
-    const run = keys[event.key];
-    if (!run) return;
+    const to = rowAfter(event.key, selected, count, page);
+    const run = props.keys?.[event.key];
+    if (run) run();
+    else if (to !== undefined) onSelect(to);
+    else return;
     event.preventDefault();
-    run();
   }
 
   const rows = [];
@@ -95,7 +79,7 @@ export function Rows(props: Props) {
         tabIndex={0}
         data-test={props['data-test']}
         onKeyDown={onKeyDown}
-        onScroll={(event) => setScroll({ top: event.currentTarget.scrollTop, height: event.currentTarget.clientHeight })}
+        onScroll={measure}
       >
         <div class="i-rows-body" role="presentation" style={{ height: `${view.height}px` }}>
           {rows}

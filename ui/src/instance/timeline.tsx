@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Empty, Segments } from '../components';
-import { count, duration, fullTime } from '../format';
+import { counted, duration, fullTime } from '../format';
 import { route, setQuery } from '../router';
 import { now } from '../store';
 import { choose } from './address';
@@ -149,7 +149,7 @@ export function TimelineTab({ model }: { model: InstanceModel }) {
           />
           <Segments label="Level of detail" options={LEVELS} selected={level} onSelect={setLevel} />
           <span class="muted" role="status">
-            {count(steps.length)} {steps.length === 1 ? 'step' : 'steps'}
+            {counted(steps.length, 'step')}
             {!isWhole && ' in view'}
             {model.isLoading.value && ', loading…'}
           </span>

@@ -3,13 +3,16 @@ import { count } from '../../format';
 import { useGet } from '../../resource';
 import { href, route } from '../../router';
 import type { Activities, ActivityLine } from '../../types';
+import { useEvents } from '../../use-changes';
 import { Attempts } from './Attempts';
 import { SlotBar } from './SlotBar';
 
-const EVERY_MS = 2_000;
+const EVERY_MS = 5_000;
 
 /** Slots of activities, and the lines in front of them. */
 export function ActivitiesPage() {
+  // The state of an attempt changes also without a turn, such as at the end of a pause.
+  useEvents({ kinds: 'turn' });
   const { data, error, reload } = useGet<Activities>('/activities', EVERY_MS);
   const chosen = route.value.query.get('name');
   return (

@@ -5,7 +5,7 @@ import { href } from '../../router';
 import type { ActivityAttempt } from '../../types';
 import { useList } from '../../use-list';
 
-const EVERY_MS = 3_000;
+const EVERY_MS = 5_000;
 
 /** The attempts of one activity that run or wait. */
 export function Attempts({ name }: { name: string }) {

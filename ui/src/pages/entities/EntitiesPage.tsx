@@ -1,16 +1,6 @@
-import { useCallback, useMemo, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { getPage, path } from '../../api';
-import {
-  type Column,
-  Empty,
-  ErrorBox,
-  Link,
-  ListFoot,
-  PageHead,
-  SearchField,
-  Time,
-  VirtualList,
-} from '../../components';
+import { type Column, Link, PagedTable, PageHead, SearchField, Time } from '../../components';
 import { preview } from '../../format';
 import { useGet } from '../../resource';
 import { entityHref, navigate, route, setQuery } from '../../router';
@@ -55,7 +45,6 @@ export function EntitiesPage() {
     [type, prefix, loads],
   );
   const columns = useMemo(() => COLUMNS.filter(({ id }) => id !== 'state' || prefix === ''), [prefix]);
-  const onRange = useCallback((first: number, end: number) => list.show(first, end), [list]);
   const known = counts.data?.entities ?? [];
   const types = known.some(({ name }) => name === type) || type === '' ? known : [...known, { name: type, count: 0 }];
   const total = known.reduce((sum, { name, count }) => (type === '' || name === type ? sum + count : sum), 0);
@@ -82,27 +71,15 @@ export function EntitiesPage() {
           ))}
         </select>
       </div>
-      <ErrorBox error={list.error} retry={() => list.resume()} />
-      {list.isComplete && list.count === 0 ? (
-        <Empty title="No entity matches" />
-      ) : (
-        <VirtualList
-          label="Entities"
-          columns={columns}
-          count={list.count}
-          isOpenEnded={!list.isComplete}
-          row={(index) => {
-            const row = list.at(index);
-            return row ? cells(row, prefix === '') : null;
-          }}
-          onOpen={(index) => {
-            const row = list.at(index);
-            if (row) navigate(entityHref(row.name, row.key));
-          }}
-          onRange={onRange}
-        />
-      )}
-      <ListFoot list={list} total={prefix === '' && counts.data ? total : null} noun="entities" />
+      <PagedTable
+        list={list}
+        noun="entities"
+        empty="No entity matches"
+        columns={columns}
+        cells={(row) => cells(row, prefix === '')}
+        to={({ name, key }) => entityHref(name, key)}
+        total={prefix === '' && counts.data ? total : null}
+      />
     </div>
   );
 }

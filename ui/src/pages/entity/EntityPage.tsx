@@ -4,6 +4,7 @@ import { useGet } from '../../resource';
 import { href } from '../../router';
 import { canOperate } from '../../store';
 import type { EntityDetails } from '../../types';
+import { useChanges } from '../../use-changes';
 import { Blocks } from './Blocks';
 import { Changes } from './Changes';
 import { Messages } from './Messages';
@@ -18,6 +19,7 @@ interface Props {
 
 /** One entity: its state, what waits for it, and its operations. */
 export function EntityPage({ name, entityKey }: Props) {
+  useChanges({ prefix: `@${name}@${entityKey}`, kinds: 'entity' });
   const segments = entitySegments(name, entityKey);
   const { data, error, reload } = useGet<EntityDetails>(`/entities/${segments}/details`, EVERY_MS);
   const shownKey = entityKey === '' ? '(empty key)' : entityKey;

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { count } from '../../format';
+import { count, counted } from '../../format';
 import { BatchDialog } from './BatchDialog';
 import { batchFilter, type Filter } from './filter';
 
@@ -18,8 +18,7 @@ export function BatchBar({ selected, filter, matching, atLeast, onClear }: Props
   const [open, setOpen] = useState<'selected' | 'all' | null>(null);
   const matched = matching === null ? `at least ${count(atLeast)}` : count(matching);
   return (
-    <>
-      <span class="spacer" />
+    <div class="row">
       {selected.size > 0 && (
         <>
           <button type="button" onClick={() => setOpen('selected')}>
@@ -41,12 +40,12 @@ export function BatchBar({ selected, filter, matching, atLeast, onClear }: Props
           text={
             open === 'all'
               ? `all instances that match the filter, ${matched} now`
-              : `${count(selected.size)} selected ${selected.size === 1 ? 'instance' : 'instances'}`
+              : counted(selected.size, 'selected instance')
           }
           onClose={() => setOpen(null)}
           onDone={onClear}
         />
       )}
-    </>
+    </div>
   );
 }

@@ -77,6 +77,8 @@ function TypeFilter({ selected }: { selected: string }) {
   );
 }
 
+const ANY_TIME = 'Any time';
+
 function TimeFilter() {
   const { query } = route.value;
   const since = query.get('since') ?? '';
@@ -84,31 +86,25 @@ function TimeFilter() {
   const to = query.get('to');
   const zone = timeZone.value;
   const range = rangeOf(since);
-  const label = range ? `Last ${range.id}` : from || to ? 'Chosen time' : 'Any time';
+  const label = range ? `Last ${range.id}` : from || to ? 'Chosen time' : ANY_TIME;
   const set = (name: string) => (event: { currentTarget: HTMLInputElement }) =>
     setQuery({ since: null, [name]: fromInput(event.currentTarget.value, zone) });
   return (
-    <Menu label={label} active={label !== 'Any time'}>
-      <label class="check">
-        <input
-          type="radio"
-          name="since"
-          checked={label === 'Any time'}
-          onChange={() => setQuery({ since: null, from: null, to: null })}
-        />
-        Any time
-      </label>
-      {RANGES.map(({ id }) => (
-        <label class="check" key={id}>
-          <input
-            type="radio"
-            name="since"
-            checked={since === id}
-            onChange={() => setQuery({ since: id, from: null, to: null })}
-          />
-          Last {id}
-        </label>
-      ))}
+    <Menu label={label} active={label !== ANY_TIME}>
+      {['', ...RANGES.map(({ id }) => id)].map((id) => {
+        const text = id === '' ? ANY_TIME : `Last ${id}`;
+        return (
+          <label class="check" key={id}>
+            <input
+              type="radio"
+              name="since"
+              checked={label === text}
+              onChange={() => setQuery({ since: id, from: null, to: null })}
+            />
+            {text}
+          </label>
+        );
+      })}
       <Field label={`Created from (${zone === 'utc' ? 'UTC' : 'local time'})`}>
         <input type="datetime-local" step={1} value={toInput(from, zone)} onChange={set('from')} />
       </Field>

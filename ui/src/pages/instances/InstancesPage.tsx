@@ -1,9 +1,10 @@
-import { useCallback, useMemo, useState } from 'preact/hooks';
+import type { ComponentChildren } from 'preact';
+import { useMemo, useState } from 'preact/hooks';
 import { getPage } from '../../api';
-import { Empty, ErrorBox, ListFoot, PageHead, VirtualList } from '../../components';
+import { PagedTable, PageHead } from '../../components';
 import { count } from '../../format';
 import { useGet } from '../../resource';
-import { instanceHref, navigate, route, setQuery } from '../../router';
+import { instanceHref, route, setQuery } from '../../router';
 import { canOperate } from '../../store';
 import type { Counts, InstanceStatus, RuntimeStatus } from '../../types';
 import { usePagedList } from '../../use-paged-list';
@@ -13,7 +14,7 @@ import { columnsOf, DEFAULT_COLUMNS } from './columns';
 import { apiQuery, filterOf, isCounted } from './filter';
 import { FilterBar } from './FilterBar';
 import { useLive } from './live';
-import { rowOf } from './row';
+import { type InstanceRow, rowOf } from './row';
 import { StartDialog } from './StartDialog';
 
 const PAGE = 200;
@@ -47,24 +48,31 @@ export function InstancesPage() {
   const total = counts.data && isCounted(filter) ? sum(counts.data, filter.name, filter.statuses) : null;
   const canSelect = canOperate.value;
 
-  const onRange = useCallback((first: number, end: number) => list.show(first, end), [list]);
   const reload = () => setLoads(loads + 1);
 
-  function toggle(index: number): void {
-    const id = list.at(index)?.id;
-    if (id === undefined || !canSelect) return;
+  function toggle({ id }: InstanceRow): void {
     const next = new Set(selected);
     if (!next.delete(id)) next.add(id);
     setSelected(next);
   }
 
-  function open(index: number): void {
-    const row = list.at(index);
-    if (row) navigate(instanceHref(row.id));
-  }
-
   function toggleLoaded(): void {
     setSelected(selected.size > 0 ? new Set() : new Set(list.loaded().map(({ id }) => id)));
+  }
+
+  function cells(row: InstanceRow): ComponentChildren[] {
+    const cells = columns.map((column) => column.cell(row));
+    if (!canSelect) return cells;
+    const box = (
+      <input
+        type="checkbox"
+        tabIndex={-1}
+        aria-label={`Select ${row.id}`}
+        checked={selected.has(row.id)}
+        onChange={() => toggle(row)}
+      />
+    );
+    return [box, ...cells];
   }
 
   const shown = canSelect
@@ -120,38 +128,17 @@ export function InstancesPage() {
           />
         )}
       </FilterBar>
-      <ErrorBox error={list.error} retry={() => list.resume()} />
-      {list.isComplete && list.count === 0 ? (
-        <Empty title="No instance matches" />
-      ) : (
-        <VirtualList
-          label="Instances"
-          columns={shown}
-          count={list.count}
-          isOpenEnded={!list.isComplete}
-          row={(index) => {
-            const row = list.at(index);
-            if (!row) return null;
-            const cells = columns.map((column) => column.cell(row));
-            if (!canSelect) return cells;
-            const box = (
-              <input
-                type="checkbox"
-                tabIndex={-1}
-                aria-label={`Select ${row.id}`}
-                checked={selected.has(row.id)}
-                onChange={() => toggle(index)}
-              />
-            );
-            return [box, ...cells];
-          }}
-          isSelected={canSelect ? (index) => selected.has(list.at(index)?.id ?? '') : undefined}
-          onOpen={open}
-          onToggle={canSelect ? toggle : undefined}
-          onRange={onRange}
-        />
-      )}
-      <ListFoot list={list} total={total} noun="instances" />
+      <PagedTable
+        list={list}
+        noun="instances"
+        empty="No instance matches"
+        columns={shown}
+        cells={cells}
+        to={({ id }) => instanceHref(id)}
+        total={total}
+        isSelected={canSelect ? ({ id }) => selected.has(id) : undefined}
+        onToggle={canSelect ? toggle : undefined}
+      />
       {isStarting && <StartDialog onClose={() => setStarting(false)} />}
     </div>
   );

@@ -1,6 +1,6 @@
 import { useMemo, useState } from 'preact/hooks';
 import { path, send } from '../../api';
-import { ChoiceField, FormDialog, JsonField, Link, TextField, toast } from '../../components';
+import { ChoiceField, FormDialog, JsonField, Started, TextField, toast } from '../../components';
 import { readJson } from '../../json-input';
 import { uniqueText } from '../../random';
 import { instanceHref, navigate } from '../../router';
@@ -21,13 +21,9 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
     const text = (name: string) => String(data.get(name) ?? '').trim();
     const id = text('id');
     const of = id === '' ? path`/orchestrators/${text('type')}` : path`/orchestrators/${text('type')}/${id}`;
-    const started = await send<CheckStatus>('POST', of, json.value, { version: text('version') }, text('key'));
-    toast(
-      <>
-        Started <Link to={instanceHref(started.id)}>{started.id}</Link>
-      </>,
-    );
-    navigate(instanceHref(started.id));
+    const { id: started } = await send<CheckStatus>('POST', of, json.value, { version: text('version') }, text('key'));
+    toast(<Started id={started} />);
+    navigate(instanceHref(started));
   }
 
   return (

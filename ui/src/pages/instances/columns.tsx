@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { type Column, InstanceLink, Link, Status, Time } from '../../components';
+import { hasEnded } from '../../ended';
 import { duration, words } from '../../format';
 import { instanceHref } from '../../router';
 import { now } from '../../store';
@@ -9,8 +10,6 @@ import type { InstanceRow } from './row';
 interface InstanceColumn extends Omit<Column, 'header'> {
   cell: (row: InstanceRow) => ComponentChildren;
 }
-
-const ENDED = new Set(['Completed', 'Failed', 'Terminated', 'Canceled']);
 
 const ALL: readonly InstanceColumn[] = [
   {
@@ -74,6 +73,6 @@ function text(value: string): ComponentChildren {
 }
 
 function elapsed(row: InstanceRow): string {
-  const end = ENDED.has(row.status) ? instant(row.updated) : now.value;
+  const end = hasEnded(row.status) ? instant(row.updated) : now.value;
   return duration(end - instant(row.created));
 }

@@ -30,26 +30,29 @@ export function filterOf(query: URLSearchParams, now: number): Filter {
 /** Returns the query of the API. */
 export function apiQuery(filter: Filter): Query {
   return {
+    ...common(filter),
     runtimeStatus: filter.statuses.join(',') || undefined,
-    name: filter.name || undefined,
-    instanceIdPrefix: filter.prefix || undefined,
-    createdTimeFrom: filter.from ?? undefined,
-    createdTimeTo: filter.to ?? undefined,
     tag: filter.tags,
-    unregistered: filter.unregistered || undefined,
   };
 }
 
 /** Returns the filter of a batch on everything that the list shows. */
 export function batchFilter(filter: Filter): BatchFilter {
   return {
+    ...common(filter),
     runtimeStatus: filter.statuses.length > 0 ? filter.statuses : undefined,
-    name: filter.name || undefined,
-    instanceIdPrefix: filter.prefix || undefined,
-    createdTimeFrom: filter.from ?? undefined,
-    createdTimeTo: filter.to ?? undefined,
     tags: filter.tags.length > 0 ? Object.fromEntries(filter.tags.map(splitTag)) : undefined,
-    unregistered: filter.unregistered || undefined,
+  };
+}
+
+/** What both write in the same way. */
+function common({ name, prefix, from, to, unregistered }: Filter) {
+  return {
+    name: name || undefined,
+    instanceIdPrefix: prefix || undefined,
+    createdTimeFrom: from ?? undefined,
+    createdTimeTo: to ?? undefined,
+    unregistered: unregistered || undefined,
   };
 }
 

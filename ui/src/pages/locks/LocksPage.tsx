@@ -1,5 +1,6 @@
 import { EntityLink, InstanceLink, ListPanel, PageHead, ReleaseLock, Time } from '../../components';
 import type { Lock } from '../../types';
+import { useChanges } from '../../use-changes';
 import { useList } from '../../use-list';
 import { WaitGraph } from './WaitGraph';
 
@@ -7,6 +8,7 @@ const EVERY_MS = 5_000;
 
 /** Locked entities, who holds them and who waits for them. */
 export function LocksPage() {
+  useChanges({ kinds: 'turn,entity' });
   const list = useList<Lock>('/locks', {}, EVERY_MS);
   return (
     <>

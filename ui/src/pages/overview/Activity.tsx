@@ -1,19 +1,17 @@
 import { useRef } from 'preact/hooks';
 import { getText } from '../../api';
 import { ErrorBox, Panel } from '../../components';
-import { bytes, count, duration } from '../../format';
+import { bytes, count, counted, duration } from '../../format';
 import { syncLatency } from '../../metrics';
-import { useGet, useResource } from '../../resource';
+import { type Resource, useResource } from '../../resource';
 import type { Stats } from '../../types';
 
-const STATS_EVERY_MS = 2_000;
 const METRICS_EVERY_MS = 10_000;
 /** Rates in the sparkline: two minutes. */
-const MOST_RATES = 60;
+const MOST_RATES = 24;
 
 /** What the hub does now: rate, lag and latency. */
-export function Activity() {
-  const { data, error, reload } = useGet<Stats>('/stats', STATS_EVERY_MS);
+export function Activity({ stats: { data, error, reload } }: { stats: Resource<Stats> }) {
   const latency = useResource((signal) => getText('/metrics', signal).then(syncLatency), [], METRICS_EVERY_MS).data;
   const seen = useRef({ at: 0, stats: data, rates: [] as number[] });
   const { at, stats, rates } = seen.current;
@@ -32,8 +30,8 @@ export function Activity() {
           <Spark values={commits} />
           <dl class="facts">
             <Fact name="Commits" value={commits.length === 0 ? '–' : `${count(commits.at(-1)!)} per second`} />
-            <Fact name="Not durable yet" value={commitsOf(data.written - data.durable)} />
-            <Fact name="Not in RocksDB yet" value={`${commitsOf(data.frontLag)}, ${bytes(data.frontBytes)}`} />
+            <Fact name="Not durable yet" value={counted(data.written - data.durable, 'commit')} />
+            <Fact name="Not in RocksDB yet" value={`${counted(data.frontLag, 'commit')}, ${bytes(data.frontBytes)}`} />
             <Fact name="Queued messages" value={count(data.queued)} />
             {latency && latency.p99 > 0 && (
               <Fact
@@ -72,8 +70,4 @@ function Spark({ values }: { values: readonly number[] }) {
       <path d={values.map(point).join('')} />
     </svg>
   );
-}
-
-function commitsOf(n: number): string {
-  return `${count(n)} commit${n === 1 ? '' : 's'}`;
 }

@@ -1,4 +1,5 @@
 import { PageHead } from '../../components';
+import { useChanges } from '../../use-changes';
 import { Activity } from './Activity';
 import { Numbers } from './Numbers';
 import { OldestWaiting } from './OldestWaiting';
@@ -7,6 +8,7 @@ import { UnregisteredNotice } from './UnregisteredNotice';
 
 /** The state of the hub at a glance. */
 export function OverviewPage() {
+  const stats = useChanges();
   return (
     <>
       <PageHead title="Overview" />
@@ -15,7 +17,7 @@ export function OverviewPage() {
       <TimelinePanel />
       <div class="columns">
         <OldestWaiting />
-        <Activity />
+        <Activity stats={stats} />
       </div>
     </>
   );

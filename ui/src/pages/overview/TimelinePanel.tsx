@@ -1,18 +1,22 @@
+import { useComputed } from '@preact/signals';
 import { get } from '../../api';
 import { ErrorBox, Panel, Segments } from '../../components';
-import { RANGES, rangeOf } from '../../ranges';
+import { type Range, RANGES, rangeOf } from '../../ranges';
 import { useResource } from '../../resource';
 import { route, setQuery } from '../../router';
+import { now } from '../../store';
 import type { Timeline } from '../../types';
 import { timelineQuery } from './timeline';
 import { TimelineChart } from './TimelineChart';
 
 /** Starts and ends over time. */
 export function TimelinePanel() {
-  const range = rangeOf(route.value.query.get('range')) ?? RANGES[1];
+  const range = shownRange();
+  // Time passes also in a hub without changes.
+  const { value: to } = useComputed(() => timelineQuery(shownRange(), now.value).to);
   const { data, error, reload } = useResource(
     (signal) => get<Timeline>('/timeline', timelineQuery(range, Date.now()), signal),
-    [range.id],
+    [range.id, to],
     Math.max(5_000, range.ms / 1_000),
   );
   return (
@@ -38,4 +42,8 @@ export function TimelinePanel() {
       {data && <TimelineChart timeline={data} isLong={range.ms > 86_400_000} />}
     </Panel>
   );
+}
+
+function shownRange(): Range {
+  return rangeOf(route.value.query.get('range')) ?? RANGES[1];
 }

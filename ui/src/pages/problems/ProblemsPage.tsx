@@ -1,5 +1,6 @@
 import { PageHead, Tabs } from '../../components';
 import { route, setQuery } from '../../router';
+import { useChanges } from '../../use-changes';
 import { DeadLetters } from './DeadLetters';
 import { FailureGroups } from './FailureGroups';
 import { QuarantineList } from './QuarantineList';
@@ -14,6 +15,7 @@ const TABS = [
 
 /** What needs somebody to look at it. */
 export function ProblemsPage() {
+  useChanges();
   const wanted = route.value.query.get('tab');
   const { id, Content } = TABS.find(({ id }) => id === wanted) ?? TABS[0];
   return (

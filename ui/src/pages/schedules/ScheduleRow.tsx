@@ -1,5 +1,5 @@
 import { path, send } from '../../api';
-import { Action, Link, Time } from '../../components';
+import { Action, Link, Started, Time } from '../../components';
 import { count, duration } from '../../format';
 import { href, instanceHref } from '../../router';
 import { canOperate } from '../../store';
@@ -60,13 +60,9 @@ export function ScheduleRow({ schedule, reload, onEdit }: Props) {
           title={`Run ${id} now?`}
           confirm="Starts the orchestration once more."
           run={async () => {
-            const { id: instanceId } = await send<{ id: string }>('POST', path`/schedules/${id}/trigger`);
+            const run = await send<{ id: string }>('POST', path`/schedules/${id}/trigger`);
             reload();
-            return (
-              <>
-                Started <Link to={instanceHref(instanceId)}>{instanceId}</Link>
-              </>
-            );
+            return <Started id={run.id} />;
           }}
         />
         {paused ? (

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { ListPanel, PageHead } from '../../components';
 import { canOperate } from '../../store';
 import type { Schedule } from '../../types';
+import { useChanges } from '../../use-changes';
 import { useList } from '../../use-list';
 import { ScheduleDialog } from './ScheduleDialog';
 import { ScheduleRow } from './ScheduleRow';
@@ -10,6 +11,7 @@ const EVERY_MS = 5_000;
 
 /** Schedules, which start orchestrations repeatedly. */
 export function SchedulesPage() {
+  useChanges();
   const list = useList<Schedule>('/schedules', {}, EVERY_MS);
   const [edited, setEdited] = useState<Schedule | 'new' | null>(null);
   return (

@@ -5,7 +5,7 @@ import { useGet } from '../../resource';
 import { hub, hubError, loadHub } from '../../store';
 import { currentToken, forgetToken } from '../../token';
 
-const EVERY_MS = 10_000;
+const EVERY_MS = 15_000;
 
 /** What the hub says about itself. */
 export function HubPanel() {
@@ -51,7 +51,7 @@ export function HubPanel() {
           )}
           <dt>API</dt>
           <dd>
-            <Document name="openapi.json" /> <Document name="metrics" />
+            <Document name="openapi.json" />, <Document name="metrics" />
           </dd>
         </dl>
         {currentToken() !== null && (

@@ -3,7 +3,7 @@ import { bytes, count, duration, words } from '../../format';
 import { useGet } from '../../resource';
 import type { Stats } from '../../types';
 
-const EVERY_MS = 2_000;
+const EVERY_MS = 5_000;
 
 /** Statistics of the hub since it was opened. */
 export function StatsPanel() {
