@@ -109,3 +109,58 @@ impl Batches {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Hub;
+    use crate::client::BatchAction;
+
+    /// The newest hundred batches that have ended are remembered. A batch that runs is never forgotten, and there is a
+    /// limit on how many do.
+    #[tokio::test]
+    async fn batches_that_have_ended_are_forgotten_in_order() {
+        let hub = Hub::in_memory().open().await.unwrap();
+        let client = hub.client();
+        let (batches, now) = (Batches::new(), SystemTime::UNIX_EPOCH);
+        let begin = || {
+            batches.begin(
+                "purge",
+                now,
+                client.orchestrations().apply(BatchAction::Purge),
+                Weak::new(),
+            )
+        };
+        // Stands for a batch that never ends.
+        let first = RunningBatch {
+            id: "endless".to_owned(),
+            action: "purge",
+            started: now,
+            progress: BatchProgress::default(),
+            end: OnceLock::new(),
+        };
+        batches.known().push_back(Arc::new(first));
+        let mut begun = Vec::new();
+        for _ in 0..2 * REMEMBERED {
+            let batch = begin().unwrap();
+            while batch.end.get().is_none() {
+                tokio::task::yield_now().await;
+            }
+            begun.push(batch.id.clone());
+        }
+        let known: Vec<String> = batches.all().iter().map(|batch| batch.id.clone()).collect();
+        let newest = begun.iter().rev().take(known.len() - 1).cloned();
+        assert_eq!(known, newest.chain(["endless".to_owned()]).collect::<Vec<_>>());
+        assert!((REMEMBERED..=REMEMBERED + 2).contains(&known.len()), "{}", known.len());
+        assert!(batches.get("endless").is_some() && batches.get(&begun[0]).is_none());
+
+        let room = Arc::clone(&batches.room)
+            .acquire_many_owned(AT_ONCE as u32)
+            .await
+            .unwrap();
+        assert!(begin().is_err());
+        drop(room);
+        begin().unwrap();
+        hub.shutdown().await.unwrap();
+    }
+}

@@ -165,6 +165,15 @@ async fn a_batch_can_be_canceled() {
     assert!(report.is_canceled);
     assert_eq!((report.succeeded, report.skipped), (0, 0));
     assert_eq!(progress.report(), report);
+    // A search that finds nothing ends as well, after a page.
+    let search = client
+        .orchestrations()
+        .page_size(2)
+        .apply(BatchAction::Rewind { reason: String::new() });
+    let search = search.error_type("NoSuchError");
+    search.progress().cancel();
+    let report = search.await.unwrap();
+    assert!(report.is_canceled && report.matched == 0, "{report:?}");
     hub.shutdown().await.unwrap();
 }
 

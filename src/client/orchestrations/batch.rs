@@ -409,3 +409,52 @@ impl fmt::Debug for Batch {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The concurrent actions share a limit on the copies of their texts. An action without texts has no such limit.
+    #[test]
+    fn large_texts_reduce_the_number_of_concurrent_actions() {
+        let raise = |bytes| BatchAction::RaiseEvent {
+            name: "go".to_owned(),
+            payload: "x".repeat(bytes),
+        };
+        assert_eq!(BatchAction::Purge.at_once(), AT_ONCE);
+        assert_eq!(raise(0).at_once(), AT_ONCE);
+        assert_eq!(raise(COPIED_BYTES / AT_ONCE).at_once(), AT_ONCE);
+        assert_eq!(raise(COPIED_BYTES / 4).at_once(), 4);
+        assert_eq!(raise(2 * COPIED_BYTES).at_once(), 1);
+        let reason = "x".repeat(COPIED_BYTES / 4);
+        for action in [
+            BatchAction::Terminate { reason: reason.clone() },
+            BatchAction::Suspend { reason: reason.clone() },
+            BatchAction::Resume { reason: reason.clone() },
+            BatchAction::Rewind { reason },
+        ] {
+            assert_eq!(action.at_once(), 4);
+        }
+    }
+
+    /// A report contains the first hundred errors, each shortened, and counts all of them.
+    #[test]
+    fn a_report_is_bounded() {
+        let progress = BatchProgress::default();
+        for n in 0..2 * MOST_ERRORS {
+            let error = Error::new(ErrorKind::Overloaded, "x".repeat(10 * TEXT_BYTES));
+            progress
+                .note(format!("{n}{}", "i".repeat(10 * TEXT_BYTES)), Err(error))
+                .unwrap();
+        }
+        let report = progress.report();
+        assert_eq!(
+            (report.failed as usize, report.errors.len()),
+            (2 * MOST_ERRORS, MOST_ERRORS)
+        );
+        for (n, error) in report.errors.iter().enumerate() {
+            assert!(error.id.starts_with(&n.to_string()));
+            assert!(error.id.len() <= TEXT_BYTES && error.message.len() <= TEXT_BYTES);
+        }
+    }
+}
