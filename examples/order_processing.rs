@@ -285,3 +285,61 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     hub.shutdown().await?;
     Ok(())
 }
+
+// ---- Tests: a crash at every point ----------------------------------------------------------------------------------
+
+#[cfg(test)]
+mod tests {
+    use abide::testing::{RunningHub, TestHub, crash_everywhere};
+
+    use super::*;
+
+    fn hub() -> TestHub {
+        let builder = || {
+            Hub::in_memory()
+                .entity::<Stock>()
+                .entity::<OrderLog>()
+                .activity::<send_confirmation>()
+                .orchestration::<process_order>()
+        };
+        TestHub::new(builder)
+            .mock::<take_payment>(|_| Ok(Payment::Taken))
+            .mock::<refund>(|_| Ok(()))
+    }
+
+    /// Places an order for three lamps. Returns its error, the lamps that are left and the log.
+    async fn order_lamps(hub: &RunningHub, customer: &str) -> (Option<String>, u32, Vec<String>) {
+        let (client, lamps) = (hub.client(), hub.client().entity::<Stock>("lamp"));
+        lamps.put(10).request_id("delivery").await.unwrap();
+        let order = Order {
+            customer: customer.to_owned(),
+            lines: vec![("lamp".to_owned(), 3)],
+            cents: 1_500,
+        };
+        let start = client.start::<process_order>(order).instance_id("o").request_id("o");
+        let result = start.await.unwrap().result().await;
+        hub.run_until_idle().await;
+        let left = lamps.free().await.unwrap();
+        let log = client.entity::<OrderLog>("o").lines().await.unwrap();
+        (result.err().map(|error| error.to_string()), left, log)
+    }
+
+    #[test]
+    fn an_order_takes_its_articles_once_whenever_it_crashes() {
+        crash_everywhere(hub, async |hub| {
+            let (error, left, log) = order_lamps(hub, "Alice").await;
+            assert_eq!((error, left), (None, 7));
+            log
+        });
+    }
+
+    #[test]
+    fn a_failed_order_leaves_nothing_behind_whenever_it_crashes() {
+        crash_everywhere(hub, async |hub| {
+            let (error, left, log) = order_lamps(hub, "Nemo").await;
+            assert_eq!((error.as_deref(), left), (Some("no address for Nemo"), 10));
+            assert!(!hub.calls::<refund>().is_empty(), "the payment is given back");
+            log
+        });
+    }
+}

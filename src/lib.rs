@@ -106,6 +106,7 @@
 //! | [`http`] | The management API over HTTP |
 //! | [`http_client`] | HTTP requests from orchestrations |
 //! | [`otel`] | Spans for OpenTelemetry |
+//! | [`testing`] | A hub for tests: virtual time, replaced activities, a crash at every point |
 //!
 //! # Features
 //!
@@ -115,6 +116,7 @@
 //! | `http` | no | The module [`http`]: `hub.serve_http(..)` and `hub.http_router(..)` |
 //! | `http-client` | no | The module [`http_client`]: `ctx.call_http(..)` in orchestrations |
 //! | `otel` | no | The module [`otel`]: spans of orchestrations, activities, timers and entities |
+//! | `testing` | no | The module [`testing`], for `[dev-dependencies]` |
 //! | `cli` | no | The program `abide`. It includes `http` and `rocksdb` |
 //!
 //! # Durability
@@ -187,6 +189,7 @@ pub mod otel;
 mod panic;
 mod payload;
 pub mod prelude;
+mod random;
 mod resource;
 mod retry;
 mod runtime;
@@ -196,6 +199,8 @@ mod schema;
 mod simulation;
 mod spawn;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 mod trace;
 mod views;
@@ -248,7 +253,7 @@ mod book {
     #[doc = include_str!("../docs/src/orchestrations.md")]
     struct Orchestrations;
 
-    #[cfg(feature = "rocksdb")]
+    #[cfg(all(feature = "rocksdb", feature = "testing"))]
     #[doc = include_str!("../docs/src/testing.md")]
     struct Testing;
 

@@ -98,6 +98,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["http", "hub", "schedule", "client", "orchestration", "entity"],
     ),
     ("http_client", &["http_client", "orchestration", "activity", "entity"]),
+    (
+        "testing",
+        &[
+            "testing", "hub", "client", "runtime", "activity", "engine", "store", "views",
+        ],
+    ),
     ("schedule", &["schedule", "client", "orchestration", "entity", "store"]),
 ];
 

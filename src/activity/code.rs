@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::activity::context::ActivityContext;
-use crate::activity::kind::Activity;
+use crate::activity::kind::{Activity, BoxFuture};
 use crate::engine::code::{ActivityCode, ActivityFuture, Attempt};
 use crate::entity::{Answer, Argument, OperationError};
 use crate::error::{Error, ErrorKind};
@@ -14,12 +14,32 @@ use crate::resource::ResourceNeed;
 
 /// Returns the code of the activity `A` in the form that the engine runs.
 pub(crate) fn activity_code<A: Activity>() -> Arc<dyn ActivityCode> {
-    Arc::new(TypedCode::<A>(PhantomData))
+    activity_code_of::<A, _>(A::run)
 }
 
-struct TypedCode<A>(PhantomData<fn() -> A>);
+/// Like [`activity_code`], with another function in place of the user's.
+pub(crate) fn activity_code_of<A: Activity, F: RunActivity<A>>(run: F) -> Arc<dyn ActivityCode> {
+    let of = PhantomData;
+    Arc::new(TypedCode::<A, F> { run, of })
+}
 
-impl<A: Activity> ActivityCode for TypedCode<A> {
+/// The function of an activity.
+pub(crate) trait RunActivity<A: Activity>:
+    Fn(ActivityContext, A::Input) -> BoxFuture<Result<A::Output, A::Error>> + Clone + Send + Sync + 'static
+{
+}
+
+impl<A: Activity, F> RunActivity<A> for F where
+    F: Fn(ActivityContext, A::Input) -> BoxFuture<Result<A::Output, A::Error>> + Clone + Send + Sync + 'static
+{
+}
+
+struct TypedCode<A, F> {
+    run: F,
+    of: PhantomData<fn() -> A>,
+}
+
+impl<A: Activity, F: RunActivity<A>> ActivityCode for TypedCode<A, F> {
     fn name(&self) -> &str {
         A::NAME
     }
@@ -45,6 +65,7 @@ impl<A: Activity> ActivityCode for TypedCode<A> {
     }
 
     fn run(&self, input: Vec<u8>, attempt: Attempt) -> ActivityFuture {
+        let run = self.run.clone();
         // All user code runs when the future is polled, so that one `catch_unwind` covers every panic.
         Box::pin(async move {
             let input = match decode::<A::Input>(&input) {
@@ -56,7 +77,7 @@ impl<A: Activity> ActivityCode for TypedCode<A> {
             };
             let activity = attempt.activity.clone();
             let context = ActivityContext::new(A::NAME, attempt);
-            match A::run(context, input).await {
+            match run(context, input).await {
                 Err(error) => {
                     let mut failure = error.to_failure();
                     failure.non_retriable |= !A::is_retriable(&error);
@@ -81,7 +102,7 @@ impl<A: Activity> ActivityCode for TypedCode<A> {
 }
 
 /// Decodes an input. An empty input counts as `null`, so that a caller without input need not write one.
-fn decode<I: Argument>(input: &[u8]) -> Result<I, String> {
+pub(crate) fn decode<I: Argument>(input: &[u8]) -> Result<I, String> {
     let input = if input.is_empty() { b"null" } else { input };
     let refused = |reason: &dyn std::fmt::Display| {
         let wanted = std::any::type_name::<I>();

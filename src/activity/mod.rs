@@ -8,6 +8,8 @@ mod options;
 mod tests;
 
 pub(crate) use code::activity_code;
+#[cfg(feature = "testing")]
+pub(crate) use code::{activity_code_of, decode as decode_input};
 pub use context::ActivityContext;
 pub use kind::{Activity, BoxFuture};
 pub use options::ActivityOptions;

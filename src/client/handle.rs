@@ -121,6 +121,11 @@ impl Client {
         read: impl FnOnce(View<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let source = self.source()?;
+        if source.is_local() {
+            let read = source.snapshot(read);
+            source.durable().await?;
+            return read;
+        }
         let reading = source.share();
         let task = source.tokio().spawn_blocking(move || reading.snapshot(read));
         let read = task.await.map_err(|error| match error.try_into_panic() {

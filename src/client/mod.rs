@@ -31,6 +31,7 @@ mod submit;
 mod tests;
 mod tree;
 mod untyped;
+mod wait_until;
 mod waiting;
 
 pub use crate::engine::{ChangeKind, InstanceChange};

@@ -72,6 +72,14 @@ impl Source {
         }
     }
 
+    /// Returns `true` if reads must stay on the thread of the caller.
+    pub(super) fn is_local(&self) -> bool {
+        match self {
+            Self::Open(runtime) => runtime.is_local(),
+            Self::Inspected(_) => false,
+        }
+    }
+
     /// Returns another reference to the same source.
     pub(super) fn share(&self) -> Self {
         match self {

@@ -236,6 +236,12 @@ impl<T> CommitOrder<T> {
         &self.store
     }
 
+    /// Returns `true` if [`sync`](Self::sync) would have something to do.
+    #[cfg(feature = "testing")]
+    pub(crate) fn has_to_sync(&self) -> bool {
+        self.state().has_to_sync()
+    }
+
     /// Waits for work of the syncer.
     pub(crate) fn wait_for_work(&self) -> Work {
         let mut state = self.state();

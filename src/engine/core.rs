@@ -169,6 +169,12 @@ impl Core {
         timers.chain(self.partitions.sweep_due()).min()
     }
 
+    /// Returns the time at which the next timer is due.
+    #[cfg(feature = "testing")]
+    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
+        self.partitions.owned().filter_map(|partition| partition.next_due).min()
+    }
+
     /// Returns the number of running `async` operations and activities.
     pub(crate) fn running(&self) -> usize {
         let operations = self.mailboxes.iter().filter(|(_, mailbox)| mailbox.is_running());

@@ -126,6 +126,20 @@ impl Registry {
         Ok(())
     }
 
+    /// Replaces an activity, or adds it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn replace_activity(&mut self, code: Arc<dyn ActivityCode>) {
+        self.activities.insert(code.name().to_owned(), code);
+    }
+
+    /// Replaces each activity by what `wrap` makes of it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn wrap_activities(&mut self, wrap: impl Fn(Arc<dyn ActivityCode>) -> Arc<dyn ActivityCode>) {
+        for code in self.activities.values_mut() {
+            *code = wrap(Arc::clone(code));
+        }
+    }
+
     /// Checks that all resources that the code needs exist.
     ///
     /// # Errors

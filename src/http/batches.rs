@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::SystemTime;
 
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use crate::client::{Batch, BatchProgress};
 use crate::http::error::Problem;
 use crate::http::state::Api;
+use crate::random;
 
 /// Maximum number of batches that run at the same time.
 const AT_ONCE: usize = 4;
@@ -70,7 +70,7 @@ impl Batches {
             )));
         };
         let running = Arc::new(RunningBatch {
-            id: Uuid::new_v4().simple().to_string(),
+            id: random::uuid().simple().to_string(),
             action,
             started: now,
             progress: batch.progress(),

@@ -18,6 +18,7 @@ use crate::model::CommitRecord;
 use crate::orchestration::{Orchestration, orchestration_code};
 #[cfg(feature = "otel")]
 use crate::otel::{Exporter, TracerProvider};
+use crate::random;
 use crate::runtime::{Runtime, RuntimeConfig};
 use crate::schedule::{self, ScheduleEntity};
 use crate::store::{LOG_LIMIT, MEMORY_BUDGET, MemoryStore, PARTITIONS, Store, USUAL_PARTITIONS};
@@ -457,6 +458,18 @@ impl HubBuilder {
         })?
     }
 
+    /// Returns the number of partitions of a new hub.
+    #[cfg(feature = "testing")]
+    pub(crate) fn partition_count(&self) -> u16 {
+        self.partitions
+    }
+
+    /// Returns the code, for a test that replaces some of it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn registry_mut(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
     /// Returns the registrations and the limits, for an inspection.
     #[cfg(feature = "rocksdb")]
     pub(super) fn into_code(self) -> Result<(Registry, Limits)> {
@@ -466,7 +479,7 @@ impl HubBuilder {
         }
     }
 
-    fn check(&mut self) -> Result<()> {
+    pub(crate) fn check(&mut self) -> Result<()> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
@@ -490,20 +503,38 @@ impl HubBuilder {
     }
 
     fn start(self, tokio: tokio::runtime::Handle) -> Result<Hub> {
-        let held: BTreeSet<_> = self
-            .held
-            .iter()
-            .map(|id| id.parse::<EntityId>().map(|id| id.instance().clone()))
-            .collect::<Result<_>>()?;
+        let opened = self.open_store()?;
+        let clock = Clock::start(opened.last.clock);
+        warn_about_clock(&clock);
+        let Prepared {
+            store,
+            last,
+            config,
+            later,
+        } = self.prepare(opened, clock)?;
+        let unregistered = later.unregistered.clone();
+        let (runtime, threads) = Runtime::start(store, last, config, tokio)?;
+        later.begin(&runtime);
+        Ok(Hub::new(runtime, threads, unregistered))
+    }
+
+    /// Prepares the runtime of a hub whose store is open.
+    ///
+    /// # Errors
+    /// Returns an error if the id of a held entity is invalid, or any error of the store.
+    pub(crate) fn prepare(self, opened: OpenStore, clock: Clock) -> Result<Prepared> {
         let OpenStore {
             store,
             last,
             partitions,
             calm_since,
             hub,
-        } = self.open_store()?;
-        let clock = Clock::start(last.clock);
-        warn_about_clock(&clock);
+        } = opened;
+        let held: BTreeSet<_> = self
+            .held
+            .iter()
+            .map(|id| id.parse::<EntityId>().map(|id| id.instance().clone()))
+            .collect::<Result<_>>()?;
         let mut unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
         for name in &unregistered {
             tracing::warn!(
@@ -518,7 +549,11 @@ impl HubBuilder {
             );
             unregistered.push(name);
         }
-        let astray = schedule::astray(store.as_ref(), partitions, clock.now())?;
+        let later = Later {
+            astray: schedule::astray(store.as_ref(), partitions, clock.now())?,
+            retention: self.retention,
+            unregistered,
+        };
         let config = RuntimeConfig {
             hub,
             registry: self.registry,
@@ -538,13 +573,15 @@ impl HubBuilder {
             clock,
             #[cfg(feature = "otel")]
             exporter: self.exporter,
+            #[cfg(feature = "testing")]
+            is_local: false,
         };
-        let runtime_of_tokio = tokio.clone();
-        let (runtime, threads) = Runtime::start(store, last, config, tokio)?;
-        let hub = Hub::new(runtime, threads, unregistered);
-        purge_by_age(&runtime_of_tokio, self.retention, hub.client());
-        wake_schedules(&runtime_of_tokio, hub.client(), astray);
-        Ok(hub)
+        Ok(Prepared {
+            store,
+            last,
+            config,
+            later,
+        })
     }
 
     fn open_store(&self) -> Result<OpenStore> {
@@ -554,7 +591,7 @@ impl HubBuilder {
                 last: CommitRecord::before_the_first(self.partitions),
                 partitions: self.partitions,
                 calm_since: 0,
-                hub: draw_hub_id().into(),
+                hub: random::uuid().to_string().into(),
             }),
             #[cfg(feature = "rocksdb")]
             Place::Directory(directory) => {
@@ -593,14 +630,45 @@ impl HubBuilder {
 }
 
 /// An opened store, and what it contains about the hub.
-struct OpenStore {
-    store: Arc<dyn Store>,
-    last: CommitRecord,
-    partitions: u16,
+pub(crate) struct OpenStore {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) last: CommitRecord,
+    pub(crate) partitions: u16,
     /// Work that began in this batch or later was not running in a crash.
-    calm_since: u64,
+    pub(crate) calm_since: u64,
     /// The id and incarnation of the hub, as one text.
-    hub: Arc<str>,
+    pub(crate) hub: Arc<str>,
+}
+
+/// Everything that the runtime of a hub needs.
+pub(crate) struct Prepared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) last: CommitRecord,
+    pub(crate) config: RuntimeConfig,
+    pub(crate) later: Later,
+}
+
+/// The work that begins once a hub runs.
+pub(crate) struct Later {
+    /// The ids of schedules that were planned under another clock.
+    astray: Vec<String>,
+    retention: Retention,
+    /// The names in the store that are not registered.
+    unregistered: Vec<String>,
+}
+
+impl Later {
+    /// Begins the work on the tokio runtime of the hub. Its tasks end by themselves soon after the hub has closed.
+    #[expect(clippy::disallowed_methods, reason = "the tasks of an open hub are spawned here")]
+    pub(crate) fn begin(self, runtime: &Arc<Runtime>) {
+        let client = Client::new(runtime);
+        if self.retention != Retention::default() {
+            runtime.tokio.spawn(self.retention.keep(client.clone()));
+        }
+        if !self.astray.is_empty() {
+            runtime.tokio.spawn(schedule::plan_again(client, self.astray));
+        }
+    }
 }
 
 /// Logs problems with the clock. Otherwise, they show only when something is late or gone.
@@ -622,30 +690,6 @@ fn warn_about_clock(clock: &Clock) {
              been open for an hour. If the clock is wrong, shut the hub down and correct the clock"
         );
     }
-}
-
-/// Starts to purge orchestrations according to the retention. The task ends by itself soon after the hub has closed.
-#[expect(clippy::disallowed_methods, reason = "the retention task is spawned here")]
-fn purge_by_age(tokio: &tokio::runtime::Handle, retention: Retention, client: Client) {
-    if retention != Retention::default() {
-        tokio.spawn(retention.keep(client));
-    }
-}
-
-/// Wakes schedules that were planned under another clock.
-#[expect(clippy::disallowed_methods, reason = "the task that wakes schedules is spawned here")]
-fn wake_schedules(tokio: &tokio::runtime::Handle, client: Client, schedules: Vec<String>) {
-    if !schedules.is_empty() {
-        tokio.spawn(schedule::plan_again(client, schedules));
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the id of a hub without a directory is generated here"
-)]
-fn draw_hub_id() -> String {
-    uuid::Uuid::new_v4().to_string()
 }
 
 fn configuration(message: &str) -> Error {

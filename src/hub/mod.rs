@@ -12,6 +12,8 @@ pub(crate) mod stats;
 pub(crate) mod summary;
 
 pub use builder::HubBuilder;
+#[cfg(feature = "testing")]
+pub(crate) use builder::OpenStore;
 pub use handle::Hub;
 
 pub use crate::client::retention::Retention;

@@ -339,7 +339,7 @@ impl Watched {
             let context = self.trace.as_deref().map(otel::remote);
             future.with_context(context.unwrap_or_default())
         };
-        if !self.blocking {
+        if !self.blocking || self.runtime.upgrade().is_some_and(|runtime| runtime.is_local()) {
             return tokio.spawn(future.instrument(span));
         }
         let handle = tokio.clone();

@@ -54,18 +54,28 @@ impl Executor {
         runtime: Arc<Runtime>,
         opened: &Sender<Result<()>>,
     ) {
-        let is_alone = runtime.inboxes.len() == 1;
-        let driver = match Driver::open(core, inbox, is_alone, runtime.order.store().as_ref()) {
-            Ok(driver) => driver,
+        match Self::open(index, core, inbox, Arc::clone(&runtime)) {
+            Ok(executor) => {
+                let _ = opened.send(Ok(()));
+                executor.execute();
+            }
             Err(error) => {
                 runtime.fail(&error);
                 runtime.executor_ended();
                 let _ = opened.send(Err(error));
-                return;
             }
-        };
-        let _ = opened.send(Ok(()));
-        let executor = Self {
+        }
+    }
+
+    pub(super) fn open(
+        index: usize,
+        core: CoreConfig,
+        inbox: InboxReceiver<Reply>,
+        runtime: Arc<Runtime>,
+    ) -> Result<Self> {
+        let is_alone = runtime.inboxes.len() == 1;
+        let driver = Driver::open(core, inbox, is_alone, runtime.order.store().as_ref())?;
+        Ok(Self {
             index,
             driver,
             runtime,
@@ -73,16 +83,12 @@ impl Executor {
             held: Held::default(),
             stop_at: None,
             settled_since: None,
-        };
-        executor.execute();
+        })
     }
 
     fn execute(mut self) {
-        let _ended = Ended(Arc::clone(&self.runtime));
-        // No changes of a step that panicked are written, and the core is not used afterwards.
-        let worked =
-            catch_unwind(AssertUnwindSafe(|| self.work())).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
-        if let Err(error) = worked {
+        let _ended = Ended::new(&self.runtime);
+        if let Err(error) = caught(|| self.work()) {
             self.runtime.fail(&error);
             contained(|| {
                 tracing::error!(%error, executor = self.index, "an executor has stopped; open the hub again");
@@ -97,18 +103,33 @@ impl Executor {
 
     fn work(&mut self) -> Result<()> {
         loop {
-            // Work precedes the wait, because work stored by the last process exists before any envelope arrives.
-            while self.driver.has_work(self.runtime.clock.now()) && !self.has_to_end() {
-                self.check()?;
-                self.step()?;
-                self.drain();
+            match self.advance()? {
+                Next::Again => {}
+                Next::Wait(timeout) => {
+                    let timeout = timeout.map(|timeout| timeout.min(LONGEST_WAIT));
+                    self.driver.inbox().wait(timeout);
+                    self.drain();
+                }
+                Next::End => return Ok(()),
             }
-            self.check()?;
-            if self.may_end() {
-                return self.leave();
-            }
-            self.receive();
         }
+    }
+
+    /// Runs one step if there is work. Work precedes the wait, because work stored by the last process exists before any
+    /// envelope arrives.
+    pub(super) fn advance(&mut self) -> Result<Next> {
+        if self.driver.has_work(self.runtime.clock.now()) && !self.has_to_end() {
+            self.check()?;
+            self.step()?;
+            self.drain();
+            return Ok(Next::Again);
+        }
+        self.check()?;
+        if self.may_end() {
+            self.leave()?;
+            return Ok(Next::End);
+        }
+        Ok(Next::Wait(self.timeout()))
     }
 
     /// Fails if the hub has failed, because of a sync or another executor.
@@ -116,18 +137,16 @@ impl Executor {
         self.runtime.failed().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Waits for an envelope, or until the core has to run, and receives all envelopes.
-    fn receive(&mut self) {
+    /// Returns the time until the core has to run, if it has to run without another envelope.
+    fn timeout(&self) -> Option<Duration> {
         let now = self.runtime.clock.now();
         let wake = self.driver.core().next_wake().into_iter().chain(self.stop_at).min();
         // The clock rounds down, so a wait would end up to a millisecond early. One more millisecond prevents spinning.
-        let timeout = wake.map(|wake| (now.until(wake) + Duration::from_millis(1)).min(LONGEST_WAIT));
-        self.driver.inbox().wait(timeout);
-        self.drain();
+        wake.map(|wake| now.until(wake) + Duration::from_millis(1))
     }
 
     /// Receives all envelopes that were sent before the call.
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         self.driver.receive(usize::MAX);
         self.look_for_stop();
         if self.driver.should_forget_callers() {
@@ -246,13 +265,28 @@ impl Executor {
         now >= stop_at.min(since.after(ENCORE))
     }
 
-    /// Fails all waiting and new requests with `error` until the hub is stopped.
-    fn refuse_until_stopped(&mut self, error: &Error) {
+    /// Fails all waiting requests with `error`.
+    pub(super) fn refuse_clients(&mut self, error: &Error) {
         // Clients that wait because of a full queue must retry and receive the error, too.
         self.runtime.room.open_all();
         for client in self.driver.take_clients() {
             client.refuse(error);
         }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn core(&self) -> &crate::engine::Core {
+        self.driver.core()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn inbox(&self) -> &InboxReceiver<Reply> {
+        self.driver.inbox()
+    }
+
+    /// Fails all waiting and new requests with `error` until the hub is stopped.
+    fn refuse_until_stopped(&mut self, error: &Error) {
+        self.refuse_clients(error);
         // It may have come before whatever has failed.
         self.look_for_stop();
         while self.stop_at.is_none() {
@@ -272,8 +306,30 @@ impl Executor {
     }
 }
 
+/// What an executor does next.
+pub(super) enum Next {
+    /// Look for more work.
+    Again,
+    /// Wait for an envelope, for at most this long if there is a limit.
+    Wait(Option<Duration>),
+    /// End, because the hub was stopped and its work is done.
+    End,
+}
+
+/// Runs a part of an executor, and returns a panic as an error. No changes of a step that panicked are written, and the
+/// core must not be used afterwards.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+}
+
 /// Reports the end of an executor to the hub when it is dropped.
-struct Ended(Arc<Runtime>);
+pub(super) struct Ended(Arc<Runtime>);
+
+impl Ended {
+    pub(super) fn new(runtime: &Arc<Runtime>) -> Self {
+        Self(Arc::clone(runtime))
+    }
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {

@@ -92,6 +92,9 @@ pub(crate) struct Inbox<C> {
     queue: Mutex<Queue<C>>,
     /// Wakes the executor.
     wake: Condvar,
+    /// Wakes an executor that is a task.
+    #[cfg(feature = "testing")]
+    arrived: tokio::sync::Notify,
     spilled: AtomicBool,
     /// Number of clients that have given up since the executor last searched for them.
     gave_up: AtomicUsize,
@@ -125,6 +128,8 @@ impl<C> Inbox<C> {
                 closed: false,
             }),
             wake: Condvar::new(),
+            #[cfg(feature = "testing")]
+            arrived: tokio::sync::Notify::new(),
             spilled: AtomicBool::new(false),
             gave_up: AtomicUsize::new(0),
             delivery_limit,
@@ -146,6 +151,8 @@ impl<C> Inbox<C> {
         drop(queue);
         if idle {
             self.wake.notify_one();
+            #[cfg(feature = "testing")]
+            self.arrived.notify_one();
         }
         true
     }
@@ -199,6 +206,21 @@ impl<C> InboxReceiver<C> {
             }
         };
         queue.idle = false;
+    }
+
+    /// Waits for an envelope, in an executor that is a task.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn arrival(&self) {
+        loop {
+            {
+                let mut queue = self.inbox.queue();
+                queue.idle = queue.envelopes.is_empty();
+                if !queue.idle {
+                    return;
+                }
+            }
+            self.inbox.arrived.notified().await;
+        }
     }
 
     /// Moves the envelopes that were sent before the call, up to `at_most`, to `envelopes`, which must be empty.

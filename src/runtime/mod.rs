@@ -8,6 +8,8 @@ pub(crate) mod driver;
 mod executor;
 mod feed;
 mod inbox;
+#[cfg(feature = "testing")]
+pub(crate) mod local;
 mod meters;
 mod release;
 mod replays;

@@ -61,6 +61,9 @@ pub(crate) struct RuntimeConfig {
     /// Exports spans, if the limits record any.
     #[cfg(feature = "otel")]
     pub(crate) exporter: Option<Exporter>,
+    /// True if everything runs on one thread.
+    #[cfg(feature = "testing")]
+    pub(crate) is_local: bool,
 }
 
 /// The state shared by the threads of an open hub.
@@ -101,6 +104,9 @@ pub(crate) struct Runtime {
     /// The error that stopped the executors, if any.
     failed: OnceLock<Error>,
     executors_running: AtomicUsize,
+    /// True if everything runs on one thread.
+    #[cfg(feature = "testing")]
+    is_local: bool,
 }
 
 /// The threads of an open hub.
@@ -122,6 +128,46 @@ impl Runtime {
         config: RuntimeConfig,
         tokio: tokio::runtime::Handle,
     ) -> Result<(Arc<Self>, Threads)> {
+        let (held, calm_since) = (config.held.clone(), config.calm_since);
+        let (runtime, receivers) = Self::create(store, last, config, tokio);
+        let watched: Vec<Arc<Progress>> = receivers.iter().map(|_| Arc::default()).collect();
+        let (alive, ended) = channel();
+        let syncer = runtime.start_syncer(alive.clone())?;
+        let mut threads = Threads {
+            executors: Vec::with_capacity(receivers.len()),
+            syncer: Some(syncer),
+            watchdog: None,
+            watched: watched.clone(),
+            ended,
+        };
+        let cores = watched.iter().zip(receivers).enumerate();
+        let cores = cores.map(|(index, (progress, inbox))| {
+            (
+                runtime.core_config(index, Arc::clone(progress), &held, calm_since),
+                inbox,
+            )
+        });
+        match threads.start(&runtime, cores.collect(), watched, &alive) {
+            Ok(()) => Ok((runtime, threads)),
+            Err(error) => {
+                runtime.stop(Duration::ZERO);
+                // Executors that did not start cannot end, so they would never stop the syncer.
+                runtime.order.stop();
+                drop(alive);
+                // The reason for the failed open is more important than a thread that is left behind.
+                let _ = threads.join(Duration::ZERO);
+                Err(error)
+            }
+        }
+    }
+
+    /// Creates the shared part of a hub, and the inbox of each executor.
+    pub(super) fn create(
+        store: Arc<dyn Store>,
+        last: CommitRecord,
+        config: RuntimeConfig,
+        tokio: tokio::runtime::Handle,
+    ) -> (Arc<Self>, Vec<InboxReceiver<Reply>>) {
         let executors = config.executors.clamp(1, usize::from(config.partitions));
         let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..executors).map(|_| Inbox::new(DELIVERY_LIMIT)).unzip();
         metrics::register();
@@ -159,39 +205,13 @@ impl Runtime {
             closed: AtomicBool::new(false),
             failed: OnceLock::new(),
             executors_running: AtomicUsize::new(executors),
+            #[cfg(feature = "testing")]
+            is_local: config.is_local,
         });
-        let watched: Vec<Arc<Progress>> = (0..executors).map(|_| Arc::default()).collect();
-        let (alive, ended) = channel();
-        let syncer = runtime.start_syncer(alive.clone())?;
-        let mut threads = Threads {
-            executors: Vec::with_capacity(executors),
-            syncer: Some(syncer),
-            watchdog: None,
-            watched: watched.clone(),
-            ended,
-        };
-        let cores = watched.iter().zip(receivers).enumerate();
-        let cores = cores.map(|(index, (progress, inbox))| {
-            (
-                runtime.core_config(index, Arc::clone(progress), &config.held, config.calm_since),
-                inbox,
-            )
-        });
-        match threads.start(&runtime, cores.collect(), watched, &alive) {
-            Ok(()) => Ok((runtime, threads)),
-            Err(error) => {
-                runtime.stop(Duration::ZERO);
-                // Executors that did not start cannot end, so they would never stop the syncer.
-                runtime.order.stop();
-                drop(alive);
-                // The reason for the failed open is more important than a thread that is left behind.
-                let _ = threads.join(Duration::ZERO);
-                Err(error)
-            }
-        }
+        (runtime, receivers)
     }
 
-    fn core_config(
+    pub(super) fn core_config(
         &self,
         index: usize,
         progress: Arc<Progress>,
@@ -332,6 +352,14 @@ impl Runtime {
             self.feed.fail();
             contained(|| metrics::HUB_FAILED.to_counter(&[]).increment(1));
         }
+    }
+
+    /// Returns `true` if everything runs on one thread, so that blocking work must not go to another.
+    pub(crate) fn is_local(&self) -> bool {
+        #[cfg(feature = "testing")]
+        return self.is_local;
+        #[cfg(not(feature = "testing"))]
+        false
     }
 
     /// Returns the error that stopped the executors, if any.

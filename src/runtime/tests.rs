@@ -56,6 +56,8 @@ fn start_with(model: &Arc<Model>, executors: usize, registry: Registry) -> (Arc<
         clock: Clock::start(ClockRecord::default()),
         #[cfg(feature = "otel")]
         exporter: None,
+        #[cfg(feature = "testing")]
+        is_local: false,
     };
     let none = CommitRecord::before_the_first(8);
     let store = Arc::clone(model);

@@ -77,6 +77,12 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Creates a store with these rows.
+    #[cfg(feature = "testing")]
+    pub(super) fn of(rows: Rows) -> Self {
+        Self { rows: Mutex::new(rows) }
+    }
+
     /// Ignores poisoning: only a broken invariant panics under the lock, and that poisons the hub.
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)

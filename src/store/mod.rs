@@ -10,6 +10,8 @@ mod durable;
 #[cfg(any(feature = "rocksdb", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
 mod front;
+#[cfg(feature = "testing")]
+mod killable;
 mod memory;
 #[cfg(test)]
 mod model;
@@ -28,6 +30,8 @@ pub(crate) use durable::tests::{
     by_hand::ByHand,
     machine::{Machine, Sizes},
 };
+#[cfg(feature = "testing")]
+pub(crate) use killable::{DiskImage, KillableStore};
 pub(crate) use memory::MemoryStore;
 #[cfg(test)]
 pub(crate) use model::Model;

@@ -87,10 +87,31 @@ impl From<Timestamp> for SystemTime {
 pub(crate) struct Clock {
     /// Reading of the wall clock at the open, since the Unix epoch.
     opened: Duration,
-    /// Reading of the clock that never jumps at the open.
-    started: Duration,
+    /// The clock that never jumps.
+    running: RunningClock,
     /// The clock record that the hub had stored before the open.
     last: ClockRecord,
+}
+
+/// A clock that never jumps.
+#[derive(Clone, Copy, Debug)]
+enum RunningClock {
+    /// The clock of the computer, and its reading at the open.
+    Computer(Duration),
+    /// The clock of the tokio runtime, which is virtual in tests, and its reading at the open.
+    #[cfg(feature = "testing")]
+    Tokio(tokio::time::Instant),
+}
+
+impl RunningClock {
+    /// Returns the time since the open.
+    fn elapsed(self) -> Duration {
+        match self {
+            Self::Computer(started) => since_boot().saturating_sub(started),
+            #[cfg(feature = "testing")]
+            Self::Tokio(started) => started.elapsed(),
+        }
+    }
 }
 
 impl Clock {
@@ -104,13 +125,23 @@ impl Clock {
     pub(crate) fn start_at(opened: SystemTime, last: ClockRecord) -> Self {
         Self {
             opened: opened.duration_since(UNIX_EPOCH).unwrap_or_default(),
-            started: since_boot(),
+            running: RunningClock::Computer(since_boot()),
             last,
         }
     }
 
+    /// Returns a clock that shows `opened` now and follows the clock of the tokio runtime. Inside that runtime only.
+    #[cfg(feature = "testing")]
+    #[expect(clippy::disallowed_methods, reason = "the clock is read here")]
+    pub(crate) fn of_tokio(opened: SystemTime, last: ClockRecord) -> Self {
+        Self {
+            running: RunningClock::Tokio(tokio::time::Instant::now()),
+            ..Self::start_at(opened, last)
+        }
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::reached_by(self.opened + since_boot().saturating_sub(self.started))
+        Timestamp::reached_by(self.opened + self.running.elapsed())
     }
 
     /// Returns the [`Aging`] of this open, which determines the age of data that expires.
@@ -209,7 +240,7 @@ mod tests {
     fn the_clock_is_rounded_once() {
         let opened = UNIX_EPOCH + Duration::from_micros(5_900);
         let mut clock = Clock::start_at(opened, ClockRecord::default());
-        clock.started -= Duration::from_micros(900);
+        clock.running = RunningClock::Computer(since_boot() - Duration::from_micros(900));
         assert!(clock.now() >= Timestamp(6), "{:?}", clock.now());
     }
 

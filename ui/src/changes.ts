@@ -3,7 +3,7 @@
 const listeners = new Set<() => void>();
 let isFollowed = false;
 
-export function tellChange(): void {
+export function reportChange(): void {
   for (const listener of listeners) listener();
 }
 
@@ -13,11 +13,11 @@ export function onChange(listener: () => void): () => void {
   return () => void listeners.delete(listener);
 }
 
-/** True while somebody tells of every change, so that polling is hardly needed. */
-export function areChangesTold(): boolean {
+/** True while every change is reported, so that polling is hardly needed. */
+export function areChangesFollowed(): boolean {
   return isFollowed;
 }
 
-export function setChangesTold(value: boolean): void {
+export function setChangesFollowed(value: boolean): void {
   isFollowed = value;
 }

@@ -1,9 +1,9 @@
 import { ApiError } from './api';
-import { areChangesTold, onChange } from './changes';
+import { areChangesFollowed, onChange } from './changes';
 import { Pace } from './pace';
 
 const LONGEST_DELAY_MS = 60_000;
-/** Pause between two loads while the page is told of changes and there are none. */
+/** Pause between two loads while the page follows changes and there are none. */
 const QUIET_MS = 120_000;
 /** The pause after an answer is at least this many times the duration of its request, to spare a hub that is slow. */
 const PAUSE_FACTOR = 4;
@@ -14,7 +14,7 @@ export interface State<T> {
   loading: boolean;
 }
 
-/** Loads something again and again while the page is visible, with one request at a time. */
+/** Loads something repeatedly while the page is visible, with one request at a time. */
 export class Loader<T> {
   readonly #load: (signal: AbortSignal) => Promise<T>;
   readonly #onState: (change: Partial<State<T>>) => void;
@@ -33,7 +33,7 @@ export class Loader<T> {
   #isChanged = false;
   #isMissing = false;
 
-  /** Loads once without `everyMs`. A steady one loads at that pace also while the page is told of all changes. */
+  /** Loads once without `everyMs`. A steady one loads at that pace also while the page follows changes. */
   constructor(
     load: (signal: AbortSignal) => Promise<T>,
     onState: (change: Partial<State<T>>) => void,
@@ -101,7 +101,7 @@ export class Loader<T> {
 
   #pause(everyMs: number): number {
     if (this.#errors > 0) return Math.min(Math.max(everyMs, 1_000) * 2 ** this.#errors, LONGEST_DELAY_MS);
-    return this.#isSteady || !areChangesTold() ? everyMs : Math.max(everyMs, QUIET_MS);
+    return this.#isSteady || !areChangesFollowed() ? everyMs : Math.max(everyMs, QUIET_MS);
   }
 
   /** Brings the next load forward. */

@@ -12,8 +12,8 @@ export interface Resource<T> extends State<T> {
  * Loads something, and again every `everyMs` while the page is visible. After errors, the pauses become longer. A new
  * value of `deps` cancels the request and loads again; until then the old data stays.
  *
- * A change of the hub brings the next load forward, unless changes keep coming. A page that is told of all changes
- * hardly polls, but for what is steady.
+ * A change of the hub brings the next load forward, unless changes keep coming. A page that follows changes hardly
+ * polls, except for what is steady.
  */
 export function useResource<T>(
   load: (signal: AbortSignal) => Promise<T>,

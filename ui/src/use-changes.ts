@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { get, type Query } from './api';
-import { setChangesTold, tellChange } from './changes';
+import { setChangesFollowed, reportChange } from './changes';
 import { subscribe } from './events';
 import { type Resource, useResource } from './resource';
 import type { Stats } from './types';
@@ -12,7 +12,7 @@ export function useEvents(query: Query = {}): void {
   useEffect(
     () =>
       subscribe(query, (event) => {
-        if (event.type !== 'hello') tellChange();
+        if (event.type !== 'hello') reportChange();
       }),
     [JSON.stringify(query)],
   );
@@ -29,11 +29,11 @@ export function useChanges(query?: Query): Resource<Stats> {
   const isBroken = stats.error !== null;
   useEvents(query);
   useEffect(() => {
-    setChangesTold(!isBroken);
-    return () => setChangesTold(false);
+    setChangesFollowed(!isBroken);
+    return () => setChangesFollowed(false);
   }, [isBroken]);
   useEffect(() => {
-    if (isBroken || seen.current !== undefined) tellChange();
+    if (isBroken || seen.current !== undefined) reportChange();
     seen.current = commits;
   }, [commits, isBroken]);
   return stats;

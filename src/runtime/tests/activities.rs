@@ -190,6 +190,8 @@ fn open(
         clock: Clock::start(ClockRecord::default()),
         #[cfg(feature = "otel")]
         exporter: None,
+        #[cfg(feature = "testing")]
+        is_local: false,
     };
     let none = CommitRecord::before_the_first(PARTITIONS);
     let store = Arc::clone(model);

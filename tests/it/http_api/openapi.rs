@@ -9,7 +9,7 @@ use abide::prelude::*;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::fixture::{Answer, Api, Counter, waits};
+use super::fixture::{Answer, Api, Counter};
 
 /// Every route: first the routes of Azure, then the additional ones.
 const ROUTES: [&str; 55] = [

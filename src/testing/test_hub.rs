@@ -1,0 +1,116 @@
+//! The configuration of a hub for tests.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::activity::Activity;
+use crate::engine::code::ActivityCode;
+use crate::error::Result;
+use crate::hub::HubBuilder;
+use crate::store::DiskImage;
+use crate::testing::calls::Calls;
+use crate::testing::life::{Life, Plan, live};
+use crate::testing::mock::Mock;
+use crate::testing::running::RunningHub;
+
+/// The time at which a test begins: 2030-01-01T00:00:00Z, a Tuesday.
+const START: Duration = Duration::from_secs(1_893_456_000);
+
+/// A hub for tests. It is in memory, runs on the thread of the test, and time is virtual.
+///
+/// It runs the engine of every other hub. See the [module](crate::testing) for an example.
+///
+/// # Time
+/// Time passes only while nothing else can happen, and then at once: a test that awaits a timer of thirty days returns
+/// immediately. This includes `tokio::time::sleep` in activities, in `async` operations and in the test. A test begins
+/// on 2030-01-01, unless [`start_time`](Self::start_time) says otherwise.
+///
+/// # Seeds
+/// The [seed](Self::seed) decides which commits share a sync, and the ids that clients generate. The same seed gives the
+/// same run, unless the code itself is random: `tokio::select!` without `biased`, a `HashMap` that is iterated, or a
+/// thread.
+pub struct TestHub {
+    builder: Box<dyn Fn() -> HubBuilder>,
+    mocks: Vec<Arc<dyn ActivityCode>>,
+    pub(super) calls: Calls,
+    pub(super) seed: u64,
+    pub(super) start_time: SystemTime,
+}
+
+impl TestHub {
+    /// Creates a hub with what the builder registers. Its directory, its number of executors and its tracer are not
+    /// used. It is called once for each life of the hub, so that a crash also drops the resources.
+    pub fn new(builder: impl Fn() -> HubBuilder + 'static) -> Self {
+        Self {
+            builder: Box::new(builder),
+            mocks: Vec::new(),
+            calls: Calls::default(),
+            seed: 0,
+            start_time: SystemTime::UNIX_EPOCH + START,
+        }
+    }
+
+    /// Sets the seed of the run (default: 0).
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets the time at which the test begins.
+    #[must_use]
+    pub fn start_time(mut self, time: SystemTime) -> Self {
+        self.start_time = time;
+        self
+    }
+
+    /// Replaces the activity `A`. It need not be registered, and the resources of the original need not exist.
+    #[must_use]
+    pub fn mock<A: Activity>(
+        self,
+        answer: impl Fn(A::Input) -> std::result::Result<A::Output, A::Error> + Send + Sync + 'static,
+    ) -> Self {
+        self.mock_with(Mock::<A>::new(answer))
+    }
+
+    /// Replaces the activity `A`, with failures or delays.
+    #[must_use]
+    pub fn mock_with<A: Activity>(mut self, mock: Mock<A>) -> Self {
+        self.mocks.push(mock.code());
+        self
+    }
+
+    /// Opens the hub, runs the test, and returns what the test does. Then drops the hub, as if its process were killed.
+    ///
+    /// # Panics
+    /// Panics if the configuration is invalid, or if the test waits for something that cannot happen: nothing is left to
+    /// do for ten years of virtual time. Panics of the test are passed on.
+    pub fn run<T>(self, test: impl AsyncFnOnce(&RunningHub) -> T) -> T {
+        let image = DiskImage::default();
+        match live(&self, image, self.start_time, Plan::never(self.seed, 0), test) {
+            Life::Ended { result, .. } => result,
+            Life::Killed(_) => unreachable!("the plan kills nothing"),
+        }
+    }
+
+    /// Returns the builder for one life of the hub.
+    pub(super) fn builder(&self) -> Result<HubBuilder> {
+        let mut builder = (self.builder)();
+        let registry = builder.registry_mut();
+        for mock in &self.mocks {
+            registry.replace_activity(Arc::clone(mock));
+        }
+        registry.wrap_activities(|code| self.calls.record(code));
+        builder.check()?;
+        Ok(builder)
+    }
+}
+
+impl fmt::Debug for TestHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestHub")
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
