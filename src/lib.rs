@@ -106,7 +106,7 @@
 //! | [`http`] | The management API over HTTP |
 //! | [`http_client`] | HTTP requests from orchestrations |
 //! | [`otel`] | Spans for OpenTelemetry |
-//! | [`testing`] | A hub for tests: virtual time, replaced activities, a crash at every point |
+//! | [`testing`] | A hub for tests: virtual time, replaced activities, a crash at every sync |
 //!
 //! # Features
 //!

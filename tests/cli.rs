@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use abide::history::RecordedHistory;
 use abide::http::{HttpConfig, HttpServer, Token};
 use abide::prelude::*;
 use abide::{OrchestrationContext, OrchestrationStatus, orchestration, schedule::Recurrence};
@@ -437,6 +438,11 @@ fn everything_that_reads(abide: &Abide) {
 
     let export = abide.out(&["export"]);
     assert_eq!(export.lines().count(), 4);
+    for line in abide.out(&["export", "--recorded"]).lines() {
+        let document: Value = serde_json::from_str(line).unwrap();
+        let recorded: RecordedHistory = serde_json::from_value(document["recorded"].clone()).unwrap();
+        assert_eq!(recorded.instance_id(), document["instanceId"]);
+    }
     for line in export.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!(line["history"][0]["event"], "ExecutionStarted", "{line}");

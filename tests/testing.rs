@@ -1,11 +1,14 @@
-//! The hub for tests: virtual time, replaced activities, seeds, and crashes at every point.
+//! The hub for tests: virtual time, replaced activities, seeds, and crashes at every sync.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use abide::ErrorKind;
+use abide::client::StopKind;
+use abide::history::RecordedHistory;
 use abide::prelude::*;
-use abide::testing::{Mock, RunningHub, TestHub, crash_everywhere, outline};
+use abide::testing::{Mock, RunningHub, TestHub, assert_replays, crash_everywhere, outline, replay};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -94,6 +97,48 @@ async fn transfer(ctx: OrchestrationContext, cents: i64) -> Result<i64, Failure>
     ctx.create_timer(DAY).await;
     ctx.call_activity::<charge>(1).await?;
     Ok(ctx.entity::<Account>("bob").deposit(cents).await?)
+}
+
+/// Panics when it is dropped after it has exploded.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Bomb {
+    is_armed: bool,
+    explodes: bool,
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.explodes && !std::thread::panicking() {
+            panic!("the state explodes");
+        }
+    }
+}
+
+#[operations]
+impl Bomb {
+    pub fn arm(&mut self) {
+        self.is_armed = true;
+    }
+
+    pub fn explode(&mut self, ctx: &mut EntityContext) {
+        self.explodes = self.is_armed;
+        ctx.delete_state();
+    }
+}
+
+/// Takes three seconds to notice that it is canceled.
+#[activity]
+async fn cleans_up(ctx: ActivityContext) {
+    ctx.canceled().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+}
+
+/// Gives up an activity after a minute.
+#[orchestration]
+async fn abandons(ctx: OrchestrationContext) {
+    let timer = ctx.create_timer(Duration::from_secs(60));
+    let activity = ctx.call_activity::<cleans_up>(()).into_future();
+    futures::future::select(Box::pin(timer), Box::pin(activity)).await;
 }
 
 fn hub() -> TestHub {
@@ -278,7 +323,7 @@ fn a_hopeless_wait_is_reported() {
             run.result().await.unwrap();
         });
     });
-    assert!(text.contains("waits for something that cannot happen"), "{text}");
+    assert!(text.contains("has waited for 366.0 days of virtual time"), "{text}");
     assert!(text.contains("`w` (waits) is Running"), "{text}");
     assert!(text.contains("waits for the event `go` at tests/testing.rs:"), "{text}");
 }
@@ -308,11 +353,11 @@ async fn moves_money(hub: &RunningHub) -> (i64, i64, i64) {
 /// A scenario whose requests have ids has the same result after a crash at any point, whichever commits were lost, and
 /// after another crash while it recovers.
 #[test]
-fn a_scenario_survives_a_crash_at_every_point() {
+fn a_scenario_survives_a_crash_at_every_sync() {
     for seed in 0..20 {
         let report = crash_everywhere(|| hub().seed(seed), moves_money);
-        assert!(report.points >= 3, "{report:?}");
-        assert!(report.runs >= 2 * report.points, "{report:?}");
+        assert!(report.syncs >= 3, "{report:?}");
+        assert!(report.runs >= 2 * report.syncs, "{report:?}");
     }
 }
 
@@ -337,7 +382,7 @@ fn a_request_that_counts_twice_is_found() {
     assert!(text.contains("without a crash: 5"), "{text}");
     assert!(text.contains("after the crash: 10"), "{text}");
     assert!(text.contains("waits for the event `go` at tests/testing.rs:"), "{text}");
-    assert!(text.contains("ABIDE_CRASH_POINT="), "{text}");
+    assert!(text.contains("ABIDE_CRASH_POINT=0:"), "{text}");
 }
 
 /// A scenario that is random cannot be crashed at a point.
@@ -355,21 +400,255 @@ fn a_random_scenario_is_reported() {
     assert!(text.contains("the scenario is not the same each time"), "{text}");
 }
 
-/// What the outside world saw before a crash is still seen after it: an activity may run twice, but its orchestration
-/// has one result.
+/// A scenario that writes something else in each run is noticed, although it has as many syncs.
+#[test]
+fn a_run_that_differs_from_the_first_is_reported() {
+    let runs = std::cell::Cell::new(0);
+    let text = panic_of(|| {
+        crash_everywhere(hub, async |hub| {
+            runs.set(runs.get() + 1);
+            let account = hub.client().entity::<Account>(runs.get().to_string());
+            account.deposit(5).await.unwrap();
+        });
+    });
+    assert!(text.contains("it differs from the first run"), "{text}");
+}
+
+/// The books of a payment provider, outside of the hub.
+type Books = Arc<Mutex<Vec<u64>>>;
+
+/// The world outside of the hub survives the crashes of its run, and each run has its own. An activity may run twice, but
+/// its orchestration has one result.
 #[test]
 fn the_outside_world_survives_a_crash() {
     let most = std::cell::Cell::new(0);
+    let hub = || {
+        let books = Books::default();
+        let provider = Arc::clone(&books);
+        let charge = move |cents| {
+            provider.lock().unwrap().push(cents);
+            Ok(format!("charged {cents}"))
+        };
+        hub().mock::<charge>(charge).outside(books)
+    };
     crash_everywhere(hub, async |hub| {
         let start = hub.client().start::<subscription>(9).instance_id("s").request_id("s");
         let result = start.await.unwrap().result().await.unwrap();
-        let calls = hub.calls::<charge>();
-        assert!(!calls.is_empty() && calls.iter().all(|cents| *cents == 9));
-        most.set(most.get().max(calls.len()));
+        let booked = hub.outside::<Books>().lock().unwrap().clone();
+        assert!(!booked.is_empty() && booked.iter().all(|cents| *cents == 9));
+        assert_eq!(hub.calls::<charge>(), booked);
+        most.set(most.get().max(booked.len()));
         result
     });
     assert!(
         most.get() >= 2,
         "a crash after the charge and before its result is durable repeats it"
     );
+}
+
+/// A state whose drop panics ends the hub. Everyone who waits for it receives the error.
+#[test]
+fn a_hub_that_fails_tells_its_test() {
+    let hub = || TestHub::new(|| Hub::in_memory().entity::<Bomb>().entity::<Account>());
+    hub().run(async |hub| {
+        let client = hub.client();
+        client.entity::<Bomb>("b").arm().await.unwrap();
+        client.entity::<Account>("a").deposit(1).await.unwrap();
+        let exploded = client.entity::<Bomb>("b").explode().await.unwrap_err();
+        assert_eq!(Error::from(exploded).kind(), ErrorKind::Poisoned);
+        let refused = client.entity::<Account>("a").deposit(1).await.unwrap_err();
+        assert_eq!(Error::from(refused).kind(), ErrorKind::Poisoned);
+    });
+    let text = panic_of(|| {
+        hub().run(async |hub| {
+            let _ = hub.client().entity::<Bomb>("b").arm().await;
+            let _ = hub.client().entity::<Bomb>("b").explode().await;
+            hub.run_until_idle().await;
+        });
+    });
+    assert!(text.contains("the hub of the test has failed"), "{text}");
+}
+
+/// An activity whose result is no longer needed still holds its slot, so the hub is not idle.
+#[test]
+fn an_idle_hub_has_no_abandoned_activities() {
+    let builder = || Hub::in_memory().orchestration::<abandons>().activity::<cleans_up>();
+    TestHub::new(builder).run(async |hub| {
+        let run = hub.client().start::<abandons>(()).await.unwrap();
+        run.result().await.unwrap();
+        let ended = hub.now();
+        hub.run_until_idle().await;
+        assert!(
+            hub.now().duration_since(ended).unwrap() >= Duration::from_secs(3),
+            "{:?}",
+            hub.now()
+        );
+    });
+}
+
+/// Time that passes does not wait for activities that take longer.
+#[test]
+fn an_advance_ends_at_its_time() {
+    let slow = Mock::<charge>::new(|_| Ok(String::new())).delay(100 * DAY);
+    hub().mock_with(slow).run(async |hub| {
+        let run = hub.client().start::<subscription>(7).await.unwrap();
+        hub.advance(31 * DAY).await;
+        assert_eq!(hub.calls::<charge>(), [7]);
+        assert!(!run.status().await.unwrap().unwrap().status.is_terminal());
+        hub.run_until_idle().await;
+        assert!(run.status().await.unwrap().unwrap().status.is_terminal());
+    });
+}
+
+/// A schedule that fires forever does not keep a hopeless test alive.
+#[test]
+fn a_test_that_waits_beside_a_schedule_is_reported() {
+    let text = panic_of(|| {
+        hub().time_limit(30 * DAY).run(async |hub| {
+            let every = Recurrence::Every(DAY);
+            hub.client()
+                .schedules()
+                .create::<ticks>("daily", every, ())
+                .await
+                .unwrap();
+            hub.client().start::<waits>(()).await.unwrap().result().await.unwrap();
+        });
+    });
+    assert!(text.contains("has waited for 30.0 days"), "{text}");
+}
+
+/// A hub for tests refuses to run inside another tokio runtime, and says where to call it.
+#[tokio::test]
+async fn a_hub_inside_tokio_is_refused() {
+    let text = panic_of(|| hub().run(async |_| ()));
+    assert!(text.contains("plain `#[test]`"), "{text}");
+}
+
+/// The same orchestration in a build that calls another activity.
+mod changed {
+    use abide::prelude::*;
+
+    #[activity]
+    pub(super) async fn bill(cents: u64) -> u64 {
+        cents
+    }
+
+    #[orchestration]
+    pub(super) async fn subscription(ctx: OrchestrationContext, cents: u64) -> Result<u64, Failure> {
+        ctx.create_timer(std::time::Duration::from_secs(30 * 24 * 60 * 60))
+            .await;
+        Ok(ctx.call_activity::<bill>(cents).await?)
+    }
+}
+
+fn recorded() -> RecordedHistory {
+    hub().run(async |hub| {
+        let run = hub.client().start::<subscription>(7).instance_id("s").await.unwrap();
+        run.result().await.unwrap();
+        run.recorded_history().await.unwrap()
+    })
+}
+
+/// A recorded history survives as JSON, fits the code that recorded it, and tells how other code differs.
+#[test]
+fn a_recorded_history_tells_whether_a_build_fits() {
+    let json = serde_json::to_string(&recorded()).unwrap();
+    let history: RecordedHistory = serde_json::from_str(&json).unwrap();
+    assert_eq!(history, recorded());
+    assert_eq!((history.instance_id(), history.name()), ("s", "subscription"));
+
+    let same = || Hub::in_memory().orchestration::<subscription>();
+    assert_replays(
+        same(),
+        &format!("{json}\n\n{{\"instanceId\":\"s\",\"recorded\":{json}}}\n"),
+    );
+    let other = || Hub::in_memory().orchestration::<changed::subscription>();
+    let [mismatch] = <[_; 1]>::try_from(replay(other(), [history]).unwrap()).unwrap();
+    assert_eq!(mismatch.stopped.kind, StopKind::NonDeterministic);
+    let text = panic_of(|| assert_replays(other(), &json));
+    assert!(text.contains("does not fit 1 of 1 recorded histories"), "{text}");
+    assert!(text.contains("`s` (subscription) would stop"), "{text}");
+    let text = panic_of(|| assert_replays(Hub::in_memory(), &json));
+    assert!(
+        text.contains("no orchestration is registered as `subscription`"),
+        "{text}"
+    );
+}
+
+/// A history that this build cannot read is an error that names it, and not a mismatch.
+#[test]
+fn an_unreadable_history_is_named() {
+    let same = || Hub::in_memory().orchestration::<subscription>();
+    let json = serde_json::to_value(recorded()).unwrap();
+    let mut older = json.clone();
+    older["storedFormat"] = 1.into();
+    let mut damaged = json.clone();
+    damaged["turns"][0] = "AQ==".into();
+    let mut no_base64 = json;
+    no_base64["turns"][0] = "?".into();
+    for (document, kind) in [
+        (older, ErrorKind::Format),
+        (damaged, ErrorKind::Corrupted),
+        (no_base64, ErrorKind::Corrupted),
+    ] {
+        let history: RecordedHistory = serde_json::from_value(document).unwrap();
+        let error = replay(same(), [history]).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    for (lines, expected) in [("", "no histories"), ("{}", "line 1"), ("\nno", "line 2")] {
+        let text = panic_of(|| assert_replays(same(), lines));
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+/// The program of the README, and its test.
+mod readme {
+    use abide::prelude::*;
+    use abide::testing::{TestHub, crash_everywhere};
+
+    use super::Account;
+
+    #[activity]
+    async fn send_receipt(text: String) {
+        println!("{text}");
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Transfer {
+        from: String,
+        to: String,
+        cents: i64,
+    }
+
+    #[orchestration]
+    async fn transfer(ctx: OrchestrationContext, order: Transfer) -> Result<(), Failure> {
+        let (from, to) = (ctx.entity::<Account>(&order.from), ctx.entity::<Account>(&order.to));
+        let lock = ctx.lock_entities((&from, &to)).await?;
+        from.withdraw(order.cents).await?;
+        to.deposit(order.cents).await?;
+        drop(lock);
+        ctx.call_activity::<send_receipt>(format!("{} received {} cents", order.to, order.cents))
+            .await?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_transfer_happens_once_whenever_it_crashes() {
+        let hub = || Hub::in_memory().entity::<Account>().orchestration::<transfer>();
+        let hub = move || TestHub::new(hub).mock::<send_receipt>(|_text| Ok(()));
+        crash_everywhere(hub, async |hub| {
+            let alice = hub.client().entity::<Account>("alice");
+            alice.deposit(500).request_id("salary").await.unwrap();
+            let order = Transfer {
+                from: "alice".into(),
+                to: "bob".into(),
+                cents: 200,
+            };
+            let start = hub.client().start::<transfer>(order).instance_id("t").request_id("t");
+            start.await.unwrap().result().await.unwrap();
+            let left = alice.deposit(0).await.unwrap();
+            assert_eq!(left, 300);
+            left
+        });
+    }
 }

@@ -7,7 +7,7 @@ use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LruCa
 
 use crate::entities::{Counter, Relay};
 use crate::http::at_once;
-use crate::orchestrations::{Account, chain, fan, long, note_time, nothing, transfer};
+use crate::orchestrations::{Account, chain, fan, long, nested, note_time, nothing, transfer};
 use crate::sleepers::sleeper;
 
 /// The memory budget of every measured hub and of the store behind the floors.
@@ -67,6 +67,7 @@ pub(crate) async fn open(directory: &Path) -> Hub {
         .orchestration::<fan>()
         .orchestration::<transfer>()
         .orchestration::<long>()
+        .orchestration::<nested>()
         .orchestration::<sleeper>()
         .orchestration::<at_once>()
         .open()

@@ -36,7 +36,7 @@ const fn times_plus(factor: f64, offset: f64) -> Bound {
     Bound { factor, offset }
 }
 
-fn limits(memory_budget_mib: f64) -> [Limit; 21] {
+fn limits(memory_budget_mib: f64) -> [Limit; 22] {
     let below = |figure, base, must, aim| Limit {
         figure,
         base,
@@ -105,6 +105,7 @@ fn limits(memory_budget_mib: f64) -> [Limit; 21] {
             1.0 / 10.0,
         ),
         below("orchestration.history2000.step_ratio", None, at(1.3), at(1.1)),
+        below("orchestration.waiting.chain20.p99_us", None, at(20_000.0), at(5_000.0)),
         below(
             "orchestration.sleeping100k.rss_mib",
             None,

@@ -91,6 +91,7 @@ async fn measure(arguments: &Arguments) -> ExitCode {
     }
     measure_fans(arguments, directory, &mut report).await;
     measure_long_history(arguments, directory, &mut report).await;
+    measure_reasons(arguments, directory, &mut report).await;
     measure_forwarding(arguments, directory, &mut report).await;
     measure_a_million(arguments, directory, &mut report).await;
     measure_sleepers(arguments, directory, &mut report).await;
@@ -302,6 +303,17 @@ async fn measure_fans(arguments: &Arguments, directory: &Path, report: &mut Repo
         let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
         let load = orchestrations::fans(&directory.join("fan"), warm_up, measured).await;
         report.add(FAN, load.quantile_us(0.5) / 1_000.0, "ms", 1);
+    }
+}
+
+async fn measure_reasons(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const P50: &str = "orchestration.waiting.chain20.p50_us";
+    const P99: &str = "orchestration.waiting.chain20.p99_us";
+    if arguments.wants(&[P50, P99]) {
+        let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
+        let load = orchestrations::reasons(&directory.join("reasons"), 20, warm_up, measured).await;
+        report.add(P50, load.quantile_us(0.5), "us", 1);
+        report.add(P99, load.quantile_us(0.99), "us", 1);
     }
 }
 

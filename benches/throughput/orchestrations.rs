@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use abide::client::Waiting;
 use abide::prelude::*;
 use futures::future::try_join_all;
 
@@ -85,6 +86,43 @@ pub(crate) async fn long(ctx: OrchestrationContext, steps: u64) -> Result<u64, F
         sum += ctx.call_activity::<note_time>(step).await?;
     }
     Ok(sum)
+}
+
+/// An orchestration that waits for as many sub-orchestrations, each within the one before. The last waits for an event.
+#[orchestration]
+pub(crate) async fn nested(ctx: OrchestrationContext, deep: u32) -> Result<(), Failure> {
+    match deep.checked_sub(1) {
+        Some(deep) => {
+            let child = ctx.call_sub_orchestration::<nested>(deep);
+            Ok(child.instance_id(format!("nested-{deep}")).await?)
+        }
+        None => Ok(ctx.wait_for_external_event::<()>("never").await?),
+    }
+}
+
+/// Asks repeatedly why an orchestration waits that has a chain of `causes` others before it.
+pub(crate) async fn reasons(directory: &Path, causes: u32, warm_up: Duration, measured: Duration) -> Load {
+    let hub = hubs::open(directory).await;
+    let client = hub.client();
+    let start = client.start::<nested>(causes).instance_id(format!("nested-{causes}"));
+    let run = start.await.expect("the start is acknowledged").untyped();
+    let is_complete = |waiting: &Waiting| format!("{waiting:?}").contains("Event");
+    while !run
+        .waiting()
+        .await
+        .expect("the hub reads")
+        .is_some_and(|waiting| is_complete(&waiting))
+    {}
+    let load = closed_loop(1, warm_up, measured, |_| {
+        let run = run.clone();
+        move || {
+            let run = run.clone();
+            async move { drop(run.waiting().await.expect("the hub reads")) }
+        }
+    })
+    .await;
+    hub.shutdown().await.expect("the hub closes");
+    load
 }
 
 /// Runs `callers` tasks that repeatedly start a chain and wait for its result. Nothing is purged.

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use crate::client::orchestration::OrchestrationHandle;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::views::history::{HistoryEvent, HistoryPart, read, read_part};
+use crate::views::recorded::RecordedHistory;
 use crate::views::view::View;
 
 impl<O> OrchestrationHandle<O> {
@@ -77,6 +78,19 @@ impl<O> OrchestrationHandle<O> {
     pub async fn history_turns(&self, turns: Range<u32>) -> Result<HistoryPart> {
         let instance = self.instance()?.clone();
         let read = move |view: View<'_>| read_part(view, &instance, turns);
+        self.client.on_blocking_thread(read).await
+    }
+
+    /// Reads the history of the newest execution in a form that can be kept outside of the hub, so that later builds can
+    /// be checked against it. The module `testing` replays it.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`history`](Self::history).
+    pub async fn recorded_history(&self) -> Result<RecordedHistory> {
+        let instance = self.instance()?.clone();
+        let read = move |view: View<'_>| {
+            RecordedHistory::read(view, &instance)?.ok_or_else(|| Error::no_orchestration(instance.as_str()))
+        };
         self.client.on_blocking_thread(read).await
     }
 }

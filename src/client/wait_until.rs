@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use crate::client::changes::ChangeQuery;
 use crate::client::orchestration::OrchestrationHandle;
+use crate::engine::ChangeKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::views::info::OrchestrationInfo;
 
@@ -36,7 +38,9 @@ impl<O> OrchestrationHandle<O> {
     /// if it ends and the condition does not hold, or any [hub error](crate::Error).
     pub async fn wait_until(&self, mut condition: impl FnMut(&OrchestrationInfo) -> bool) -> Result<OrchestrationInfo> {
         let id = self.instance()?.as_str();
-        let mut changes = self.client.changes().prefix(id).watch()?;
+        let kinds = ChangeKind::ALL.into_iter().filter(|kind| *kind != ChangeKind::Entity);
+        let changes = kinds.fold(self.client.changes().prefix(id), ChangeQuery::kind);
+        let mut changes = changes.watch()?;
         loop {
             let info = self.status().read().await?.ok_or_else(|| Error::no_orchestration(id))?;
             if condition(&info) {

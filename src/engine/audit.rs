@@ -68,7 +68,13 @@ pub(super) fn delete_changes(id: &InstanceId, token: Token, ctx: &mut Ctx<'_>) -
     let known = ctx.states.get_mut(id).and_then(|entity| entity.audit.as_mut());
     let places = match known {
         Some(audit) => std::mem::take(&mut audit.0),
-        None => stored_places(partition, id, ctx)?,
+        None => {
+            let places = stored_places(partition, id, ctx)?;
+            if let Some(entity) = ctx.states.get_mut(id) {
+                entity.audit = Some(Box::new(Audit(VecDeque::new())));
+            }
+            places
+        }
     };
     for place in &places {
         ctx.step.batch.delete(&schema::audit::key(partition, id, *place));
@@ -89,6 +95,15 @@ pub(super) fn sweep_changes(partition: PartitionId, ctx: &mut Ctx<'_>) -> Result
         let keys = ctx.reader.keys(range, ctx.settings.limits.page)?;
         for key in &keys {
             ctx.step.batch.delete(key);
+        }
+        if !keys.is_empty() {
+            let changes = keys.len();
+            tracing::info!(
+                name,
+                partition = partition.0,
+                changes,
+                "kept changes are deleted because their entity type keeps none any more"
+            );
         }
         if let Some(last) = keys.into_iter().next_back() {
             ctx.partitions.get_mut(partition).changes.from = Some(schema::behind(last));

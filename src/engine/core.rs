@@ -175,6 +175,13 @@ impl Core {
         self.partitions.owned().filter_map(|partition| partition.next_due).min()
     }
 
+    /// Returns the number of running `async` operations and activities, including those whose results are no longer
+    /// needed.
+    #[cfg(feature = "testing")]
+    pub(crate) fn occupied(&self) -> usize {
+        self.running() + self.activities.unwanted()
+    }
+
     /// Returns the number of running `async` operations and activities.
     pub(crate) fn running(&self) -> usize {
         let operations = self.mailboxes.iter().filter(|(_, mailbox)| mailbox.is_running());

@@ -464,6 +464,18 @@ impl HubBuilder {
         self.partitions
     }
 
+    /// Returns the registrations and the limits.
+    #[cfg(feature = "testing")]
+    pub(crate) fn code(&self) -> (&Registry, &Limits) {
+        (&self.registry, &self.limits)
+    }
+
+    /// Returns the first error of a registration.
+    #[cfg(feature = "testing")]
+    pub(crate) fn check_registrations(&mut self) -> Result<()> {
+        self.error.take().map_or(Ok(()), Err)
+    }
+
     /// Returns the code, for a test that replaces some of it.
     #[cfg(feature = "testing")]
     pub(crate) fn registry_mut(&mut self) -> &mut Registry {
@@ -484,6 +496,9 @@ impl HubBuilder {
             return Err(error);
         }
         self.registry.check_resources()?;
+        for id in &self.held {
+            id.parse::<EntityId>()?;
+        }
         if cfg!(panic = "abort") {
             return Err(configuration(
                 "this program is built with `panic = \"abort\"`, so a panic in one operation would end the process; \
@@ -510,11 +525,11 @@ impl HubBuilder {
             store,
             last,
             config,
-            later,
+            startup,
         } = self.prepare(opened, clock)?;
-        let unregistered = later.unregistered.clone();
+        let unregistered = startup.unregistered.clone();
         let (runtime, threads) = Runtime::start(store, last, config, tokio)?;
-        later.begin(&runtime);
+        startup.begin(&runtime);
         Ok(Hub::new(runtime, threads, unregistered))
     }
 
@@ -549,7 +564,7 @@ impl HubBuilder {
             );
             unregistered.push(name);
         }
-        let later = Later {
+        let startup = StartupTasks {
             astray: schedule::astray(store.as_ref(), partitions, clock.now())?,
             retention: self.retention,
             unregistered,
@@ -580,7 +595,7 @@ impl HubBuilder {
             store,
             last,
             config,
-            later,
+            startup,
         })
     }
 
@@ -645,11 +660,11 @@ pub(crate) struct Prepared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) last: CommitRecord,
     pub(crate) config: RuntimeConfig,
-    pub(crate) later: Later,
+    pub(crate) startup: StartupTasks,
 }
 
 /// The work that begins once a hub runs.
-pub(crate) struct Later {
+pub(crate) struct StartupTasks {
     /// The ids of schedules that were planned under another clock.
     astray: Vec<String>,
     retention: Retention,
@@ -657,7 +672,7 @@ pub(crate) struct Later {
     unregistered: Vec<String>,
 }
 
-impl Later {
+impl StartupTasks {
     /// Begins the work on the tokio runtime of the hub. Its tasks end by themselves soon after the hub has closed.
     #[expect(clippy::disallowed_methods, reason = "the tasks of an open hub are spawned here")]
     pub(crate) fn begin(self, runtime: &Arc<Runtime>) {

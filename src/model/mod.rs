@@ -18,6 +18,9 @@ use crate::trace::TraceContext;
 
 pub(crate) use outcome::Outcome;
 
+/// The version of the stored format: keys, records and the files of a directory.
+pub(crate) const STORED_FORMAT: u32 = 8;
+
 /// The first byte of every record of this build.
 const VERSION: u8 = 1;
 

@@ -306,7 +306,7 @@ impl Executor {
     }
 }
 
-/// What an executor does next.
+/// The next action of an executor.
 pub(super) enum Next {
     /// Look for more work.
     Again,

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::error::Result;
 use crate::model::CommitRecord;
+use crate::runtime::contained::contained;
 use crate::runtime::executor::{Ended, Executor, Next, caught};
 use crate::runtime::shared::{Runtime, RuntimeConfig};
 use crate::store::Store;
@@ -30,15 +31,13 @@ pub(crate) struct LocalHub<D> {
     progress: Rc<LocalProgress>,
 }
 
-/// What the task of a local hub shows to its test.
+/// The progress of a local hub, for its test.
 #[derive(Debug, Default)]
 pub(crate) struct LocalProgress {
     is_waiting: Cell<bool>,
-    /// Number of running `async` operations and activities.
+    /// Number of running `async` operations and activities, including those whose results are no longer needed.
     running: Cell<usize>,
     next_timer: Cell<Option<Timestamp>>,
-    /// Number of times that the hub has begun to wait.
-    waits: Cell<u64>,
     /// Notified when the hub begins to wait.
     begins_to_wait: Notify,
 }
@@ -88,7 +87,7 @@ impl<D: Decisions> LocalHub<D> {
                 Err(error) => {
                     runtime.fail(&error);
                     self.executor.refuse_clients(&error);
-                    return LocalEnd::Ended;
+                    Next::End
                 }
             };
             let may_run_on = matches!(next, Next::Again) && !self.decisions.syncs_now();
@@ -105,17 +104,21 @@ impl<D: Decisions> LocalHub<D> {
             match next {
                 Next::Again => tokio::task::yield_now().await,
                 Next::Wait(timeout) => self.wait(timeout).await,
-                Next::End => return LocalEnd::Ended,
+                Next::End => {
+                    // The core holds user states, and one of them may panic again when it is dropped.
+                    contained(|| drop(self.executor));
+                    self.progress.begins_to_wait.notify_waiters();
+                    return LocalEnd::Ended;
+                }
             }
         }
     }
 
     async fn wait(&mut self, timeout: Option<std::time::Duration>) {
         let core = self.executor.core();
-        self.progress.running.set(core.running());
+        self.progress.running.set(core.occupied());
         self.progress.next_timer.set(core.next_timer());
         self.progress.is_waiting.set(true);
-        self.progress.waits.set(self.progress.waits.get() + 1);
         self.progress.begins_to_wait.notify_waiters();
         let arrival = self.executor.inbox().arrival();
         match timeout {
@@ -128,10 +131,14 @@ impl<D: Decisions> LocalHub<D> {
 }
 
 impl LocalProgress {
-    /// Returns `true` if nothing happens before a timer is due or a client sends a request. Messages in the inbox are
-    /// for the caller to look at.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.is_waiting.get() && self.running.get() == 0
+    /// Returns `true` if the hub waits: it has processed everything but what is in its inbox.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_waiting.get()
+    }
+
+    /// Returns `true` if activities or `async` operations run.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.get() > 0
     }
 
     /// Returns the time at which the next durable timer is due.
@@ -139,12 +146,7 @@ impl LocalProgress {
         self.next_timer.get()
     }
 
-    /// Returns how often the hub has begun to wait.
-    pub(crate) fn waits(&self) -> u64 {
-        self.waits.get()
-    }
-
-    /// Waits until the hub begins to wait.
+    /// Waits until the hub begins to wait, or ends.
     pub(crate) async fn waiting(&self) {
         self.begins_to_wait.notified().await;
     }

@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use super::memory::{MemoryStore, Rows, no_directory};
 use super::{Batch, Reader, Store, StoreStats, Visitor};
 use crate::error::Result;
@@ -20,6 +22,8 @@ struct Disk {
     synced: Rows,
     /// The commits that were written since the last sync.
     unsynced: Vec<Batch>,
+    /// A hash of all commits that were written.
+    fingerprint: u64,
 }
 
 /// The rows of a [`KillableStore`] after its process was killed.
@@ -34,6 +38,7 @@ impl KillableStore {
             disk: Mutex::new(Disk {
                 synced: image.0,
                 unsynced: Vec::new(),
+                fingerprint: 0,
             }),
         }
     }
@@ -41,6 +46,11 @@ impl KillableStore {
     /// Returns the number of commits that were written since the last sync.
     pub(crate) fn unsynced(&self) -> usize {
         self.disk().unsynced.len()
+    }
+
+    /// Returns a hash of all commits that were written, to compare two runs.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.disk().fingerprint
     }
 
     /// Returns what is left if the process is killed now and the disk has kept the first `kept` of the commits that were
@@ -61,7 +71,10 @@ impl KillableStore {
 
 impl Store for KillableStore {
     fn write(&self, batch: &Batch) -> Result<()> {
-        self.disk().unsynced.push(batch.clone());
+        let mut disk = self.disk();
+        disk.fingerprint = xxh3_64_with_seed(batch.encoded(), disk.fingerprint);
+        disk.unsynced.push(batch.clone());
+        drop(disk);
         self.newest.write(batch)
     }
 

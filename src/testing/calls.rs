@@ -74,10 +74,15 @@ impl ActivityCode for Recorded {
     }
 
     fn run(&self, input: Vec<u8>, attempt: Attempt) -> ActivityFuture {
-        self.calls.all().push(Call {
+        let call = Call {
             name: self.name().to_owned(),
             input: input.clone(),
-        });
-        self.code.run(input, attempt)
+        };
+        let (calls, future) = (self.calls.clone(), self.code.run(input, attempt));
+        // An attempt that is canceled before it begins is never polled.
+        Box::pin(async move {
+            calls.all().push(call);
+            future.await
+        })
     }
 }

@@ -1,33 +1,34 @@
 //! One life of a hub in a test: from its open to the end of the test, or until it is killed.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use tokio::runtime::{Builder, Handle, Runtime as Tokio};
 
 use crate::client::Client;
 use crate::error::Result;
 use crate::hub::OpenStore;
 use crate::model::{self, CommitRecord};
 use crate::random::Seeded;
+use crate::runtime::Runtime;
 use crate::runtime::local::{Decisions, LocalEnd, LocalHub};
 use crate::schema;
 use crate::store::{DiskImage, KillableStore, Reader};
+use crate::testing::open_steps::describe_open_steps;
 use crate::testing::running::RunningHub;
-use crate::testing::standing::standing;
 use crate::testing::test_hub::TestHub;
+use crate::testing::wakes::CountedWakes;
 use crate::time::Clock;
-
-/// Virtual time without any work after which a test waits for something that cannot happen.
-const HOPELESS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// The end of one life of a hub.
 pub(super) enum Life<T> {
     /// The test has ended.
     Ended {
         result: T,
-        /// Number of syncs.
-        syncs: u64,
+        /// The fingerprint of the store before each sync.
+        syncs: Vec<u64>,
     },
     /// The hub was killed before a sync.
     Killed(Killed),
@@ -37,8 +38,14 @@ pub(super) enum Life<T> {
 pub(super) struct Killed {
     pub(super) store: Arc<KillableStore>,
     pub(super) time: SystemTime,
-    /// What each orchestration waited for.
-    pub(super) standing: String,
+    runtime: Arc<Runtime>,
+}
+
+impl Killed {
+    /// Describes what the orchestrations waited for.
+    pub(super) fn open_steps(&self) -> String {
+        describe_open_steps(&self.runtime, self.store.as_ref())
+    }
 }
 
 /// The plan for one life of a hub.
@@ -69,7 +76,8 @@ impl Plan {
 struct Planned {
     random: fastrand::Rng,
     kill_at: Option<u64>,
-    syncs: Rc<Cell<u64>>,
+    store: Arc<KillableStore>,
+    syncs: Rc<RefCell<Vec<u64>>>,
 }
 
 impl Decisions for Planned {
@@ -78,32 +86,34 @@ impl Decisions for Planned {
     }
 
     fn kills(&mut self) -> bool {
-        let sync = self.syncs.get() + 1;
-        self.syncs.set(sync);
-        self.kill_at == Some(sync)
+        let mut syncs = self.syncs.borrow_mut();
+        syncs.push(self.store.fingerprint());
+        self.kill_at == Some(syncs.len() as u64)
     }
 }
 
 /// Opens a hub on the rows of an earlier life, and runs a test.
-pub(super) fn live<T>(
+#[track_caller]
+pub(super) fn run_life<T>(
     hub: &TestHub,
     image: DiskImage,
     time: SystemTime,
     plan: Plan,
     test: impl AsyncFnOnce(&RunningHub) -> T,
 ) -> Life<T> {
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .expect("the system has resources for an event loop");
+    assert!(
+        Handle::try_current().is_err(),
+        "a hub for tests has a tokio runtime of its own; call it from a plain `#[test]`, not from `#[tokio::test]`"
+    );
     let _seeded = Seeded::new(plan.seed);
-    let life = tokio.block_on(async {
+    let tokio = Background::new();
+    tokio.block_on(async {
         let store = Arc::new(KillableStore::open(image));
-        let syncs = Rc::new(Cell::new(0));
+        let syncs = Rc::new(RefCell::new(Vec::new()));
         let decisions = Planned {
             random: fastrand::Rng::with_seed(plan.seed),
             kill_at: plan.kill_at,
+            store: Arc::clone(&store),
             syncs: Rc::clone(&syncs),
         };
         let opened = open(hub, &store, time, decisions);
@@ -116,23 +126,19 @@ pub(super) fn live<T>(
                 LocalEnd::Ended => std::future::pending().await,
             }
         };
+        let wakes = Rc::new(Cell::new(0));
+        let test = CountedWakes::new(test(&running), Rc::clone(&wakes));
         tokio::select! {
             biased;
             () = task => Life::Killed(Killed {
                 time: running.now(),
-                standing: standing(&runtime, store.as_ref()),
+                runtime: Arc::clone(&runtime),
                 store,
             }),
-            result = test(&running) => Life::Ended { result, syncs: syncs.get() },
-            () = despair(&running) => panic!(
-                "the test waits for something that cannot happen: {HOPELESS:?} have passed without any work\n{}",
-                standing(&runtime, store.as_ref())
-            ),
+            result = test => Life::Ended { result, syncs: syncs.take() },
+            () = no_wake(hub.time_limit, &wakes) => give_up(hub.time_limit, &runtime, store.as_ref()),
         }
-    });
-    // Blocking work that a test has started ends by itself.
-    tokio.shutdown_background();
-    life
+    })
 }
 
 /// Opens the hub.
@@ -159,24 +165,69 @@ fn open<D: Decisions>(
     let clock = Clock::of_tokio(time, opened.last.clock);
     let mut prepared = builder.prepare(opened, clock)?;
     (prepared.config.executors, prepared.config.is_local) = (1, true);
+    #[cfg(feature = "otel")]
+    {
+        (prepared.config.exporter, prepared.config.limits.spans) = (None, None);
+    }
     let (runtime, local) = LocalHub::open(prepared.store, prepared.last, prepared.config, decisions)?;
-    prepared.later.begin(&runtime);
+    prepared.startup.begin(&runtime);
     let running = RunningHub {
         client: Client::new(&runtime),
         progress: local.progress(),
         calls: hub.calls.clone(),
+        outside: hub.outside.clone(),
         runtime,
     };
     Ok((running, local))
 }
 
-/// Returns if the hub has done nothing for a long time.
-async fn despair(hub: &RunningHub) {
+/// Returns if the test was not woken for this long.
+async fn no_wake(limit: Duration, wakes: &Cell<u64>) {
     loop {
-        let before = hub.progress.waits();
-        tokio::time::sleep(HOPELESS).await;
-        if hub.progress.waits() == before {
+        let before = wakes.get();
+        tokio::time::sleep(limit).await;
+        if wakes.get() == before {
             return;
+        }
+    }
+}
+
+/// Fails a test that waits for too long.
+#[track_caller]
+fn give_up(limit: Duration, runtime: &Runtime, store: &KillableStore) -> ! {
+    if let Some(error) = runtime.failure() {
+        panic!("the test waits for a hub that has failed: {error}");
+    }
+    let days = limit.as_secs_f64() / 86_400.0;
+    panic!(
+        "the test has waited for {days:.1} days of virtual time; if it waits for something that happens later, raise \
+         `time_limit`, and replace activities that wait for a socket, a process or another thread, because time does \
+         not wait for these\n{}",
+        describe_open_steps(runtime, store)
+    );
+}
+
+/// A tokio runtime with virtual time. Its drop does not wait for blocking work that a test has started.
+struct Background(Option<Tokio>);
+
+impl Background {
+    fn new() -> Self {
+        let built = Builder::new_current_thread().enable_all().start_paused(true).build();
+        Self(Some(built.expect("the system has resources for an event loop")))
+    }
+
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        let Some(tokio) = &self.0 else {
+            unreachable!("it is present until the drop");
+        };
+        tokio.block_on(future)
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(tokio) = self.0.take() {
+            tokio.shutdown_background();
         }
     }
 }

@@ -37,6 +37,7 @@ use crate::engine::code::{ActivityCode, ActivityFuture, Attempt};
 ///     assert_eq!(hub.calls::<self::charge>(), [900, 900, 900]);
 /// });
 /// ```
+#[must_use = "an activity is replaced by `TestHub::mock_with`"]
 pub struct Mock<A: Activity> {
     answer: Arc<Answer<A>>,
     error: Option<Arc<MakeError<A>>>,
@@ -50,7 +51,7 @@ type Answer<A> =
 type MakeError<A> = dyn Fn() -> <A as Activity>::Error + Send + Sync;
 
 impl<A: Activity> Mock<A> {
-    /// Creates a replacement that returns what `answer` does.
+    /// Creates a replacement that returns the result of `answer`.
     pub fn new(answer: impl Fn(A::Input) -> Result<A::Output, A::Error> + Send + Sync + 'static) -> Self {
         Self {
             answer: Arc::new(answer),
@@ -61,7 +62,6 @@ impl<A: Activity> Mock<A> {
     }
 
     /// Makes the first `times` attempts fail with this error, over all calls of the activity.
-    #[must_use]
     pub fn failing(mut self, times: u32, error: impl Fn() -> A::Error + Send + Sync + 'static) -> Self {
         self.failures.store(times, Ordering::Relaxed);
         self.error = Some(Arc::new(error));
@@ -69,7 +69,6 @@ impl<A: Activity> Mock<A> {
     }
 
     /// Makes each attempt take this long, in virtual time.
-    #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self

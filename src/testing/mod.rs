@@ -1,5 +1,5 @@
 //! Tests of entities and orchestrations: a hub on one thread with virtual time, activities that are replaced, and a
-//! crash at every point.
+//! crash at every sync.
 //!
 //! A [`TestHub`] runs the engine of every other hub. Only its store, its clock and its threads differ: the store is in
 //! memory, time is virtual, and everything runs on the thread of the test. Nothing depends on the speed of the machine,
@@ -36,19 +36,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`crash_everywhere`] runs a scenario repeatedly, and crashes it at a different point each time.
+//! [`crash_everywhere`] runs a scenario repeatedly, and crashes it at a different sync each time.
 
 mod calls;
 mod crash;
 mod life;
 mod mock;
+mod open_steps;
 mod outline;
+mod replay;
 mod running;
-mod standing;
 mod test_hub;
+mod wakes;
 
 pub use crash::{CrashReport, crash_everywhere};
 pub use mock::Mock;
 pub use outline::outline;
+pub use replay::{Mismatch, assert_replays, replay};
 pub use running::RunningHub;
 pub use test_hub::TestHub;

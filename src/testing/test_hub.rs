@@ -1,6 +1,8 @@
 //! The configuration of a hub for tests.
 
+use std::any::Any;
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,12 +12,15 @@ use crate::error::Result;
 use crate::hub::HubBuilder;
 use crate::store::DiskImage;
 use crate::testing::calls::Calls;
-use crate::testing::life::{Life, Plan, live};
+use crate::testing::life::{Life, Plan, run_life};
 use crate::testing::mock::Mock;
 use crate::testing::running::RunningHub;
 
 /// The time at which a test begins: 2030-01-01T00:00:00Z, a Tuesday.
 const START: Duration = Duration::from_secs(1_893_456_000);
+
+/// Maximum time of one wait, by default.
+const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// A hub for tests. It is in memory, runs on the thread of the test, and time is virtual.
 ///
@@ -26,16 +31,22 @@ const START: Duration = Duration::from_secs(1_893_456_000);
 /// immediately. This includes `tokio::time::sleep` in activities, in `async` operations and in the test. A test begins
 /// on 2030-01-01, unless [`start_time`](Self::start_time) says otherwise.
 ///
+/// Time does not wait for work outside of the tokio runtime: a socket, a child process, or a thread. Replace the
+/// activities that do such work. `tokio::task::spawn_blocking` is an exception; time stands still until it returns.
+///
 /// # Seeds
 /// The [seed](Self::seed) decides which commits share a sync, and the ids that clients generate. The same seed gives the
-/// same run, unless the code itself is random: `tokio::select!` without `biased`, a `HashMap` that is iterated, or a
-/// thread.
+/// same run, unless the code itself is random: `tokio::select!` without `biased`, a `HashMap` that is iterated, a
+/// thread, or several tasks that watch the changes of the hub at the same time.
+#[must_use = "nothing runs until the hub is passed a test"]
 pub struct TestHub {
     builder: Box<dyn Fn() -> HubBuilder>,
     mocks: Vec<Arc<dyn ActivityCode>>,
     pub(super) calls: Calls,
+    pub(super) outside: Option<Rc<dyn Any>>,
     pub(super) seed: u64,
     pub(super) start_time: SystemTime,
+    pub(super) time_limit: Duration,
 }
 
 impl TestHub {
@@ -46,27 +57,41 @@ impl TestHub {
             builder: Box::new(builder),
             mocks: Vec::new(),
             calls: Calls::default(),
+            outside: None,
             seed: 0,
             start_time: SystemTime::UNIX_EPOCH + START,
+            time_limit: YEAR,
         }
     }
 
     /// Sets the seed of the run (default: 0).
-    #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
     /// Sets the time at which the test begins.
-    #[must_use]
     pub fn start_time(mut self, time: SystemTime) -> Self {
         self.start_time = time;
         self
     }
 
+    /// Sets the maximum virtual time for which the test waits for one thing (default: 366 days). After it, the test fails
+    /// and names what the orchestrations wait for.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Sets the world outside of the hub, such as the books of a payment provider. It survives crashes of the hub.
+    /// Replaced activities share it by an [`Arc`], and the test reads it with
+    /// [`RunningHub::outside`].
+    pub fn outside<T: 'static>(mut self, world: T) -> Self {
+        self.outside = Some(Rc::new(world));
+        self
+    }
+
     /// Replaces the activity `A`. It need not be registered, and the resources of the original need not exist.
-    #[must_use]
     pub fn mock<A: Activity>(
         self,
         answer: impl Fn(A::Input) -> std::result::Result<A::Output, A::Error> + Send + Sync + 'static,
@@ -75,20 +100,21 @@ impl TestHub {
     }
 
     /// Replaces the activity `A`, with failures or delays.
-    #[must_use]
     pub fn mock_with<A: Activity>(mut self, mock: Mock<A>) -> Self {
         self.mocks.push(mock.code());
         self
     }
 
-    /// Opens the hub, runs the test, and returns what the test does. Then drops the hub, as if its process were killed.
+    /// Opens the hub, runs the test, and returns its result. Then drops the hub, as if its process were killed. Call it
+    /// from a plain `#[test]`: it has a tokio runtime of its own.
     ///
     /// # Panics
-    /// Panics if the configuration is invalid, or if the test waits for something that cannot happen: nothing is left to
-    /// do for ten years of virtual time. Panics of the test are passed on.
+    /// Panics if the configuration is invalid, if one wait of the test exceeds the [time limit](Self::time_limit), or
+    /// inside another tokio runtime. Panics of the test are passed on.
+    #[track_caller]
     pub fn run<T>(self, test: impl AsyncFnOnce(&RunningHub) -> T) -> T {
         let image = DiskImage::default();
-        match live(&self, image, self.start_time, Plan::never(self.seed, 0), test) {
+        match run_life(&self, image, self.start_time, Plan::never(self.seed, 0), test) {
             Life::Ended { result, .. } => result,
             Life::Killed(_) => unreachable!("the plan kills nothing"),
         }

@@ -12,6 +12,7 @@ pub(crate) mod open_steps;
 pub(crate) mod orchestrations;
 pub(crate) mod pages;
 pub(crate) mod quarantine;
+pub(crate) mod recorded;
 pub(crate) mod tree;
 pub(crate) mod turns;
 pub(crate) mod unreadable;

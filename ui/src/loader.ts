@@ -110,7 +110,8 @@ export class Loader<T> {
     this.#isChanged = this.#isBusy;
     if (this.#isBusy) return;
     const now = performance.now();
-    this.#soon = setTimeout(() => this.#wake(), Math.max(this.#pace.wait(now), this.#rested - now));
+    const pause = this.#errors > 0 ? this.#pause(this.#everyMs) : this.#pace.wait(now);
+    this.#soon = setTimeout(() => this.#wake(), Math.max(pause, this.#rested - now));
   }
 
   #wake(): void {

@@ -14,7 +14,6 @@ use crate::output::{note, spinner};
 use crate::pages::{self, Limit};
 use crate::request::Request;
 use crate::session::Session;
-use crate::value::Value;
 
 /// Each line is the output of `instances show --json`, with the events of `instances history --json` as `history`.
 #[derive(Debug, Args)]
@@ -25,6 +24,10 @@ pub(crate) struct Arguments {
     /// Maximum number of orchestrations (default: all).
     #[arg(long)]
     limit: Option<u64>,
+
+    /// Adds the histories in the form that `abide::testing::assert_replays` replays, as `recorded`.
+    #[arg(long)]
+    recorded: bool,
 
     /// Writes to this file, which must not exist yet (default: standard output).
     #[arg(long, short, value_name = "FILE")]
@@ -43,22 +46,29 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     };
     let limit = arguments.limit.map_or(Limit::NONE, Limit::of);
     let mut gone = 0_u64;
+    let parts: &[&str] = match arguments.recorded {
+        true => &["history", "recorded"],
+        false => &["history"],
+    };
     let exported = pages::each(
         &hub,
         limit,
         || arguments.filter.request(true),
         |document| {
             let id = document["instanceId"].as_str().unwrap_or_default();
-            let answer = hub.send(&Request::get(&["instances", id, "history"]))?;
-            // The orchestration was purged after the page was read.
-            if answer.status == 404 {
-                gone += 1;
-                return Ok(());
+            let mut line = document.clone();
+            for part in parts {
+                let answer = hub.send(&Request::get(&["instances", id, part]))?;
+                // The orchestration was purged after the page was read.
+                if answer.status == 404 {
+                    gone += 1;
+                    return Ok(());
+                }
+                if !answer.is_good() {
+                    return Err(answer.into_failure(true).into());
+                }
+                line.set(part, answer.json()?);
             }
-            if !answer.is_good() {
-                return Err(answer.into_failure(true).into());
-            }
-            let line = with_history(document.clone(), answer.json()?);
             match &mut file {
                 Some(file) => writeln!(file, "{line}")?,
                 None => session.output.json_line(&line)?,
@@ -86,11 +96,6 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         return session.done(&done, &json!({"file": path, "instances": count}));
     }
     Ok(())
-}
-
-fn with_history(mut document: Value, history: Value) -> Value {
-    document.set("history", history);
-    document
 }
 
 /// Creates the file, accessible only by its owner because the exported data may be secret.

@@ -1,47 +1,59 @@
 //! Ctrl-C, for commands that have to act on it before they end.
 
-use std::io;
-use std::pin::Pin;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::signal::ctrl_c;
 
 use crate::directory::runtime;
 use crate::exit::Result;
 
-/// Receives Ctrl-C, which no longer ends the process.
-pub(crate) struct Interrupt {
-    runtime: Runtime,
-    pressed: Pin<Box<dyn Future<Output = io::Result<()>>>>,
-}
+/// The exit code of a process that SIGINT has ended, as shells report it.
+const INTERRUPTED: i32 = 130;
+
+/// Receives Ctrl-C. The first press does not end the process, and the second one does.
+pub(crate) struct Interrupt(Receiver<()>);
 
 impl Interrupt {
     pub(crate) fn listen() -> Result<Self> {
-        let mut interrupt = Self {
-            runtime: runtime()?,
-            pressed: Box::pin(tokio::signal::ctrl_c()),
-        };
-        interrupt.register();
-        Ok(interrupt)
+        let (sender, receiver) = channel();
+        let (registered, is_registered) = channel();
+        let runtime = runtime()?;
+        // The thread ends with the process.
+        std::thread::spawn(move || runtime.block_on(watch(&registered, &sender)));
+        let _ = is_registered.recv();
+        Ok(Self(receiver))
     }
 
-    /// Waits for this time. Returns `true` as soon as Ctrl-C is pressed, or if it was pressed since the last call.
-    pub(crate) fn within(&mut self, time: Duration) -> bool {
-        let pressed = &mut self.pressed;
-        let waited = self
-            .runtime
-            .block_on(async { tokio::time::timeout(time, pressed).await });
-        if waited.is_ok() {
-            self.pressed = Box::pin(tokio::signal::ctrl_c());
-            self.register();
+    /// Waits for this time. Returns `true` as soon as Ctrl-C is pressed, or if it was pressed before.
+    pub(crate) fn within(&self, time: Duration) -> bool {
+        match self.0.recv_timeout(time) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            // Without a handler, Ctrl-C ends the process.
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(time);
+                false
+            }
         }
-        matches!(waited, Ok(Ok(())))
     }
+}
 
-    /// Polls the future once, which registers it.
-    fn register(&mut self) {
-        let pressed = &mut self.pressed;
-        let poll = async { tokio::time::timeout(Duration::ZERO, pressed).await.is_ok() };
-        self.runtime.block_on(poll);
+/// Reports the first press, and ends the process at the second one.
+async fn watch(registered: &Sender<()>, pressed: &Sender<()>) {
+    let mut first = Box::pin(ctrl_c());
+    // The first poll registers the handler.
+    let early = tokio::time::timeout(Duration::ZERO, &mut first).await;
+    let _ = registered.send(());
+    let first = match early {
+        Ok(first) => first,
+        Err(_) => first.await,
+    };
+    if first.is_err() {
+        return;
+    }
+    let _ = pressed.send(());
+    if ctrl_c().await.is_ok() {
+        std::process::exit(INTERRUPTED);
     }
 }

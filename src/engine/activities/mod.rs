@@ -104,6 +104,12 @@ impl Activities {
         self.running.values().filter(|running| running.wanted).count()
     }
 
+    /// Returns the number of running attempts whose results are no longer needed.
+    #[cfg(feature = "testing")]
+    pub(super) fn unwanted(&self) -> usize {
+        self.running.values().filter(|running| !running.wanted).count()
+    }
+
     /// Panics if the counted length of a line is wrong.
     #[cfg(test)]
     pub(super) fn recount(&self) {

@@ -8,6 +8,7 @@ use axum::response::Response;
 
 use crate::client::OrchestrationQuery;
 use crate::error::Error;
+use crate::history::RecordedHistory;
 use crate::http::documents::{
     CreatedArguments, ErrorDocument, InstancesDeleted, PageArguments, PageHeaders, PageRefused, Shown, StatusDocument,
     history, json,
@@ -205,6 +206,28 @@ pub(super) async fn get_history(
     let mut response = share.answer(&part.events)?;
     response.headers_mut().insert(TURNS, HeaderValue::from(part.turns));
     Ok(response)
+}
+
+/// Shows the history in a form that other builds can replay
+///
+/// A document to keep outside of the hub. `abide::testing::assert_replays` checks a build against it.
+#[utoipa::path(
+    get,
+    path = "/instances/{instanceId}/recorded",
+    tag = "orchestrations",
+    params(("instanceId" = String, Path, description = "The id of the orchestration.")),
+    responses(
+        (status = 200, description = "The recorded history of the newest execution.", body = RecordedHistory),
+        (status = 400, description = "The id is invalid.", body = ErrorDocument),
+        (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
+        (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn get_recorded(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let run = api.client.untyped_orchestration(&id);
+    let info = run.status().without_input().await?.ok_or_else(|| missing(&id))?;
+    let share = api.budget.take(history_memory(info.history_bytes)).await?;
+    share.answer(&run.recorded_history().await?)
 }
 
 /// Returns the memory that a history needs as a document.

@@ -71,6 +71,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(instances::list_instances, instances::purge_instances))
         .routes(routes!(instances::get_instance, instances::purge_instance))
         .routes(routes!(instances::get_history))
+        .routes(routes!(instances::get_recorded))
         .routes(routes!(inspect::get_waiting))
         .routes(routes!(inspect::get_tree))
         .routes(routes!(inspect::get_turn))

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{io_error, is_absent_or_empty, open_private, read_if_present, replace, sync_directory};
+use crate::model;
 use crate::store::PARTITIONS;
 
 const FORMAT: &str = "FORMAT";
@@ -18,8 +19,8 @@ const CREATING: &str = "CREATING";
 
 const MAGIC: &str = "abide hub";
 
-/// The version of the stored format, including keys and records.
-const VERSION: u32 = 8;
+/// The version of the stored format.
+const VERSION: u32 = model::STORED_FORMAT;
 
 /// The identity of a hub.
 #[derive(Clone, Debug, PartialEq, Eq)]

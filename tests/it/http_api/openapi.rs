@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::fixture::{Answer, Api, Counter};
 
 /// Every route: first the routes of Azure, then the additional ones.
-const ROUTES: [&str; 55] = [
+const ROUTES: [&str; 56] = [
     "POST /orchestrators/{name}",
     "POST /orchestrators/{name}/{instanceId}",
     "GET /instances/{instanceId}",
@@ -32,6 +32,7 @@ const ROUTES: [&str; 55] = [
     "GET /entities/{name}",
     "POST /entities/{name}",
     "GET /instances/{instanceId}/history",
+    "GET /instances/{instanceId}/recorded",
     "GET /instances/{instanceId}/waiting",
     "GET /instances/{instanceId}/tree",
     "GET /instances/{instanceId}/turns/{turn}",
@@ -264,6 +265,10 @@ const EXAMPLES: &[Example] = &[
     ("GET /instances/{instanceId}/history", &["a/b"], "", "", 400),
     ("GET /instances/{instanceId}/history", &["missing"], "", "", 404),
     ("GET /instances/{instanceId}/history", &["w"], CLOSED, "", 503),
+    ("GET /instances/{instanceId}/recorded", &["f"], "", "", 200),
+    ("GET /instances/{instanceId}/recorded", &["a/b"], "", "", 400),
+    ("GET /instances/{instanceId}/recorded", &["missing"], "", "", 404),
+    ("GET /instances/{instanceId}/recorded", &["w"], CLOSED, "", 503),
     ("GET /instances/{instanceId}/waiting", &["f"], "", "", 200),
     ("GET /instances/{instanceId}/waiting", &["w"], "", "", 200),
     ("GET /instances/{instanceId}/waiting", &["a/b"], "", "", 400),

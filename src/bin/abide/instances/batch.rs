@@ -133,20 +133,14 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
 
 /// Begins a batch and waits for its end. Ctrl-C cancels it. Returns its last document.
 fn run_batch(hub: &Hub, request: Vec<u8>) -> Result<Value> {
-    let mut interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen()?;
     let mut document = hub.ask(&Request::post(&["batches"]).body(request))?.json()?;
     let id = document["id"].as_str().unwrap_or_default().to_owned();
     note(&format!("batch {}; press ctrl-c to cancel it", clean(&id)));
     let progress = spinner("orchestrations");
-    let mut is_canceled = false;
     while document["state"].as_str() == Some("running") {
         progress.set_position(document["matched"].as_u64().unwrap_or(0));
         if interrupt.within(PACE) {
-            if is_canceled {
-                let text = format!("the batch {} was canceled but has not ended", clean(&id));
-                return Err(Failure::new(Exit::Failed, "Interrupted", text).into());
-            }
-            is_canceled = true;
             hub.ask(&Request::delete(&["batches", &id]))?;
             note("the batch is canceled after its current group; press ctrl-c again to not wait for that");
         }

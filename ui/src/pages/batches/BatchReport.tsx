@@ -7,7 +7,7 @@ import { href } from '../../router';
 import type { Batch } from '../../types';
 import { Progress } from './BatchRow';
 
-const EVERY_MS = 2_000;
+const EVERY_MS = 4_000;
 
 /** One batch with its errors. */
 export function BatchReport({ id }: { id: string }) {

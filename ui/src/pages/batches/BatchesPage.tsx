@@ -2,15 +2,13 @@ import { Empty, ErrorBox, PageHead, Panel, Table } from '../../components';
 import { useGet } from '../../resource';
 import { route } from '../../router';
 import type { Batch } from '../../types';
-import { useChanges } from '../../use-changes';
 import { BatchReport } from './BatchReport';
 import { BatchRow } from './BatchRow';
 
-const EVERY_MS = 2_000;
+const EVERY_MS = 4_000;
 
 /** Actions on many instances, and how far they are. */
 export function BatchesPage() {
-  useChanges();
   const { data, error, reload } = useGet<Batch[]>('/batches', EVERY_MS);
   const chosen = route.value.query.get('id');
   return (

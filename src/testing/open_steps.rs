@@ -1,4 +1,4 @@
-//! What the orchestrations of a hub wait for, as a text for the message of a failed test.
+//! The open steps of the orchestrations of a hub, as a text for the message of a failed test.
 
 use std::fmt::Write;
 
@@ -13,14 +13,15 @@ use crate::views::waiting::{self, WaitReason};
 /// Maximum number of orchestrations that are described.
 const MOST_DESCRIBED: usize = 10;
 
-const LIVE: [OrchestrationStatus; 3] = [
+const LIVE: [OrchestrationStatus; 4] = [
     OrchestrationStatus::Pending,
     OrchestrationStatus::Running,
+    OrchestrationStatus::ContinuedAsNew,
     OrchestrationStatus::Suspended,
 ];
 
-/// Describes what each orchestration waits for that has not ended, one line for each step.
-pub(super) fn standing(runtime: &Runtime, reader: &dyn Reader) -> String {
+/// Describes the orchestrations that have not ended, with a line for each step that they wait for.
+pub(super) fn describe_open_steps(runtime: &Runtime, reader: &dyn Reader) -> String {
     let mut text = String::new();
     for id in unended(runtime, reader).iter().take(MOST_DESCRIBED) {
         let view = View {
