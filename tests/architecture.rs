@@ -101,7 +101,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "testing",
         &[
-            "testing", "hub", "client", "runtime", "activity", "engine", "store", "views",
+            "testing",
+            "hub",
+            "http_client",
+            "client",
+            "runtime",
+            "activity",
+            "engine",
+            "store",
+            "views",
         ],
     ),
     ("schedule", &["schedule", "client", "orchestration", "entity", "store"]),

@@ -97,7 +97,7 @@ impl EntityContext {
     }
 
     /// Creates a context for a unit test of an operation of the entity with type `E` and this key, at this time.
-    /// Messages of the operation are discarded.
+    /// Messages of the operation go nowhere; [`sent`](Self::sent) returns them.
     ///
     /// ```
     /// use std::time::SystemTime;

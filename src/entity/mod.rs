@@ -17,6 +17,7 @@ pub(crate) mod operation_error;
 pub(crate) mod operations;
 pub(crate) mod read_state;
 pub(crate) mod reference;
+pub(crate) mod sent;
 pub(crate) mod state;
 
 pub use answer::Answer;
@@ -35,6 +36,7 @@ pub use operations::Operations;
 pub use read_state::ReadState;
 pub use reference::EntityRef;
 pub(crate) use reference::reference;
+pub use sent::SentMessage;
 
 #[cfg(test)]
 mod tests;

@@ -59,7 +59,7 @@ pub enum HttpError {
 
 impl HttpError {
     /// Converts the error to its stored form, marked as non-retriable if a retry cannot help.
-    pub(super) fn into_failure(self) -> Failure {
+    pub(crate) fn into_failure(self) -> Failure {
         let failure = self.to_failure();
         match self {
             Self::ConnectionFailed { .. } | Self::TimedOut { .. } => failure,

@@ -27,14 +27,14 @@ use crate::engine::code::{ActivityCode, ActivityFuture, Attempt};
 /// }
 ///
 /// // The provider is busy twice, and takes five seconds each time.
-/// let charge = Mock::<charge>::new(|cents| Ok(format!("charged {cents}")))
+/// let busy = Mock::<charge>::new(|cents| Ok(format!("charged {cents}")))
 ///     .failing(2, || Failure::message("the provider is busy"))
 ///     .delay(Duration::from_secs(5));
-/// let hub = TestHub::new(|| Hub::in_memory().orchestration::<order>()).mock_with(charge);
+/// let hub = TestHub::new(|| Hub::in_memory().orchestration::<order>()).mock_with(busy);
 /// hub.run(async |hub| {
 ///     let run = hub.client().start::<order>(900).await.unwrap();
 ///     assert_eq!(run.result().await.unwrap(), "charged 900");
-///     assert_eq!(hub.calls::<self::charge>(), [900, 900, 900]);
+///     assert_eq!(hub.calls::<charge>(), [900, 900, 900]);
 /// });
 /// ```
 #[must_use = "an activity is replaced by `TestHub::mock_with`"]

@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 use crate::activity::Activity;
 use crate::engine::code::ActivityCode;
 use crate::error::Result;
+#[cfg(feature = "http-client")]
+use crate::http_client::{HttpError, HttpRequest, HttpResponse, http_exchange};
 use crate::hub::HubBuilder;
 use crate::store::DiskImage;
 use crate::testing::calls::Calls;
@@ -103,6 +105,45 @@ impl TestHub {
     pub fn mock_with<A: Activity>(mut self, mock: Mock<A>) -> Self {
         self.mocks.push(mock.code());
         self
+    }
+
+    /// Answers the HTTP requests of orchestrations, which then leave the process no more. With the feature `http-client`.
+    ///
+    /// ```
+    /// use abide::http_client::{HttpRequest, HttpResponse};
+    /// use abide::prelude::*;
+    /// use abide::testing::TestHub;
+    ///
+    /// #[orchestration]
+    /// async fn convert(ctx: OrchestrationContext, job: String) -> Result<String, Failure> {
+    ///     let response = ctx.call_http(HttpRequest::post("https://example.com/jobs").body(job)).await?;
+    ///     Ok(response.text()?.to_owned())
+    /// }
+    ///
+    /// // The job is done at the second look, an hour later.
+    /// let looks = std::sync::atomic::AtomicU32::new(0);
+    /// let hub = TestHub::new(|| Hub::in_memory().orchestration::<convert>()).http(move |request| {
+    ///     let accepted = HttpResponse::new(202).with_header("location", "/jobs/1").with_header("retry-after", "1800");
+    ///     Ok(match request.url.as_str() {
+    ///         "https://example.com/jobs" => accepted,
+    ///         _ if looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 => accepted,
+    ///         _ => HttpResponse::new(200).with_body("done"),
+    ///     })
+    /// });
+    /// hub.run(async |hub| {
+    ///     let begin = hub.now();
+    ///     let run = hub.client().start::<convert>("a file".into()).await.unwrap();
+    ///     assert_eq!(run.result().await.unwrap(), "done");
+    ///     assert!(hub.now() >= begin + std::time::Duration::from_secs(3_600));
+    /// });
+    /// ```
+    #[cfg(feature = "http-client")]
+    pub fn http(
+        self,
+        answer: impl Fn(&HttpRequest) -> std::result::Result<HttpResponse, HttpError> + Send + Sync + 'static,
+    ) -> Self {
+        let answer = move |request: HttpRequest| answer(&request).map_err(HttpError::into_failure);
+        self.mock_with(Mock::<http_exchange>::new(answer))
     }
 
     /// Opens the hub, runs the test, and returns its result. Then drops the hub, as if its process were killed. Call it

@@ -224,3 +224,27 @@ fn keys_are_written_as_text() {
     assert_eq!(key(Uuid::nil()), "00000000-0000-0000-0000-000000000000");
     assert_eq!(key(OrderNumber(1, 22)), "1-22");
 }
+
+/// A unit test sees every message of an operation, in order, with its payload as JSON.
+#[test]
+fn a_test_sees_what_an_operation_has_sent() {
+    use crate::entity::SentMessage::{Cancel, Signal};
+    let context = EntityContext::for_test::<Audit>("a", UNIX_EPOCH);
+    assert_eq!(context.sent(), []);
+    let audit = context.entity::<Audit>("main");
+    audit.ended().signal();
+    audit.ended().timer_id("t").signal_after(Duration::from_secs(60));
+    audit.cancel_signal("t");
+    let signal = |due| Signal {
+        entity: "@audit@main".to_owned(),
+        operation: "ended".to_owned(),
+        arguments: "null".to_owned(),
+        due,
+    };
+    let cancel = Cancel {
+        entity: "@audit@main".to_owned(),
+        timer: "t".to_owned(),
+    };
+    let minute = UNIX_EPOCH + Duration::from_secs(60);
+    assert_eq!(context.sent(), [signal(None), signal(Some(minute)), cancel]);
+}
