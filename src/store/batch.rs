@@ -80,7 +80,7 @@ impl Batch {
     }
 
     /// Returns the encoded changes, as they are stored.
-    #[cfg(any(feature = "rocksdb", test))]
+    #[cfg(any(feature = "rocksdb", feature = "testing", test))]
     pub(crate) fn encoded(&self) -> &[u8] {
         &self.bytes
     }
