@@ -41,6 +41,7 @@
 mod calls;
 mod crash;
 mod life;
+mod linearizable;
 mod mock;
 mod open_steps;
 mod outline;
@@ -50,6 +51,7 @@ mod test_hub;
 mod wakes;
 
 pub use crash::{CrashReport, crash_everywhere};
+pub use linearizable::{Began, NotLinearizable, Recorder};
 pub use mock::Mock;
 pub use outline::outline;
 pub use replay::{Mismatch, assert_replays, replay};
