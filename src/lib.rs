@@ -188,6 +188,7 @@ pub mod orchestration;
 pub mod otel;
 mod panic;
 mod payload;
+mod planted;
 pub mod prelude;
 mod random;
 mod resource;

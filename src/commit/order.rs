@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::model::{self, CommitRecord};
+use crate::planted::{self, Fault};
 use crate::schema;
 use crate::store::{Batch, Reader, Store};
 use crate::time::{Aging, Timestamp};
@@ -118,7 +119,11 @@ impl<T> CommitOrder<T> {
 
     /// Returns a new batch number. No other batch of this hub has it, and no earlier durable batch had it.
     pub(crate) fn draw_batch_number(&self) -> u64 {
-        self.next_batch.fetch_add(1, Ordering::Relaxed)
+        let number = self.next_batch.fetch_add(1, Ordering::Relaxed);
+        if planted::is(Fault::ReuseBatch) {
+            return number - number % 4;
+        }
+        number
     }
 
     /// Writes one commit that was made at `now`, and holds `items` until it is durable.
@@ -195,7 +200,7 @@ impl<T> CommitOrder<T> {
         if let Some(error) = &state.poison {
             return Err((error.clone(), items));
         }
-        if state.durable >= state.begun {
+        if state.durable >= state.begun || planted::is(Fault::UnconfirmedRead) {
             return Ok(Gated::Open(items));
         }
         state.hold(items);
@@ -305,7 +310,11 @@ impl<T> CommitOrder<T> {
             order: self,
             syncing: true,
         };
-        let synced = self.store.sync().and_then(|()| self.store.acknowledge(target));
+        let synced = if planted::is(Fault::AcknowledgeBeforeSync) && target % 2 == 1 {
+            Ok(())
+        } else {
+            self.store.sync().and_then(|()| self.store.acknowledge(target))
+        };
         drop(panic);
         let mut state = self.state();
         state.syncing = false;

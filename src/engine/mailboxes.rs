@@ -12,6 +12,7 @@ use crate::engine::states::InstanceMap;
 use crate::engine::timers::control;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::planted::{self, Fault};
 use crate::schema;
 
 /// Number of messages for which the spare mailboxes keep capacity: 1,024 for the first and 1,024 / n for the n-th.
@@ -26,7 +27,11 @@ pub(super) struct QueueMemory {
 
 impl QueueMemory {
     pub(super) fn new(limit: usize) -> Self {
-        Self { used: 0, limit }
+        let is_unlimited = planted::is(Fault::UnlimitedMessages);
+        Self {
+            used: 0,
+            limit: if is_unlimited { usize::MAX } else { limit },
+        }
     }
 
     /// Returns the number of bytes that waiting messages may still use.
@@ -193,7 +198,9 @@ impl Mailboxes {
         match self.admission(&message, ctx) {
             Admission::OtherCore => {
                 let (key, value) = message.row(ctx.settings.partition_of(&message.target))?;
-                ctx.step.batch.insert(&key, &value);
+                if !planted::is(Fault::DropInboxRow) {
+                    ctx.step.batch.insert(&key, &value);
+                }
                 ctx.step.deliveries.push(Message {
                     stored: true,
                     ..message

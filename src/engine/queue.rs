@@ -7,6 +7,7 @@ use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::message::Message;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
+use crate::planted::{self, Fault};
 use crate::schema;
 use crate::store::PageBounds;
 
@@ -57,6 +58,9 @@ impl Mailbox {
     /// [`next_priority`](Self::next_priority).
     pub(super) fn next_in_line(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<Next> {
         loop {
+            if planted::is(Fault::ReorderMessages) && self.waiting.len() > 1 {
+                self.waiting.swap(0, 1);
+            }
             if let Some(message) = self.waiting.pop_front() {
                 self.waiting_count = self.waiting_count.saturating_sub(1);
                 return Ok(Next::Message(message));

@@ -7,6 +7,7 @@ use crate::engine::requests::{remember, settle_repeated};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::model::{self, Action, Outcome, RequestOutcome, TimerRecord};
+use crate::planted::{self, Fault};
 use crate::schema;
 use crate::store::PageBounds;
 use crate::time::Timestamp;
@@ -75,7 +76,9 @@ pub(super) fn set_timer(
 ) -> Result<()> {
     let name = schema::timer::name_key(partition, target, timer);
     let row = schema::timer::key(partition, due, target, timer);
-    ctx.step.insert(&row, record)?;
+    if !(planted::is(Fault::ForgetTimer) && due.0 % 4 == 0) {
+        ctx.step.insert(&row, record)?;
+    }
     ctx.step.batch.insert(&name, &due.0.to_be_bytes());
     ctx.step.timers.insert(name, Some(due));
     ctx.partitions.get_mut(partition).timer_added(due);

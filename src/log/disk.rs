@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::files::{create_private_directory, io_error, make_private, open_private, sync_directory, sync_parent};
+use crate::planted::{self, Fault};
 
 /// The file name extension of segments. The stem is the number of the segment.
 const EXTENSION: &str = "log";
@@ -103,10 +104,16 @@ impl Disk for Directory {
 
     fn write(&self, number: u64, file: &File, bytes: &[u8], at: usize) -> Result<()> {
         let written = file.write_all_at(bytes, at as u64);
+        if planted::is(Fault::IgnoreFailedWrite) {
+            return Ok(());
+        }
         written.map_err(|error| io_error("write", &self.path(number), error))
     }
 
     fn sync(&self, number: u64, file: &File) -> Result<()> {
+        if planted::is(Fault::SkipSync) {
+            return Ok(());
+        }
         file.sync_data()
             .map_err(|error| io_error("sync", &self.path(number), error))
     }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::planted::{self, Fault};
+
 pub(crate) use aging::{Aging, ClockRecord, SMALL_STEP};
 #[cfg(test)]
 pub(crate) use aging::{Doubt, SetBack};
@@ -141,12 +143,20 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
+        if planted::is(Fault::FollowWallClock) {
+            return Self::start(self.last).opened();
+        }
         Timestamp::reached_by(self.opened + self.running.elapsed())
+    }
+
+    /// Returns the reading of the wall clock at the open.
+    fn opened(&self) -> Timestamp {
+        Timestamp::reached_by(self.opened)
     }
 
     /// Returns the [`Aging`] of this open, which determines the age of data that expires.
     pub(crate) fn aging(&self) -> Aging {
-        Aging::new(Timestamp::reached_by(self.opened), self.last)
+        Aging::new(self.opened(), self.last)
     }
 
     /// Returns how far the wall clock is ahead of the time by which the previous open counted ages. For that long, the
@@ -154,14 +164,14 @@ impl Clock {
     pub(crate) fn ahead(&self) -> Duration {
         match self.last.aged() {
             Timestamp(0) => Duration::ZERO,
-            aged => aged.until(Timestamp::reached_by(self.opened)),
+            aged => aged.until(self.opened()),
         }
     }
 
     /// Returns how far the wall clock was behind the newest commit at the open. It is positive if the clock was set
     /// back.
     pub(crate) fn behind(&self) -> Duration {
-        Timestamp::reached_by(self.opened).until(self.last.time)
+        self.opened().until(self.last.time)
     }
 }
 

@@ -1,0 +1,110 @@
+//! Control over the file calls of a worker, which `calls.c` carries out.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A call that fails.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    /// Which calls count: `r` reads, `w` writes, `s` syncs, `n` names.
+    pub(crate) kinds: &'static str,
+    /// The number of the call that fails, from 1. With 0, calls are only counted.
+    pub(crate) number: u64,
+    pub(crate) error: Errno,
+    /// All later calls fail as well.
+    pub(crate) later: bool,
+    /// A write does half of its work before it fails.
+    pub(crate) half: bool,
+}
+
+/// The error numbers of Linux.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Errno {
+    Io = 5,
+    NoSpace = 28,
+}
+
+/// What happens to the calls of a worker.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Calls {
+    record: Option<PathBuf>,
+    fault: Option<(Fault, PathBuf)>,
+    clock: Option<PathBuf>,
+    sync_delay: Duration,
+}
+
+impl Calls {
+    /// Records all changes of files in `file`.
+    pub(crate) fn recorded(file: PathBuf) -> Self {
+        Self {
+            record: Some(file),
+            ..Self::default()
+        }
+    }
+
+    /// Lets a call fail. `report` receives which one that was.
+    pub(crate) fn failing(fault: Fault, report: PathBuf) -> Self {
+        Self {
+            fault: Some((fault, report)),
+            ..Self::default()
+        }
+    }
+
+    /// Adds the number in `file` to the wall clock. See [`crate::clock`].
+    pub(crate) fn with_clock(file: PathBuf) -> Self {
+        Self {
+            clock: Some(file),
+            ..Self::default()
+        }
+    }
+
+    /// Makes each sync take longer, like that of a slow disk.
+    pub(crate) fn with_slow_syncs(self, sync_delay: Duration) -> Self {
+        Self { sync_delay, ..self }
+    }
+
+    /// Sets the variables for a worker whose files are below `root`.
+    pub(crate) fn apply(&self, command: &mut Command, root: &Path) {
+        command.env("ABIDE_CALLS_ROOT", root);
+        if let Some(record) = &self.record {
+            command.env("ABIDE_CALLS_RECORD", record);
+        }
+        if let Some((fault, report)) = &self.fault {
+            let flags = [(fault.later, '+'), (fault.half, 'h')];
+            let flags: String = flags
+                .into_iter()
+                .filter_map(|(is_set, flag)| is_set.then_some(flag))
+                .collect();
+            let value = format!("{}:{}:{}:{flags}", fault.kinds, fault.number, fault.error as i32);
+            command.env("ABIDE_CALLS_FAIL", value).env("ABIDE_CALLS_FAILED", report);
+        }
+        if !self.sync_delay.is_zero() {
+            command.env("ABIDE_CALLS_DELAY", self.sync_delay.as_micros().to_string());
+        }
+        if let Some(clock) = &self.clock {
+            command.env("ABIDE_CALLS_CLOCK", clock);
+        }
+    }
+}
+
+/// What a worker reports about its calls.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// Number of calls that counted.
+    pub(crate) calls: u64,
+    /// The call that failed, and its file.
+    pub(crate) failed: Option<String>,
+}
+
+impl Report {
+    pub(crate) fn read(report: &Path) -> Self {
+        let text = std::fs::read_to_string(report).unwrap_or_default();
+        let line = text.lines().next().unwrap_or_default().trim();
+        let (number, failed) = line.split_once(' ').unwrap_or((line, ""));
+        Self {
+            calls: number.parse().unwrap_or_default(),
+            failed: failed.strip_prefix("failed: ").map(str::to_owned),
+        }
+    }
+}

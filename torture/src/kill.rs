@@ -1,0 +1,55 @@
+//! SIGKILL at any moment.
+
+use std::time::Duration;
+
+use crate::calls::Calls;
+use crate::campaign::{Course, Outcome, Share, run};
+use crate::load::{Plan, finish_now};
+use crate::worker::{Ended, Worker};
+
+/// Number of kills of one hub.
+const KILLS: u64 = 25;
+
+/// Kills a worker at random moments, also while its hub opens, and starts it again. After a number of kills, the rest
+/// of the work is done, and the hub has exactly the effects of everything that was acknowledged.
+pub(crate) fn kill(share: &Share) -> Outcome {
+    run("kill", "kills", share, round)
+}
+
+fn round(seed: u64, course: &Course) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let place = course.place();
+    let plan = Plan {
+        seed,
+        clients: random.u64(2..10),
+        requests: u64::MAX,
+        executors: random.usize(1..4),
+        log_bytes: 128 << random.u64(10..13),
+        note_bytes: random.usize(..200),
+        ticks: random.bool(),
+        readers: random.u64(..3),
+    };
+    // On a slow disk, more is written and not yet durable when the kill comes.
+    let calls = Calls::default().with_slow_syncs(Duration::from_micros(random.u64(..8_000)));
+    for _ in 0..KILLS {
+        let mut worker = Worker::start(place.path(), &plan, &calls);
+        if random.u64(..4) > 0 {
+            worker.wait_until_open();
+            std::thread::sleep(Duration::from_micros(random.u64(..120_000)));
+        } else {
+            std::thread::sleep(Duration::from_micros(random.u64(..60_000)));
+        }
+        match worker.kill() {
+            Ok(()) => course.count(1),
+            Err(Ended::Done) => unreachable!("the requests have no end"),
+            Err(Ended::Refused(why) | Ended::Badly(why)) => return course.violated(seed, place, &why),
+        }
+        if course.is_over() {
+            break;
+        }
+    }
+    match finish_now(place.path(), &plan) {
+        Ok(requests) => course.note("requests", requests),
+        Err(broken) => course.violated(seed, place, &broken.to_string()),
+    }
+}

@@ -1,0 +1,158 @@
+//! The clients.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use abide::prelude::*;
+use tokio::task::JoinSet;
+
+use super::entities::{Journal, Relay};
+use super::orchestrations::{Order, Transfer, order, tick, transfer};
+use super::plan::{CALL, LATER, RELAY, Request, SIGNAL, SLOW, journal, request_id};
+use super::{Ledger, Plan, builder};
+
+/// Opens the hub of a place and has the clients go on, until each of them has asked all of its requests.
+///
+/// # Errors
+/// Returns the error of the open, of the first request that failed, or of the shutdown.
+pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl FnOnce()) -> abide::Result<()> {
+    let ledger = Arc::new(Ledger::open(place));
+    let hub = builder(place, plan).open().await?;
+    opened();
+    if plan.ticks {
+        ensure_schedule(&hub.client()).await?;
+    }
+    let mut readers = JoinSet::new();
+    for number in 0..plan.readers {
+        readers.spawn(read(hub.client(), ledger.clone(), number, plan.clients));
+    }
+    ask(&hub.client(), plan, &ledger, |_| plan.requests).await?;
+    readers.shutdown().await;
+    hub.shutdown().await
+}
+
+/// Reads the journals of all clients in turn, and records what it has read.
+async fn read(client: Client, ledger: Arc<Ledger>, number: u64, clients: u64) {
+    let mut before = vec![0; clients as usize];
+    for turn in number.. {
+        let index = turn % clients;
+        let key = journal(index, CALL);
+        // A hub that fails is reported by the clients.
+        let Ok((length, stamp)) = client.entity::<Journal>(&key).last().await else {
+            return;
+        };
+        if std::mem::replace(&mut before[index as usize], length) != length {
+            ledger.read(&key, length, stamp);
+        }
+        tokio::time::sleep(Duration::from_micros(300)).await;
+    }
+}
+
+/// Creates the schedule that ticks beside the clients.
+pub(super) async fn ensure_schedule(client: &Client) -> abide::Result<()> {
+    let every = Recurrence::Every(Duration::from_millis(25));
+    client.schedules().ensure::<tick>("tick", every, ()).await?;
+    Ok(())
+}
+
+/// Has every client ask its requests from the first unacknowledged one up to `end` of the client.
+pub(super) async fn ask(
+    client: &Client,
+    plan: &Plan,
+    ledger: &Arc<Ledger>,
+    end: impl Fn(u64) -> u64,
+) -> abide::Result<()> {
+    let mut clients = JoinSet::new();
+    for number in 0..plan.clients {
+        let (from, to) = (ledger.acknowledged(number), end(number));
+        let requests = plan.requests(number).enumerate();
+        let requests = requests.skip(from as usize).take(to.saturating_sub(from) as usize);
+        let asking = Asking {
+            client: client.clone(),
+            ledger: ledger.clone(),
+            number,
+            padding: plan.note_bytes,
+        };
+        clients.spawn(async move {
+            for (n, request) in requests {
+                let answer = asking.ask(n as u64, request).await?;
+                asking.ledger.answer(number, n as u64, &answer);
+            }
+            Ok::<(), Error>(())
+        });
+    }
+    while let Some(client) = clients.join_next().await {
+        client.expect("a client does not panic")?;
+    }
+    Ok(())
+}
+
+struct Asking {
+    client: Client,
+    ledger: Arc<Ledger>,
+    number: u64,
+    padding: usize,
+}
+
+impl Asking {
+    /// Asks one request, which may have taken effect before. Returns the answer as one word.
+    async fn ask(&self, n: u64, request: Request) -> abide::Result<String> {
+        let id = request_id(self.number, n);
+        let journal = |kind| self.client.entity::<Journal>(journal(self.number, kind));
+        match request {
+            Request::Call { n } => {
+                let stamp = journal(CALL).note(n, self.padding).request_id(id).await?;
+                Ok(stamp.to_string())
+            }
+            Request::Signal { n } => {
+                journal(SIGNAL).note(n, self.padding).request_id(id).signal().await?;
+                Ok("sent".to_owned())
+            }
+            Request::Slow { n } => {
+                let stamp = journal(SLOW).note_slowly(n).request_id(id).await?;
+                Ok(stamp.to_string())
+            }
+            Request::Relay { n } => {
+                let relay = self.client.entity::<Relay>(self.number);
+                let to = super::plan::journal(self.number, RELAY);
+                Ok(relay.pass(n, &to).request_id(id).await?.to_string())
+            }
+            Request::Later { n, delay_ms } => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let due_ms = now.as_millis() as u64 + delay_ms;
+                let due = UNIX_EPOCH + Duration::from_millis(due_ms);
+                match journal(LATER).note_late(n, due_ms).request_id(id).signal_at(due).await {
+                    Ok(_) => Ok("sent".to_owned()),
+                    // It was sent before, for another time.
+                    Err(error) if error.kind() == ErrorKind::RequestIdReused => Ok("sent".to_owned()),
+                    Err(error) => Err(error),
+                }
+            }
+            Request::Transfer { from, to, cents } => {
+                let start = self.client.start::<transfer>(Transfer { from, to, cents });
+                let run = start.instance_id(&id).request_id(&id).await?;
+                Ok(run.result().await?.to_string())
+            }
+            Request::Order { n: order_n, refusals } => self.order(n, &id, order_n, refusals).await,
+        }
+    }
+
+    async fn order(&self, number: u64, id: &str, n: u64, refusals: u32) -> abide::Result<String> {
+        let client = self.number;
+        let start = self.client.start::<order>(Order { client, n, refusals });
+        let run = start.instance_id(id).request_id(id).await?;
+        let info = run.status().await?;
+        let execution = info.map(|info| info.execution_id.to_string());
+        let execution = execution.unwrap_or_else(|| "missing".to_owned());
+        self.ledger.start(client, number, &execution);
+        let paid = run.raise_event("paid", format!("by {client}"));
+        match paid.request_id(format!("{id}-paid")).await {
+            Ok(()) => {}
+            // It was paid before.
+            Err(error) if error.kind() == ErrorKind::Ended => {}
+            Err(error) => return Err(error),
+        }
+        Ok(run.result().await?.join(",").replace(' ', "_"))
+    }
+}

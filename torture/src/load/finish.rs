@@ -1,0 +1,119 @@
+//! The end of a place: the rest of the work is done, and what is there is compared with what must be there.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use abide::prelude::*;
+
+use super::{Ledger, Plan, audit, builder, client};
+
+/// Time after which work that does not end is lost.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why a place is not as it should be.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The hub did not open, or failed later, and said why. Nothing is lost silently.
+    Refused(Error),
+    /// Promises that were broken.
+    Violated(Vec<String>),
+}
+
+impl Broken {
+    pub(crate) fn one(violation: impl fmt::Display) -> Self {
+        Self::Violated(vec![violation.to_string()])
+    }
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "the hub refused: {error}"),
+            Self::Violated(violations) => write!(f, "{}", violations.join("; ")),
+        }
+    }
+}
+
+/// As [`finish`], on this thread. Returns the number of acknowledged requests.
+pub(crate) fn finish_now(place: &Path, plan: &Plan) -> Result<u64, Broken> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(finish(place, plan))
+}
+
+/// Opens the hub of a place after something has happened to it, has each client ask its next request, which the last
+/// process may have asked already, waits until everything that was begun has ended, and checks that the hub has exactly
+/// the effects of everything that was acknowledged, once each.
+async fn finish(place: &Path, plan: &Plan) -> Result<u64, Broken> {
+    let before = Arc::new(Ledger::open(place));
+    let hub = builder(place, plan).open().await?;
+    let client = hub.client();
+    if plan.ticks {
+        client::ensure_schedule(&client).await?;
+    }
+    let done = tokio::time::timeout(PATIENCE, complete(&client, plan, &before)).await;
+    let done = match done {
+        Ok(done) => done,
+        Err(_) => return Err(Broken::one(stuck(&client).await)),
+    };
+    done?;
+    let ledger = Ledger::open(place);
+    let violations = audit::audit(&client, plan, place, &ledger).await?;
+    hub.shutdown().await?;
+    if violations.is_empty() {
+        Ok(ledger.answers.values().map(|answers| answers.len() as u64).sum())
+    } else {
+        Err(Broken::Violated(violations))
+    }
+}
+
+/// Asks the next request of each client, and waits for everything that was begun.
+async fn complete(client: &Client, plan: &Plan, before: &Arc<Ledger>) -> Result<(), Error> {
+    client::ask(client, plan, before, |number| before.acknowledged(number) + 1).await?;
+    if client.schedules().get("tick").await?.is_some() {
+        client.schedules().delete("tick").await?;
+    }
+    // A lock is released by a message, soon after the end of its orchestration.
+    while unfinished(client).await? > 0
+        || audit::waits_for_signals(client, plan, before).await?
+        || !audit::ticks(client).await?.is_empty()
+        || !client.admin().locks().await?.is_empty()
+    {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(())
+}
+
+async fn unfinished(client: &Client) -> Result<u64, Error> {
+    let mut count = 0;
+    for status in [OrchestrationStatus::Pending, OrchestrationStatus::Running] {
+        count += client.orchestrations().status(status).count().await?;
+    }
+    Ok(count)
+}
+
+/// Says what the hub still waits for.
+async fn stuck(client: &Client) -> String {
+    let mut waits = Vec::new();
+    if let Ok(page) = client
+        .orchestrations()
+        .status(OrchestrationStatus::Running)
+        .page()
+        .await
+    {
+        waits.extend(page.items.iter().map(|info| info.id.to_string()));
+    }
+    format!(
+        "not finished after {} s; still running: {}; {}",
+        PATIENCE.as_secs(),
+        waits.join(", "),
+        audit::ticks(client).await.unwrap_or_default().join("; ")
+    )
+}

@@ -1,0 +1,140 @@
+//! What was acknowledged, and which activities ran, in files outside of the hub.
+//!
+//! A line is one write, so a kill cannot split it: the kernel has the whole line or nothing.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The names of the files outside of the hub.
+pub(crate) const OUTSIDE: [&str; 2] = [LEDGER, WORLD];
+
+const LEDGER: &str = "ledger";
+const WORLD: &str = "world";
+
+/// The outside world that activities work in: a file with a line for every attempt that began.
+#[derive(Debug)]
+pub(crate) struct World {
+    file: File,
+    life: u64,
+    next: AtomicU64,
+}
+
+impl World {
+    pub(super) fn open(place: &Path) -> Self {
+        Self {
+            file: append(&world_path(place)),
+            life: fastrand::u64(..),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// Records that an attempt begins, and returns its unique name.
+    pub(super) fn begin(&self, key: &str) -> String {
+        let run = format!("{:x}.{}", self.life, self.next.fetch_add(1, Ordering::Relaxed));
+        write(&self.file, &format!("{key} {run}"));
+        run
+    }
+
+    /// Returns the idempotency key of every attempt that began, by the name of the attempt.
+    pub(super) fn read(place: &Path) -> BTreeMap<String, String> {
+        let text = std::fs::read_to_string(world_path(place)).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| line.split_once(' '));
+        lines.map(|(key, run)| (run.to_owned(), key.to_owned())).collect()
+    }
+}
+
+/// The acknowledgments, in a file that is open for more of them.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    file: File,
+    /// The answers by client and by the number of the request.
+    pub(crate) answers: BTreeMap<u64, BTreeMap<u64, String>>,
+    /// The execution ids of orders whose start was acknowledged, by client and by the number of the request.
+    pub(crate) started: BTreeMap<(u64, u64), String>,
+    /// What was read: a journal, a number of notes, and the stamp of the last of them.
+    pub(crate) reads: Vec<(String, u64, u64)>,
+    /// Answers that differ from an earlier one to the same request.
+    pub(crate) faults: Vec<String>,
+}
+
+impl Ledger {
+    pub(crate) fn open(place: &Path) -> Self {
+        let path = ledger_path(place);
+        let mut ledger = Self {
+            file: append(&path),
+            answers: BTreeMap::new(),
+            started: BTreeMap::new(),
+            reads: Vec::new(),
+            faults: Vec::new(),
+        };
+        for line in std::fs::read_to_string(&path).unwrap_or_default().lines() {
+            ledger.line(line);
+        }
+        ledger
+    }
+
+    fn line(&mut self, line: &str) {
+        let number = |word: &str| word.parse::<u64>().unwrap_or_default();
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["answered", client, n, answer] => {
+                let (client, n) = (number(client), number(n));
+                let before = self.answers.entry(client).or_default().insert(n, answer.to_owned());
+                if before.is_some() {
+                    self.faults
+                        .push(format!("request {n} of client {client} was answered twice"));
+                }
+            }
+            ["started", client, n, execution] => {
+                self.started.insert((number(client), number(n)), execution.to_owned());
+            }
+            ["read", journal, length, stamp] => {
+                self.reads.push((journal.to_owned(), number(length), number(stamp)));
+            }
+            _ => self.faults.push(format!("the ledger has the line `{line}`")),
+        }
+    }
+
+    /// Returns the number of requests of a client that were acknowledged. Its requests are acknowledged in order.
+    pub(crate) fn acknowledged(&self, client: u64) -> u64 {
+        self.answers.get(&client).map_or(0, |answers| answers.len() as u64)
+    }
+
+    /// Records the answer to the n-th request of a client.
+    pub(super) fn answer(&self, client: u64, n: u64, answer: &str) {
+        write(&self.file, &format!("answered {client} {n} {answer}"));
+    }
+
+    /// Records that a journal was read.
+    pub(super) fn read(&self, journal: &str, length: u64, stamp: u64) {
+        write(&self.file, &format!("read {journal} {length} {stamp}"));
+    }
+
+    /// Records that the start of an order was acknowledged.
+    pub(super) fn start(&self, client: u64, n: u64, execution: &str) {
+        write(&self.file, &format!("started {client} {n} {execution}"));
+    }
+}
+
+fn ledger_path(place: &Path) -> PathBuf {
+    place.join(LEDGER)
+}
+
+fn world_path(place: &Path) -> PathBuf {
+    place.join(WORLD)
+}
+
+fn append(path: &Path) -> File {
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.unwrap_or_else(|error| panic!("{} cannot be opened: {error}", path.display()))
+}
+
+fn write(mut file: &File, line: &str) {
+    let written = file.write(format!("{line}\n").as_bytes());
+    assert!(
+        written.is_ok_and(|bytes| bytes == line.len() + 1),
+        "the ledger cannot be written"
+    );
+}

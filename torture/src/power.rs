@@ -1,0 +1,87 @@
+//! The loss of power at any moment.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::calls::Calls;
+use crate::campaign::{Course, Outcome, Share, run};
+use crate::disk::{Disk, LOSSES, Loss};
+use crate::load::{OUTSIDE, Plan, finish_now};
+use crate::recording;
+use crate::worker::{Ended, Worker};
+
+/// Records everything that a process writes, and opens the hub from what a disk may have after each of its calls, in
+/// several ways: with everything, with nothing that was not synced, with a torn write, and with any sectors and names.
+/// Each image has to open, and everything that was acknowledged before the loss has to be there.
+pub(crate) fn power(share: &Share) -> Outcome {
+    run("power", "images", share, workload)
+}
+
+fn workload(seed: u64, course: &Course) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let plan = Plan {
+        seed,
+        clients: random.u64(2..5),
+        requests: random.u64(3..9),
+        executors: random.usize(1..3),
+        log_bytes: 128 << 10,
+        note_bytes: random.usize(..30_000),
+        ticks: random.u64(..4) == 0,
+        readers: random.u64(..2),
+    };
+    let (place, recordings) = (course.place(), course.place());
+    let recording = recordings.path().join("calls");
+    let calls = Calls::recorded(recording.clone()).with_slow_syncs(Duration::from_micros(random.u64(..2_000)));
+    let worker = Worker::start(place.path(), &plan, &calls);
+    match worker.wait(Duration::from_secs(60)) {
+        Ended::Done => {}
+        Ended::Refused(why) | Ended::Badly(why) => return course.violated(seed, place, &why),
+    }
+    let changes = recording::read(&recording, place.path());
+    let mut disk = Disk::new(&OUTSIDE);
+    let mut seen = HashSet::new();
+    for (index, change) in changes.iter().enumerate() {
+        if !disk.apply(change) {
+            continue;
+        }
+        for loss in LOSSES {
+            if course.is_over() {
+                return;
+            }
+            let image = disk.lose(loss, &mut random);
+            if !seen.insert(image.hash()) {
+                continue;
+            }
+            let lost = course.place();
+            image.write(lost.path()).expect("there is space for an image");
+            if let Err(broken) = finish_now(lost.path(), &plan) {
+                let what = format!("a loss of {loss:?} after call {index}, {}: {broken}", brief(change));
+                course.violated(seed, lost, &what);
+            }
+            course.count(1);
+        }
+    }
+    course.note("calls", changes.len() as u64);
+    // RocksDB writes its own protocol by another way, and nobody reads it.
+    let is_protocol = |path: &std::path::Path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().contains("LOG"))
+    };
+    let image = disk.lose(Loss::Nothing, &mut random);
+    if let Some(path) = image.difference(place.path(), is_protocol) {
+        let what = format!(
+            "the recording lacks a change of {}, so this campaign is wrong",
+            path.display()
+        );
+        course.violated(seed, place, &what);
+    }
+}
+
+/// Describes a change without its bytes.
+fn brief(change: &recording::Change) -> String {
+    let mut text = format!("{change:?}");
+    if let Some(end) = text.find("bytes:") {
+        text.truncate(end);
+    }
+    text
+}

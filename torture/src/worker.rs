@@ -1,0 +1,119 @@
+//! A worker: this program, started again as a process with the load, which can be killed.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::calls::Calls;
+use crate::load::{self, Plan};
+
+/// The exit code of a worker whose hub has failed with an error.
+const REFUSED: i32 = 3;
+
+/// How a worker has ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// All requests are answered, and the hub is closed.
+    Done,
+    /// The hub reported an error.
+    Refused(String),
+    /// It panicked, was aborted, or did not end.
+    Badly(String),
+}
+
+/// The process of a worker. Dropping it kills the process.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    child: Child,
+    errors: PathBuf,
+}
+
+impl Worker {
+    /// Starts a worker in a place.
+    pub(crate) fn start(place: &Path, plan: &Plan, calls: &Calls) -> Self {
+        let errors = place.join("errors");
+        let stderr = File::create(&errors).expect("the place is writable");
+        let mut command = Command::new(std::env::current_exe().expect("this program has a file"));
+        command
+            .arg("worker")
+            .arg(place)
+            .arg(serde_json::to_string(plan).expect("a plan is JSON"));
+        calls.apply(&mut command, place);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        Self {
+            child: command.spawn().expect("this program starts again"),
+            errors,
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the hub of the worker is open, or the worker has ended.
+    pub(crate) fn wait_until_open(&mut self) {
+        if let Some(stdout) = self.child.stdout.take() {
+            let _ = BufReader::new(stdout).read_line(&mut String::new());
+        }
+    }
+
+    /// Kills the worker with SIGKILL, unless it has ended.
+    pub(crate) fn kill(mut self) -> Result<(), Ended> {
+        match self.child.try_wait().expect("a child can be waited for") {
+            Some(status) => Err(self.ended(status)),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the end of the worker.
+    pub(crate) fn wait(mut self, limit: Duration) -> Ended {
+        let end = Instant::now() + limit;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return self.ended(status);
+            }
+            if Instant::now() > end {
+                return Ended::Badly(format!("the worker has not ended after {} s", limit.as_secs()));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    fn ended(&self, status: ExitStatus) -> Ended {
+        let errors = std::fs::read_to_string(&self.errors).unwrap_or_default();
+        match status.code() {
+            Some(0) => Ended::Done,
+            Some(REFUSED) => Ended::Refused(errors),
+            _ => Ended::Badly(format!("the worker ended with {status}: {errors}")),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Killing a worker that has already exited fails, which is fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program of the worker.
+pub(crate) fn work(place: &Path, plan: &str) -> ! {
+    let plan: Plan = serde_json::from_str(plan).expect("the plan of the campaign");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.expect("threads");
+    match runtime.block_on(load::serve(place, &plan, || println!("open"))) {
+        Ok(()) => std::process::exit(0),
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::exit(REFUSED)
+        }
+    }
+}
