@@ -133,3 +133,7 @@ async fn settled(client: &Client) -> abide::Result<Sales> {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+#[cfg(test)]
+#[path = "tests/cases/aggregator.rs"]
+mod tests;
