@@ -31,7 +31,6 @@ fn every_sale_reaches_the_total() {
             (all.count, all.cents),
             (SALES_OF_A_TILL + SALES_ON_PAPER, rung_up + on_paper)
         );
-        assert_eq!(settled(&client).await.unwrap(), all);
     });
 }
 
