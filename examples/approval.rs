@@ -134,3 +134,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     hub.shutdown().await?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "tests/cases/approval.rs"]
+mod tests;

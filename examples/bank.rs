@@ -468,3 +468,7 @@ fn print_result(run: &Run, resumed: u64, twice: usize, accounts: &[Account], led
     }
     println!("{table}");
 }
+
+#[cfg(test)]
+#[path = "tests/cases/bank.rs"]
+mod tests;

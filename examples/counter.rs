@@ -48,3 +48,7 @@ async fn main() -> abide::Result<()> {
     println!("after a restart: {}", visits.total().await?);
     hub.shutdown().await
 }
+
+#[cfg(test)]
+#[path = "tests/cases/counter.rs"]
+mod tests;

@@ -121,3 +121,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     hub.shutdown().await?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "tests/cases/fan_out.rs"]
+mod tests;

@@ -78,3 +78,7 @@ async fn main() -> abide::Result<()> {
     println!("activities so far: {}", ran.load(Ordering::Relaxed));
     hub.shutdown().await
 }
+
+#[cfg(test)]
+#[path = "tests/cases/hello_sequence.rs"]
+mod tests;

@@ -114,3 +114,7 @@ async fn open(directory: &Path) -> abide::Result<Hub> {
         .open()
         .await
 }
+
+#[cfg(test)]
+#[path = "tests/cases/monitor.rs"]
+mod tests;

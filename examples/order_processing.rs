@@ -290,9 +290,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[cfg(test)]
 mod tests {
-    use abide::testing::{RunningHub, TestHub, assert_replays, crash_everywhere};
+    use abide::testing::{RunningHub, TestHub, crash_everywhere};
 
     use super::*;
+    use crate::golden;
 
     fn hub() -> TestHub {
         let builder = || {
@@ -346,21 +347,18 @@ mod tests {
     /// A change of the orchestration must fit orders that are being processed. This history is one of them.
     #[test]
     fn an_earlier_history_still_fits() {
-        assert_replays(Hub::in_memory().orchestration::<process_order>(), EARLIER);
+        golden::assert_fits("order_processing", Hub::in_memory().orchestration::<process_order>());
     }
 
-    /// The history of an order that was undone. Written by
-    /// `cargo test --package abide-examples --test crashes -- --ignored --nocapture`.
-    const EARLIER: &str = include_str!("histories/order_processing.jsonl");
-
+    /// Records the history of an order that was undone.
     #[test]
-    #[ignore = "prints a new history"]
-    fn print_a_history() {
+    #[ignore = "records a new history"]
+    fn record_the_history() {
         let recorded = hub().run(async |hub| {
             order_lamps(hub, "Nemo").await;
             let run = hub.client().orchestration::<process_order>("o");
             run.recorded_history().await.unwrap()
         });
-        println!("{}", serde_json::to_string(&recorded).unwrap());
+        golden::record("order_processing", &recorded);
     }
 }

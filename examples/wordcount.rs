@@ -16,7 +16,6 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::time::Duration;
 
 use abide::prelude::*;
 
@@ -42,8 +41,6 @@ impl Word {
 struct Cursor {
     /// The start of the next chunk, in bytes.
     offset: u64,
-    /// The number of words signaled so far.
-    words: u64,
 }
 
 #[operations]
@@ -53,7 +50,6 @@ impl Cursor {
     pub fn advance(&mut self, context: &mut EntityContext, begin: u64, end: u64, words: BTreeMap<String, u64>) -> u64 {
         if begin == self.offset {
             for (word, n) in words {
-                self.words += n;
                 context.entity::<Word>(&word).add(n).signal();
             }
             self.offset = end;
@@ -63,10 +59,6 @@ impl Cursor {
 
     pub fn offset(&self) -> u64 {
         self.offset
-    }
-
-    pub fn words(&self) -> u64 {
-        self.words
     }
 }
 
@@ -85,7 +77,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for file in &files {
         feed(&client, Path::new(file)).await?;
     }
-    for (word, count) in settled_counts(&client).await? {
+    // Every signal of every cursor has arrived, also those of an earlier run.
+    hub.idle().await?;
+    for (word, count) in counts(&client).await? {
         println!("{count:>7} {word}");
     }
     hub.shutdown().await?;
@@ -131,23 +125,14 @@ fn count(line: &[u8], words: &mut BTreeMap<String, u64>) {
     }
 }
 
-/// Returns the counts of all words, after every signal of every cursor has arrived.
-async fn settled_counts(client: &Client) -> abide::Result<BTreeMap<String, u64>> {
-    loop {
-        let mut signaled = 0;
-        for cursor in keys(client, "cursor").await? {
-            signaled += client.entity::<Cursor>(&cursor).words().await?;
-        }
-        let mut counts = BTreeMap::new();
-        for word in keys(client, "word").await? {
-            let count = client.entity::<Word>(&word).count().await?;
-            counts.insert(word, count);
-        }
-        if counts.values().sum::<u64>() == signaled {
-            return Ok(counts);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+/// Returns the counts of all words.
+async fn counts(client: &Client) -> abide::Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    for word in keys(client, "word").await? {
+        let count = client.entity::<Word>(&word).count().await?;
+        counts.insert(word, count);
     }
+    Ok(counts)
 }
 
 /// Returns the keys of all entities with this name, page by page.

@@ -133,6 +133,13 @@ impl Resources {
         Arc::make_mut(&mut self.0).insert(TypeId::of::<T>(), Given::new(value));
     }
 
+    /// Adds the values of `others`, replacing those of the same types.
+    #[cfg(feature = "testing")]
+    pub(crate) fn replace_all(&mut self, others: &Self) {
+        let others = others.0.iter().map(|(id, given)| (*id, given.clone()));
+        Arc::make_mut(&mut self.0).extend(others);
+    }
+
     /// Returns the value of a type.
     ///
     /// # Errors

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use abide::ErrorKind;
 use abide::client::StopKind;
-use abide::history::RecordedHistory;
+use abide::history::{ActivityOutcome, HistoryEventKind, RecordedHistory, activities};
 use abide::prelude::*;
-use abide::testing::{Mock, RunningHub, TestHub, assert_replays, crash_everywhere, outline, replay};
+use abide::testing::{Mock, RunningHub, TestHub, assert_history, assert_replays, crash_everywhere, outline, replay};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -99,6 +99,25 @@ async fn transfer(ctx: OrchestrationContext, cents: i64) -> Result<i64, Failure>
     Ok(ctx.entity::<Account>("bob").deposit(cents).await?)
 }
 
+/// Holds the lock of an account forever.
+#[orchestration]
+async fn holds(ctx: OrchestrationContext) -> Result<(), Failure> {
+    let _lock = ctx.lock_entities(&ctx.entity::<Account>("carol")).await?;
+    Ok(ctx.wait_for_external_event::<()>("never").await?)
+}
+
+/// Locks two accounts, and gives up to lock the one that another orchestration holds.
+#[orchestration]
+async fn locks(ctx: OrchestrationContext) -> Result<(), Failure> {
+    let (alice, bob) = (ctx.entity::<Account>("alice"), ctx.entity::<Account>("bob"));
+    let lock = ctx.lock_entities((&alice, &bob)).await?;
+    alice.deposit(1).await?;
+    drop(lock);
+    let held = Box::pin(ctx.lock_entities(&ctx.entity::<Account>("carol")));
+    futures::future::select(held, Box::pin(ctx.create_timer(DAY))).await;
+    Ok(())
+}
+
 /// Panics when it is dropped after it has exploded.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Bomb {
@@ -154,6 +173,8 @@ fn hub() -> TestHub {
             .orchestration::<asks_for_the_thread>()
             .orchestration::<waits>()
             .orchestration::<transfer>()
+            .orchestration::<locks>()
+            .orchestration::<holds>()
     })
     .mock::<charge>(|cents| Ok(format!("charged {cents}")))
 }
@@ -305,6 +326,152 @@ fn a_condition_is_waited_for() {
     });
 }
 
+/// The release of granted locks is an event of its own. Locks that were not granted are canceled.
+#[test]
+fn a_history_shows_the_release_of_locks() {
+    hub().run(async |hub| {
+        hub.client().start::<holds>(()).await.unwrap();
+        hub.run_until_idle().await;
+        let run = hub.client().start::<locks>(()).await.unwrap();
+        run.result().await.unwrap();
+        let history = run.history().await.unwrap();
+        assert_history(
+            &history,
+            r#"
+                started: locks null
+                1 lock @account@alice, @account@bob
+                1 done: null
+                2 call @account@alice.deposit: {"cents":1}
+                2 done: 1
+                1 released
+                3 lock @account@carol
+                4 timer: 86400s
+                4 done: null
+                3 canceled
+                completed: null
+            "#,
+        );
+        let is_release = |kind: &HistoryEventKind| matches!(kind, HistoryEventKind::LockReleased { sequence: 1, .. });
+        assert_eq!(history.iter().filter(|event| is_release(&event.kind)).count(), 1);
+    });
+}
+
+/// A history that differs from the expected one is shown with the lines that differ.
+#[test]
+fn an_unexpected_history_is_shown_as_a_difference() {
+    let text = panic_of(|| {
+        hub().run(async |hub| {
+            let run = hub.client().start::<subscription>(7).await.unwrap();
+            run.result().await.unwrap();
+            assert_history(
+                &run.history().await.unwrap(),
+                r#"
+                    started: subscription 7
+                    1 timer: 2592000s
+                    1 done: null
+                    2 activity charge (the first month): 8
+                    2 done: "charged 7"
+                    completed: "charged 7"
+                "#,
+            );
+        });
+    });
+    assert!(
+        text.contains("the history is not as expected; `-` is expected"),
+        "{text}"
+    );
+    let expected = "\n- 2 activity charge (the first month): 8\n+ 2 activity charge (the first month): 7\n  2 done";
+    assert!(text.contains(expected), "{text}");
+}
+
+/// Histories of the same seed are equal, and those of different inputs are not.
+#[test]
+fn histories_are_compared() {
+    let history = |cents| {
+        hub().run(async move |hub| {
+            let run = hub.client().start::<subscription>(cents).await.unwrap();
+            run.result().await.unwrap();
+            run.history().await.unwrap()
+        })
+    };
+    assert_eq!(history(7), history(7));
+    assert_ne!(history(7), history(8));
+}
+
+/// A history tells the calls of an activity: their inputs, their attempts and the outcomes of these.
+#[test]
+fn a_history_tells_the_calls_of_an_activity() {
+    let busy = Mock::<charge>::new(|cents| Ok(format!("charged {cents}")));
+    let busy = busy.failing(1, || Failure::message("busy")).delay(DAY);
+    hub().mock_with(busy).run(async |hub| {
+        let run = hub.client().start::<subscription>(7).await.unwrap();
+        let calls = async || activities(&run.history().await.unwrap(), "charge");
+        hub.advance(Duration::from_secs(1)).await;
+        assert_eq!(calls().await, []);
+        hub.advance(30 * DAY).await;
+        let [call] = <[_; 1]>::try_from(calls().await).unwrap();
+        assert_eq!((call.attempts, &call.outcome), (1, &ActivityOutcome::Pending));
+        hub.advance(DAY).await;
+        let [call] = <[_; 1]>::try_from(calls().await).unwrap();
+        let ActivityOutcome::Failed {
+            failure: Some(failure),
+            error: None,
+        } = call.outcome
+        else {
+            panic!("{call:?}");
+        };
+        assert_eq!(failure.message, "busy");
+        run.result().await.unwrap();
+        let [call] = <[_; 1]>::try_from(calls().await).unwrap();
+        assert_eq!(
+            (call.input.as_str(), call.label.as_deref()),
+            ("7", Some("the first month"))
+        );
+        let result = "\"charged 7\"".to_owned();
+        assert_eq!(
+            (call.attempts, call.outcome),
+            (2, ActivityOutcome::Completed { result })
+        );
+        assert_eq!(activities(&run.history().await.unwrap(), "other"), []);
+    });
+    let builder = || Hub::in_memory().orchestration::<abandons>().activity::<cleans_up>();
+    TestHub::new(builder).run(async |hub| {
+        let run = hub.client().start::<abandons>(()).await.unwrap();
+        run.result().await.unwrap();
+        let [call] = <[_; 1]>::try_from(activities(&run.history().await.unwrap(), "cleans_up")).unwrap();
+        assert_eq!(call.outcome, ActivityOutcome::Canceled);
+    });
+}
+
+/// The rates of a tax office.
+struct Rates(u64);
+
+#[activity]
+async fn tax(rates: Resource<Rates>, cents: u64) -> u64 {
+    cents * rates.0 / 100
+}
+
+#[orchestration]
+async fn taxes(ctx: OrchestrationContext, cents: u64) -> Result<u64, Failure> {
+    Ok(ctx.call_activity::<tax>(cents).await?)
+}
+
+/// A resource of a test replaces the one of the builder, or is added, and survives crashes.
+#[test]
+fn a_resource_is_replaced() {
+    let builder = || Hub::in_memory().activity::<tax>().orchestration::<taxes>();
+    let scenario = async |hub: &RunningHub| {
+        let start = hub.client().start::<taxes>(100).instance_id("t").request_id("t");
+        start.await.unwrap().result().await.unwrap()
+    };
+    let replaced = move || TestHub::new(move || builder().resource(Rates(19))).resource(Rates(7));
+    assert_eq!(replaced().run(scenario), 7);
+    assert_eq!(TestHub::new(builder).resource(Rates(8)).run(scenario), 8);
+    crash_everywhere(replaced, scenario);
+    let text = panic_of(|| TestHub::new(builder).run(async |hub| _ = scenario(hub).await));
+    assert!(text.contains("`tax` needs the resource"), "{text}");
+}
+
 /// Returns the text of the panic of `test`.
 fn panic_of(test: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(test)).expect_err("the test panics");
@@ -379,8 +546,8 @@ fn a_request_that_counts_twice_is_found() {
         });
     });
     assert!(text.contains("another result after a crash at sync "), "{text}");
-    assert!(text.contains("without a crash: 5"), "{text}");
-    assert!(text.contains("after the crash: 10"), "{text}");
+    assert!(text.contains("`-` is the result without a crash"), "{text}");
+    assert!(text.contains("\n- 5\n+ 10\n"), "{text}");
     assert!(text.contains("waits for the event `go` at tests/testing.rs:"), "{text}");
     assert!(text.contains("ABIDE_CRASH_POINT=0:"), "{text}");
 }

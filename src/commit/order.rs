@@ -126,6 +126,11 @@ impl<T> CommitOrder<T> {
         number
     }
 
+    /// Returns a number that differs from an earlier one if a batch number was drawn in between.
+    pub(crate) fn drawn(&self) -> u64 {
+        self.next_batch.load(Ordering::Relaxed)
+    }
+
     /// Writes one commit that was made at `now`, and holds `items` until it is durable.
     ///
     /// `deliver` is called with the number of the commit as soon as it is written. The call precedes the write of any

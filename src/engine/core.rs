@@ -177,7 +177,6 @@ impl Core {
 
     /// Returns the number of running `async` operations and activities, including those whose results are no longer
     /// needed.
-    #[cfg(feature = "testing")]
     pub(crate) fn occupied(&self) -> usize {
         self.running() + self.activities.unwanted()
     }

@@ -136,6 +136,60 @@ impl Hub {
             .map_or_else(HubStats::default, |(runtime, _)| HubStats::of(runtime))
     }
 
+    /// Waits until nothing can happen in the hub without input from outside or the passing of time. At one moment during
+    /// the wait:
+    /// * all accepted requests and all messages between instances were processed, on all executors,
+    /// * no activity and no `async` operation was running or about to start, not even one whose result is no longer
+    ///   needed,
+    /// * all commits were durable, and their answers had passed the output gate.
+    ///
+    /// Whatever waits for something else does not count: durable timers, scheduled signals, schedules and activities
+    /// between two attempts, as long as they are not due; external events, clients that wait for a result; messages to
+    /// a locked, held or quarantined entity, to a suspended or stopped orchestration, or to an unregistered type. Neither
+    /// do requests that their clients have not sent yet, tasks of your program, and the removal of old orchestrations.
+    ///
+    /// Use it in tests and before measurements, instead of a loop that waits until the figures agree. Requests of other
+    /// clients may begin new work right afterwards, and a hub that always has work is never idle.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// /// The sales of a shop, or of all shops if the key is empty.
+    /// #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    /// struct Sales {
+    ///     cents: u64,
+    /// }
+    ///
+    /// #[operations]
+    /// impl Sales {
+    ///     pub fn sold(&mut self, ctx: &mut EntityContext, cents: u64) {
+    ///         self.cents += cents;
+    ///         if !ctx.key().is_empty() {
+    ///             ctx.entity::<Sales>("").sold(cents).signal();
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// let hub = Hub::in_memory().entity::<Sales>().open().await?;
+    /// let client = hub.client();
+    /// client.entity::<Sales>("Berlin").sold(500).signal().await?;
+    /// client.entity::<Sales>("Lagos").sold(700).signal().await?;
+    ///
+    /// // The shops have forwarded their sales.
+    /// hub.idle().await?;
+    /// assert_eq!(client.entity::<Sales>("").state().await?.unwrap().cents, 1_200);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns the error that poisoned the hub, or an error of kind [`ErrorKind::Closed`].
+    pub async fn idle(&self) -> Result<()> {
+        self.runtime()?.idle().await
+    }
+
     /// Copies the running hub to a new directory. The copy is consistent and contains at least everything that was
     /// acknowledged before the call. To work on a copy, open it with [`HubBuilder::restore`].
     ///

@@ -49,6 +49,20 @@ impl OrchestrationStatus {
         Self::Suspended,
     ];
 
+    /// The statuses of orchestrations that have not ended.
+    pub(crate) const LIVE: [Self; 4] = {
+        let (mut live, mut found, mut at) = ([Self::Pending; 4], 0, 0);
+        while at < Self::ALL.len() {
+            if !Self::ALL[at].is_terminal() {
+                live[found] = Self::ALL[at];
+                found += 1;
+            }
+            at += 1;
+        }
+        assert!(found == live.len());
+        live
+    };
+
     /// Returns the name of the status, as used in texts and interfaces.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,7 +78,7 @@ impl OrchestrationStatus {
     }
 
     /// Returns `true` if an orchestration with this status has ended permanently.
-    pub fn is_terminal(self) -> bool {
+    pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Terminated | Self::Canceled)
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Driver<C> {
     /// The clients that wait for the ends of orchestrations. Their tokens are never used again, because the core may
     /// still settle a token that was removed here.
     waits: HashMap<Token, C>,
+    /// The clients that wait until there is nothing to do.
+    idle_waiters: Vec<C>,
     /// The patience of a request to stop that was received.
     stop: Option<Duration>,
     /// Reusable memory for received envelopes.
@@ -79,6 +81,7 @@ impl<C: Client> Driver<C> {
             is_alone,
             callers: Callers::default(),
             waits: HashMap::new(),
+            idle_waiters: Vec::new(),
             stop: None,
             envelopes: VecDeque::new(),
         })
@@ -109,7 +112,17 @@ impl<C: Client> Driver<C> {
 
     /// Removes and returns all waiting clients.
     pub(crate) fn take_clients(&mut self) -> impl Iterator<Item = C> {
-        self.callers.drain().chain(self.waits.drain().map(|(_, client)| client))
+        let waits = self.waits.drain().map(|(_, client)| client);
+        self.callers.drain().chain(waits).chain(self.idle_waiters.drain(..))
+    }
+
+    /// Removes and returns the clients that wait until there is nothing to do, if no user code runs for the core. Called
+    /// when there is no work.
+    pub(crate) fn take_idle_waiters(&mut self) -> Vec<C> {
+        if self.idle_waiters.is_empty() || self.core.occupied() > 0 {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.idle_waiters)
     }
 
     /// Returns `true` if a step would have work. Messages that were left to their rows count, because no other envelope
@@ -164,6 +177,10 @@ impl<C: Client> Driver<C> {
                 }
             }
             Envelope::Input(input) => self.core.accept(*input),
+            Envelope::Idle { reply } => {
+                self.idle_waiters.retain(|waiter| !waiter.is_gone());
+                self.idle_waiters.push(reply);
+            }
             Envelope::Wake => {}
             Envelope::Stop { patience } => {
                 self.core.begin_no_more_activities();

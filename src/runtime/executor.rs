@@ -12,6 +12,7 @@ use crate::commit::Gated;
 use crate::engine::message::{Effect, Message};
 use crate::engine::{CoreConfig, CoreStep, panic_text};
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::backpressure::Response;
 use crate::runtime::contained::contained;
 use crate::runtime::driver::{Committed, Driver};
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
@@ -128,6 +129,10 @@ impl Executor {
         if self.may_end() {
             self.leave()?;
             return Ok(Next::End);
+        }
+        for waiter in self.driver.take_idle_waiters() {
+            // A receiver that is gone wants nothing any more.
+            contained(|| drop(waiter.sender.send(Ok(Response::Accepted))));
         }
         Ok(Next::Wait(self.timeout()))
     }
@@ -297,7 +302,8 @@ impl Executor {
                 match envelope {
                     Envelope::Request { reply, .. }
                     | Envelope::Operator { reply, .. }
-                    | Envelope::Wait { reply, .. } => reply.refuse(error),
+                    | Envelope::Wait { reply, .. }
+                    | Envelope::Idle { reply } => reply.refuse(error),
                     Envelope::Stop { patience } => self.stop_at = Some(self.runtime.clock.now().after(patience)),
                     Envelope::Forget { .. } | Envelope::Input(_) | Envelope::Wake => {}
                 }

@@ -44,6 +44,8 @@ pub(crate) enum Envelope<C> {
     Forget { instance: InstanceId, token: Token },
     /// An input of the core.
     Input(Box<Input>),
+    /// A client waits until the executor has nothing to do.
+    Idle { reply: C },
     /// A wake-up without input, for example because messages were left to their rows.
     Wake,
     /// A request to end when no work is left or when `patience` has expired.
@@ -291,6 +293,7 @@ impl<C> fmt::Debug for Envelope<C> {
             Self::Wait { .. } => "Wait",
             Self::Forget { .. } => "Forget",
             Self::Input(_) => "Input",
+            Self::Idle { .. } => "Idle",
             Self::Wake => "Wake",
             Self::Stop { .. } => "Stop",
         })

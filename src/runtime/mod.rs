@@ -7,6 +7,7 @@ mod contained;
 pub(crate) mod driver;
 mod executor;
 mod feed;
+mod idle;
 mod inbox;
 #[cfg(feature = "testing")]
 pub(crate) mod local;

@@ -171,6 +171,8 @@ async fn a_failure_reaches_everyone_who_waits() {
         let model = Arc::new(Model::new());
         let (runtime, threads, client) = start(&model, 3);
         let mut waiting = Vec::new();
+        let idle = Arc::clone(&runtime);
+        waiting.push(tokio::spawn(async move { idle.idle().await }));
         for key in 0..8 {
             let busy = client.entity::<Busy>(key);
             waiting.push(tokio::spawn(call(busy.wait())));
@@ -194,6 +196,7 @@ async fn a_failure_reaches_everyone_who_waits() {
             refused(client.entity::<Busy>(key).note().signal()).await;
             refused(client.entity::<Busy>(key).state()).await;
         }
+        refused(runtime.idle()).await;
         runtime.stop(Duration::ZERO);
         threads.join(Duration::ZERO).unwrap();
     }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use crate::store::DiskImage;
+use crate::testing::diff::difference_of_values;
 use crate::testing::life::{Killed, Life, Plan, run_life};
 use crate::testing::running::RunningHub;
 use crate::testing::test_hub::TestHub;
@@ -219,9 +220,9 @@ impl<H: Fn() -> TestHub, S: AsyncFn(&RunningHub) -> T, T: PartialEq + Debug> Cra
                 recovery: syncs.len() as u64,
             },
             Ok(Life::Ended { result, .. }) => panic!(
-                "the scenario has another result after {}\n  without a crash: {:?}\n  after the crash: {result:?}",
+                "the scenario has another result after {}\n`-` is the result without a crash, `+` the one after it:\n{}",
                 about(),
-                self.expected
+                difference_of_values(&self.expected, &result)
             ),
             Ok(Life::Killed(_)) => unreachable!("the plan kills nothing"),
             Err(panic) => {

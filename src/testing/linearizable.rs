@@ -269,7 +269,7 @@ impl<O: Debug, F> Search<'_, O, F> {
             .iter()
             .enumerate()
             .filter(|(_, observed)| observed.ended.is_some());
-        answered.into_iter().all(|(index, _)| placed.contains(index))
+        answered.map(|(index, _)| index).all(|index| placed.contains(index))
     }
 }
 

@@ -40,6 +40,7 @@
 
 mod calls;
 mod crash;
+mod diff;
 mod life;
 mod linearizable;
 mod mock;
@@ -47,13 +48,15 @@ mod open_steps;
 mod outline;
 mod replay;
 mod running;
+mod sender_order;
 mod test_hub;
 mod wakes;
 
 pub use crash::{CrashReport, crash_everywhere};
 pub use linearizable::{Began, NotLinearizable, Recorder};
 pub use mock::Mock;
-pub use outline::outline;
+pub use outline::{assert_history, outline};
 pub use replay::{Mismatch, assert_replays, replay};
 pub use running::RunningHub;
+pub use sender_order::{OrderFault, SenderOrder, WrongOrder};
 pub use test_hub::TestHub;

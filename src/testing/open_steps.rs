@@ -13,13 +13,6 @@ use crate::views::waiting::{self, WaitReason};
 /// Maximum number of orchestrations that are described.
 const MOST_DESCRIBED: usize = 10;
 
-const LIVE: [OrchestrationStatus; 4] = [
-    OrchestrationStatus::Pending,
-    OrchestrationStatus::Running,
-    OrchestrationStatus::ContinuedAsNew,
-    OrchestrationStatus::Suspended,
-];
-
 /// Describes the orchestrations that have not ended, with a line for each step that they wait for.
 pub(super) fn describe_open_steps(runtime: &Runtime, reader: &dyn Reader) -> String {
     let mut text = String::new();
@@ -46,8 +39,9 @@ pub(super) fn describe_open_steps(runtime: &Runtime, reader: &dyn Reader) -> Str
 
 fn unended(runtime: &Runtime, reader: &dyn Reader) -> Vec<InstanceId> {
     let partitions = (0..runtime.partitions).map(PartitionId);
-    let ranges =
-        partitions.flat_map(|partition| LIVE.map(|status| schema::orchestration::with_status(partition, status)));
+    let ranges = partitions.flat_map(|partition| {
+        OrchestrationStatus::LIVE.map(|status| schema::orchestration::with_status(partition, status))
+    });
     let keys = ranges.flat_map(|range| reader.keys(range, MOST_DESCRIBED).unwrap_or_default());
     keys.filter_map(|key| Some(InstanceId::trusted(schema::orchestration::status_parts(&key)?.1)))
         .collect()

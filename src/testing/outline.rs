@@ -4,9 +4,10 @@ use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
 use crate::history::{HistoryEvent, HistoryEventKind, HistoryStep};
+use crate::testing::diff::difference;
 
-/// Returns a history as a text with a line for each event, to compare it with `assert_eq!` or as a snapshot. It contains
-/// no points in time and no turns, so it is the same whenever and however often the orchestration runs.
+/// Returns a history as a text with a line for each event, for [`assert_history`] or as a snapshot. It contains no
+/// points in time and no turns, so it is the same whenever and however often the orchestration runs.
 ///
 /// ```
 /// use std::time::Duration;
@@ -55,6 +56,55 @@ pub fn outline(history: &[HistoryEvent]) -> String {
     text
 }
 
+/// Checks that a history has this [`outline`]. Spaces around lines and empty lines around the text are not compared, so
+/// the text may be indented.
+///
+/// ```
+/// use abide::prelude::*;
+/// use abide::testing::{TestHub, assert_history};
+///
+/// #[activity]
+/// async fn greet(name: String) -> Result<String, Failure> {
+///     Ok(format!("Hello {name}!"))
+/// }
+///
+/// #[orchestration]
+/// async fn greets(ctx: OrchestrationContext, name: String) -> Result<String, Failure> {
+///     Ok(ctx.call_activity::<greet>(name).await?)
+/// }
+///
+/// let hub = TestHub::new(|| Hub::in_memory().orchestration::<greets>().activity::<greet>());
+/// hub.run(async |hub| {
+///     let run = hub.client().start::<greets>("Carol".into()).await.unwrap();
+///     run.result().await.unwrap();
+///     assert_history(
+///         &run.history().await.unwrap(),
+///         r#"
+///             started: greets "Carol"
+///             1 activity greet: "Carol"
+///             1 done: "Hello Carol!"
+///             completed: "Hello Carol!"
+///         "#,
+///     );
+/// });
+/// ```
+///
+/// # Panics
+/// Panics if the outline differs, and shows the lines that differ.
+#[track_caller]
+pub fn assert_history(history: &[HistoryEvent], expected: &str) {
+    let found = outline(history);
+    let lines = |text: &str| -> Vec<String> { text.trim().lines().map(|line| line.trim().to_owned()).collect() };
+    let (expected, found) = (lines(expected), lines(&found));
+    if expected != found {
+        let difference = difference(expected.iter().map(String::as_str), found.iter().map(String::as_str));
+        panic!(
+            "the history is not as expected; `-` is expected, `+` is the history, and if the latter is right, change the \
+             expected text\n{difference}"
+        );
+    }
+}
+
 fn line(kind: &HistoryEventKind, label: &str, time: SystemTime) -> String {
     use HistoryEventKind as Kind;
     match kind {
@@ -90,6 +140,7 @@ fn line(kind: &HistoryEventKind, label: &str, time: SystemTime) -> String {
             format!("{sequence} failed: {}", reason.unwrap_or_default())
         }
         Kind::StepCanceled { sequence, .. } => format!("{sequence} canceled"),
+        Kind::LockReleased { sequence, .. } => format!("{sequence} released"),
         Kind::StepRefused { sequence, what, error } => format!("{sequence} refused: {what}: {error}"),
         Kind::EventRaised { name, payload } => format!("event {name}: {payload}"),
         Kind::EventSent {

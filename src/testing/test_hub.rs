@@ -12,6 +12,7 @@ use crate::error::Result;
 #[cfg(feature = "http-client")]
 use crate::http_client::{HttpError, HttpRequest, HttpResponse, http_exchange};
 use crate::hub::HubBuilder;
+use crate::resource::Resources;
 use crate::store::DiskImage;
 use crate::testing::calls::Calls;
 use crate::testing::life::{Life, Plan, run_life};
@@ -44,6 +45,7 @@ const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 pub struct TestHub {
     builder: Box<dyn Fn() -> HubBuilder>,
     mocks: Vec<Arc<dyn ActivityCode>>,
+    resources: Resources,
     pub(super) calls: Calls,
     pub(super) outside: Option<Rc<dyn Any>>,
     pub(super) seed: u64,
@@ -58,6 +60,7 @@ impl TestHub {
         Self {
             builder: Box::new(builder),
             mocks: Vec::new(),
+            resources: Resources::default(),
             calls: Calls::default(),
             outside: None,
             seed: 0,
@@ -90,6 +93,39 @@ impl TestHub {
     /// [`RunningHub::outside`].
     pub fn outside<T: 'static>(mut self, world: T) -> Self {
         self.outside = Some(Rc::new(world));
+        self
+    }
+
+    /// Replaces the resource of this type, or adds it. Like the world outside, the value survives crashes of the hub.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    /// use abide::testing::TestHub;
+    ///
+    /// struct Rates { percent: u64 }
+    ///
+    /// #[activity]
+    /// async fn tax(rates: Resource<Rates>, cents: u64) -> u64 {
+    ///     cents * rates.percent / 100
+    /// }
+    ///
+    /// #[orchestration]
+    /// async fn order(ctx: OrchestrationContext, cents: u64) -> Result<u64, Failure> {
+    ///     Ok(ctx.call_activity::<tax>(cents).await?)
+    /// }
+    ///
+    /// /// The builder of the program.
+    /// fn builder() -> abide::hub::HubBuilder {
+    ///     Hub::in_memory().resource(Rates { percent: 19 }).activity::<tax>().orchestration::<order>()
+    /// }
+    ///
+    /// TestHub::new(builder).resource(Rates { percent: 7 }).run(async |hub| {
+    ///     let run = hub.client().start::<order>(100).await.unwrap();
+    ///     assert_eq!(run.result().await.unwrap(), 7);
+    /// });
+    /// ```
+    pub fn resource<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.resources.replace(value);
         self
     }
 
@@ -165,6 +201,7 @@ impl TestHub {
     pub(super) fn builder(&self) -> Result<HubBuilder> {
         let mut builder = (self.builder)();
         let registry = builder.registry_mut();
+        registry.resources.replace_all(&self.resources);
         for mock in &self.mocks {
             registry.replace_activity(Arc::clone(mock));
         }

@@ -1,11 +1,13 @@
 //! The history of an orchestration, for people and tools.
 
+mod activities;
 mod read;
 
 use std::time::SystemTime;
 
 use serde::Serialize;
 
+pub use self::activities::{ActivityCall, ActivityOutcome, activities};
 pub(crate) use self::read::{read, read_part};
 use crate::error::Error;
 use crate::failure::Failure;
@@ -13,7 +15,7 @@ use crate::id::Sequence;
 use crate::views::json;
 
 /// A part of a history. Returned by [`history_turns`](crate::client::OrchestrationHandle::history_turns).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HistoryPart {
     /// The events of the requested turns, oldest first.
@@ -23,7 +25,7 @@ pub struct HistoryPart {
 }
 
 /// One event of a history: an incoming event, or a request of the code.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct HistoryEvent {
     /// The time at which its turn began.
@@ -40,7 +42,7 @@ pub struct HistoryEvent {
 }
 
 /// The kind of a [`HistoryEvent`]. Payloads are JSON text.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum HistoryEventKind {
@@ -103,6 +105,15 @@ pub enum HistoryEventKind {
         sequence: u64,
         /// The kind of the step.
         step: Option<HistoryStep>,
+    },
+    /// The code released the locks of a critical section. Locks that were not granted yet are
+    /// [canceled](Self::StepCanceled). In JSON, both are the event `StepCanceled`.
+    #[serde(rename = "StepCanceled")]
+    LockReleased {
+        /// The number of the step that took the locks.
+        sequence: u64,
+        /// That step, with the entities.
+        step: HistoryStep,
     },
     /// The code requested something that a limit or a rule of the hub forbids. No part of the request was sent.
     StepRefused {
@@ -222,6 +233,7 @@ impl HistoryEventKind {
             | Self::StepCompleted { sequence, .. }
             | Self::StepFailed { sequence, .. }
             | Self::StepCanceled { sequence, .. }
+            | Self::LockReleased { sequence, .. }
             | Self::StepRefused { sequence, .. }
             | Self::EventSent { sequence, .. }
             | Self::OrchestrationStarted { sequence, .. }

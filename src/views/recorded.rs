@@ -14,7 +14,7 @@ use crate::model::{self, STORED_FORMAT};
 use crate::schema;
 use crate::store::{Batch, MemoryStore, Store};
 use crate::views::orchestrations;
-use crate::views::turns::read_turns;
+use crate::views::turns::read_turn_rows;
 use crate::views::view::View;
 
 /// The history of one execution, in a form that other builds can replay. Returned by
@@ -53,12 +53,11 @@ impl RecordedHistory {
         let Some(record) = orchestrations::record(view.reader, partition, id)? else {
             return Ok(None);
         };
-        let (mut turns, mut encoded) = (Vec::new(), Ok(()));
-        read_turns(view.reader, partition, id, &record, 0..record.turns, |_, turn| {
-            encoded = model::encode(&turn).map(|row| turns.push(STANDARD.encode(row)));
-            encoded.is_ok()
+        let mut turns = Vec::new();
+        read_turn_rows(view.reader, partition, id, &record, 0..record.turns, |_, row| {
+            turns.push(STANDARD.encode(row));
+            Ok(true)
         })?;
-        encoded?;
         Ok(Some(Self {
             instance_id: id.to_string(),
             stored_format: STORED_FORMAT,

@@ -21,6 +21,24 @@ pub(crate) fn read_turns(
     turns: Range<u32>,
     mut take: impl FnMut(u32, TurnRecord) -> bool,
 ) -> Result<()> {
+    read_turn_rows(reader, partition, id, record, turns, |number, row| {
+        Ok(take(number, model::decode(row, "turn")?))
+    })
+}
+
+/// Reads the rows of some turns of an execution in order, one page at a time, until `take` returns `false`.
+///
+/// # Errors
+/// Returns an error of kind [`ErrorKind::Corrupted`] if one of the turns is missing, any error of the reader, or that of
+/// `take`.
+pub(crate) fn read_turn_rows(
+    reader: &dyn Reader,
+    partition: PartitionId,
+    id: &InstanceId,
+    record: &OrchestrationRecord,
+    turns: Range<u32>,
+    mut take: impl FnMut(u32, &[u8]) -> Result<bool>,
+) -> Result<()> {
     let (mut next, end) = (turns.start, turns.end.min(record.turns));
     while next < end {
         let range = schema::orchestration::turns(partition, id, record.execution, next..end);
@@ -29,7 +47,7 @@ pub(crate) fn read_turns(
             if !key.ends_with(&next.to_be_bytes()) {
                 return Err(lacks(id, next));
             }
-            if !take(next, model::decode(row, "turn")?) {
+            if !take(next, row)? {
                 return Ok(());
             }
             next += 1;

@@ -36,6 +36,7 @@ mod executions;
 mod http_api;
 #[cfg(feature = "http")]
 mod http_requests;
+mod idle;
 mod insight;
 #[cfg(feature = "rocksdb")]
 mod inspection;

@@ -12,13 +12,6 @@ use crate::time::Timestamp;
 use crate::views::merged::Merged;
 use crate::views::view::View;
 
-const LIVE: [OrchestrationStatus; 4] = [
-    OrchestrationStatus::Pending,
-    OrchestrationStatus::Running,
-    OrchestrationStatus::ContinuedAsNew,
-    OrchestrationStatus::Suspended,
-];
-
 /// The range of all times.
 pub(super) const ALWAYS: Range<Timestamp> = Timestamp(0)..Timestamp(u64::MAX);
 
@@ -41,7 +34,7 @@ impl OrchestrationQuery {
         match (self.statuses.as_slice(), self.only_some_live()) {
             ([], false) => &OrchestrationStatus::ALL,
             // Orchestrations that have ended are not stopped, and there may be many of them.
-            ([], true) => &LIVE,
+            ([], true) => &OrchestrationStatus::LIVE,
             (statuses, _) => statuses,
         }
     }

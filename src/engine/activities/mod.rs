@@ -105,7 +105,6 @@ impl Activities {
     }
 
     /// Returns the number of running attempts whose results are no longer needed.
-    #[cfg(feature = "testing")]
     pub(super) fn unwanted(&self) -> usize {
         self.running.values().filter(|running| !running.wanted).count()
     }

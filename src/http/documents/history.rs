@@ -145,13 +145,12 @@ impl History {
                     ..self.end(sequence, "Failed")?
                 }
             }
-            // A granted lock is no longer among the open steps.
-            HistoryEventKind::StepCanceled {
-                sequence,
-                step: Some(HistoryStep::Lock { entities }),
-            } if !self.open.contains_key(&sequence) => HistoryEventDocument {
+            HistoryEventKind::LockReleased { step, .. } => HistoryEventDocument {
                 event_type: "EntityLockReleased",
-                entities,
+                entities: match step {
+                    HistoryStep::Lock { entities } => entities,
+                    _ => Vec::new(),
+                },
                 ..HistoryEventDocument::default()
             },
             HistoryEventKind::StepCanceled { sequence, .. } => self.end(sequence, "Canceled")?,

@@ -276,6 +276,15 @@ impl History {
 
     fn canceled(&mut self, sequence: Sequence, open: OpenStep) -> HistoryEventKind {
         let known = self.steps.remove(&sequence).map(|(step, _)| step);
+        if let OpenStep::Lock {
+            entities,
+            granted: true,
+        } = open
+        {
+            let entities = texts(&entities);
+            let step = HistoryStep::Lock { entities };
+            return HistoryEventKind::LockReleased { sequence, step };
+        }
         // The data of the command replaces the start of the step if that is not known.
         let step = known.or(match open {
             OpenStep::Timer { due } => Some(HistoryStep::Timer { due: due.into() }),
