@@ -7,8 +7,8 @@
 // ABIDE_CALLS_RECORD=FILE   every change is appended to FILE, in one order over all threads
 // ABIDE_CALLS_FAIL=KINDS:NUMBER:ERRNO:FLAGS
 //                           the call with this number among the calls of these kinds fails. Kinds: r reads, w writes,
-//                           s syncs, n names (create, rename, remove). Flags: + all later calls fail as well, h half of
-//                           a write is done before
+//                           s syncs, c creations, n renames and removals. Flags: + all later calls fail as well, h half
+//                           of a write is done before
 // ABIDE_CALLS_FAILED=FILE   receives the number of calls of these kinds, and which one failed
 // ABIDE_CALLS_DELAY=MICROSECONDS
 //                           how much longer each sync takes
@@ -108,7 +108,7 @@ static int fails(char kind, const char *what, const char *path, int file) {
         return 0;
     counted++;
     int hit = fail_at && (counted == fail_at || (fail_later && counted > fail_at));
-    if (failed_file >= 0 && (!hit || counted == fail_at)) {
+    if (failed_file >= 0) {
         char name[4096] = "", link[64], line[4400];
         if (hit && !path) {
             snprintf(link, sizeof link, "/proc/self/fd/%d", file);
@@ -120,7 +120,8 @@ static int fails(char kind, const char *what, const char *path, int file) {
                          : snprintf(line, sizeof line, "%20ld\n", counted);
         if (syscall(SYS_pwrite64, failed_file, line, length, 0) < 0)
             abort();
-        if (hit && fail_later)
+        // The report names the first call that failed.
+        if (hit)
             failed_file = -1;
     }
     if (!hit)
@@ -136,7 +137,7 @@ static int open_file(int directory, const char *path, int flags, mode_t mode) {
         return syscall(SYS_openat, directory, path, flags, mode);
     pthread_mutex_lock(&order);
     int file = -1;
-    if (!(flags & O_CREAT) || fails('n', "create", path, -1) != 1) {
+    if (!(flags & O_CREAT) || fails('c', "create", path, -1) != 1) {
         file = syscall(SYS_openat, directory, path, flags, mode);
         if (file >= 0 && file < FILES) {
             watched[file] = 1;
@@ -296,7 +297,7 @@ int link(const char *from, const char *to) {
     if (!is_below(from))
         return syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
     pthread_mutex_lock(&order);
-    int result = fails('n', "link", from, -1) == 1 ? -1 : syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+    int result = fails('c', "link", from, -1) == 1 ? -1 : syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
     if (result == 0)
         note(LINK, 0, 0, from, strlen(from), to, strlen(to));
     pthread_mutex_unlock(&order);
@@ -321,7 +322,7 @@ int mkdir(const char *path, mode_t mode) {
     if (!is_below(path))
         return syscall(SYS_mkdirat, AT_FDCWD, path, mode);
     pthread_mutex_lock(&order);
-    int result = fails('n', "create", path, -1) == 1 ? -1 : syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+    int result = fails('c', "create", path, -1) == 1 ? -1 : syscall(SYS_mkdirat, AT_FDCWD, path, mode);
     if (result == 0)
         note(MAKE_DIRECTORY, 0, 0, path, strlen(path), 0, 0);
     pthread_mutex_unlock(&order);

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A call that fails.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
-    /// Which calls count: `r` reads, `w` writes, `s` syncs, `n` names.
+    /// Which calls count: `r` reads, `w` writes, `s` syncs, `c` creations, `n` renames and removals.
     pub(crate) kinds: &'static str,
     /// The number of the call that fails, from 1. With 0, calls are only counted.
     pub(crate) number: u64,
@@ -30,6 +30,8 @@ pub(crate) enum Errno {
 pub(crate) struct Calls {
     record: Option<PathBuf>,
     fault: Option<(Fault, PathBuf)>,
+    /// The directory whose files count, unless it is the whole place.
+    root: Option<PathBuf>,
     clock: Option<PathBuf>,
     sync_delay: Duration,
 }
@@ -43,9 +45,10 @@ impl Calls {
         }
     }
 
-    /// Lets a call fail. `report` receives which one that was.
-    pub(crate) fn failing(fault: Fault, report: PathBuf) -> Self {
+    /// Lets a call to a file below `root` fail. `report` receives which one that was.
+    pub(crate) fn failing(fault: Fault, root: PathBuf, report: PathBuf) -> Self {
         Self {
+            root: Some(root),
             fault: Some((fault, report)),
             ..Self::default()
         }
@@ -64,9 +67,9 @@ impl Calls {
         Self { sync_delay, ..self }
     }
 
-    /// Sets the variables for a worker whose files are below `root`.
-    pub(crate) fn apply(&self, command: &mut Command, root: &Path) {
-        command.env("ABIDE_CALLS_ROOT", root);
+    /// Sets the variables for a worker in a place.
+    pub(crate) fn apply(&self, command: &mut Command, place: &Path) {
+        command.env("ABIDE_CALLS_ROOT", self.root.as_deref().unwrap_or(place));
         if let Some(record) = &self.record {
             command.env("ABIDE_CALLS_RECORD", record);
         }

@@ -33,11 +33,20 @@ pub(crate) struct Worker {
 impl Worker {
     /// Starts a worker in a place.
     pub(crate) fn start(place: &Path, plan: &Plan, calls: &Calls) -> Self {
+        Self::spawn("worker", place, plan, calls)
+    }
+
+    /// Starts a process that does the rest of the work in a place and checks it.
+    pub(crate) fn finish(place: &Path, plan: &Plan, calls: &Calls) -> Self {
+        Self::spawn("finish", place, plan, calls)
+    }
+
+    fn spawn(role: &str, place: &Path, plan: &Plan, calls: &Calls) -> Self {
         let errors = place.join("errors");
         let stderr = File::create(&errors).expect("the place is writable");
         let mut command = Command::new(std::env::current_exe().expect("this program has a file"));
         command
-            .arg("worker")
+            .arg(role)
             .arg(place)
             .arg(serde_json::to_string(plan).expect("a plan is JSON"));
         calls.apply(&mut command, place);
@@ -46,10 +55,6 @@ impl Worker {
             child: command.spawn().expect("this program starts again"),
             errors,
         }
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Waits until the hub of the worker is open, or the worker has ended.
@@ -98,6 +103,18 @@ impl Drop for Worker {
         // Killing a worker that has already exited fails, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// The program of a process that does the rest of the work.
+pub(crate) fn finish(place: &Path, plan: &str) -> ! {
+    let plan: Plan = serde_json::from_str(plan).expect("the plan of the campaign");
+    match load::finish_now(place, &plan) {
+        Ok(_) => std::process::exit(0),
+        Err(broken) => {
+            eprintln!("{broken}");
+            std::process::exit(1)
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! RocksDB as the base below the fronts.
 
+use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
-use std::{fmt, fs, io};
+use std::path::Path;
 
 use rocksdb::{
     DB, Error as RocksError, ErrorKind as RocksErrorKind, IngestExternalFileOptions, Options, ReadOptions,
@@ -10,17 +10,12 @@ use rocksdb::{
 };
 
 use super::error::error;
+use super::leftover;
 use super::reader::{self, Snapshot};
 use crate::error::Result;
-use crate::files::io_error;
 use crate::store::durable::Base;
 use crate::store::front::Front;
 use crate::store::{Reader, Visitor};
-
-/// The file that a front is written to. RocksDB links the file under another name and removes this name once the table
-/// is ingested. A crash in between leaves two names for one table, so a file with this name is never opened, only
-/// removed.
-const FRONT: &str = "front.tmp";
 
 /// Number of overlapping tables that makes reads slow. At this number, a front waits until RocksDB has compacted some
 /// of them.
@@ -48,15 +43,7 @@ impl RocksBase {
 
     /// Removes the front file that a crash or an error left behind.
     pub(super) fn remove_leftover(&self) -> Result<()> {
-        let path = self.front();
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &path, error)),
-            _ => Ok(()),
-        }
-    }
-
-    fn front(&self) -> PathBuf {
-        self.database.path().join(FRONT)
+        leftover::remove(self.database.path())
     }
 
     /// Waits until few tables overlap, or RocksDB has nothing left to compact.
@@ -74,7 +61,7 @@ impl RocksBase {
     }
 
     /// Writes a front to a file. Returns `false` if the front is empty.
-    fn write(&self, front: &Front, path: &PathBuf) -> Result<bool, RocksError> {
+    fn write(&self, front: &Front, path: &Path) -> Result<bool, RocksError> {
         let mut writer = SstFileWriter::create(&self.options);
         writer.open(path)?;
         let (mut written, mut is_empty) = (Ok(()), true);
@@ -100,7 +87,7 @@ impl Base for RocksBase {
     fn take(&self, front: &Front) -> Result<()> {
         self.wait_for_compaction()?;
         self.remove_leftover()?;
-        let path = self.front();
+        let path = leftover::front(self.database.path());
         match self.write(front, &path) {
             Ok(true) => {}
             Ok(false) => return self.remove_leftover(),

@@ -9,6 +9,7 @@ mod checkpoint;
 mod durability;
 mod edits;
 mod error;
+mod leftover;
 mod manifest;
 mod open;
 mod options;

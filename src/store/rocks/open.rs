@@ -10,6 +10,7 @@ use super::RocksStore;
 use super::base::RocksBase;
 use super::durability::DurabilityCheck;
 use super::error::open_error;
+use super::leftover;
 use super::options::{front_bytes, options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_private_directory, make_private, sync_parent};
@@ -127,7 +128,11 @@ pub(crate) fn open_unchecked(directory: &Path, memory_budget: usize) -> Result<(
     let (store, newest) = match ReadOnlyStore::open(directory, &format, memory_budget, promise.as_ref().ok()) {
         Ok(opened) => opened,
         // If the store does not open, an error of the promise is more informative.
-        Err(failed) => return Err(promise.err().unwrap_or(failed)),
+        Err(failed) => {
+            return Err(promise
+                .err()
+                .unwrap_or_else(|| leftover::advise(&database(directory), failed)));
+        }
     };
     let newest = newest.map(number);
     let promise =
@@ -191,6 +196,31 @@ impl ReadOnlyStore {
         };
         let newest = commit_in(&store).and_then(|commit| check_partitions(commit, directory, format));
         Ok((store, newest))
+    }
+}
+
+impl ReadOnlyStore {
+    /// As [`open`](Self::open), but restores a table that an unfinished ingestion has removed.
+    fn open_or_restore(
+        directory: &Path,
+        format: &Format,
+        memory_budget: usize,
+        promise: &DurabilityCheck,
+    ) -> Result<(Self, Result<Option<CommitRecord>>)> {
+        let open = || Self::open(directory, format, memory_budget, Some(promise));
+        let failed = match open() {
+            Ok(opened) => return Ok(opened),
+            Err(failed) => failed,
+        };
+        let Some(table) = leftover::restore_table(&database(directory), &failed)? else {
+            return Err(failed);
+        };
+        open()
+            .inspect_err(|_| {
+                // It was not the missing table. The first error names that one.
+                let _ = std::fs::remove_file(&table);
+            })
+            .map_err(|_| failed)
     }
 }
 
@@ -277,7 +307,7 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
     let path = database(directory);
     let promise = DurabilityCheck::read(directory, how.accept_loss)?;
     // A writable open would change files, and a later refusal would come too late for a repair of the damage.
-    let (read, last_commit) = ReadOnlyStore::open(directory, &format, how.memory_budget, Some(&promise))?;
+    let (read, last_commit) = ReadOnlyStore::open_or_restore(directory, &format, how.memory_budget, &promise)?;
     let last_commit = last_commit?;
     let newest = number(last_commit);
     promise.check(directory, newest, read.reading.damage.as_deref())?;

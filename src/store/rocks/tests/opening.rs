@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::store::{MEMORY_BUDGET, open_read_only};
 
 /// After a clean close, all acknowledged commits exist, and the hub has the same identity.
 #[test]
@@ -54,6 +55,53 @@ fn a_kill_loses_what_was_not_synced() {
     commit(&opened.store, 4);
     let (_place, copy) = killed(&directory);
     assert_eq!(newest(&open(&copy, &small()).unwrap()), 3);
+}
+
+/// Returns a killed hub whose last table has only the name of the front that it was made of. RocksDB removes the name of
+/// the table if the sync of its MANIFEST fails, but the MANIFEST may name the table.
+fn killed_after_a_failed_ingestion() -> (TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("hub");
+    let store = open(&directory, &small()).unwrap().store;
+    for tenth in 0..3 {
+        acknowledged(&store, tenth * 10 + 1..=tenth * 10 + 10);
+        store.flush();
+    }
+    let (place, copy) = killed(&directory);
+    let tables = database_files(&copy, |name| name.ends_with(".sst"));
+    fs::rename(tables.last().unwrap(), copy.join("db/front.tmp")).unwrap();
+    (place, copy)
+}
+
+/// A table that RocksDB has removed after a failed sync of its MANIFEST is restored from the front.
+#[test]
+fn a_table_that_rocksdb_has_removed_is_restored() {
+    let (_place, directory) = killed_after_a_failed_ingestion();
+    let error = open_read_only(&directory, MEMORY_BUDGET).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+    assert!(
+        error
+            .to_string()
+            .contains("front.tmp, and an open of the hub restores it"),
+        "{error}"
+    );
+    let opened = open(&directory, &small()).unwrap();
+    assert_eq!(newest(&opened), 30);
+    assert_holds(&opened.store, 30);
+    assert!(!directory.join("db/front.tmp").exists());
+}
+
+/// A front never takes the place of a table that it was not made of.
+#[test]
+fn another_front_does_not_replace_a_missing_table() {
+    let (_place, directory) = killed_after_a_failed_ingestion();
+    let tables = database_files(&directory, |name| name.ends_with(".sst"));
+    for front in [b"garbage".to_vec(), fs::read(&tables[0]).unwrap()] {
+        fs::write(directory.join("db/front.tmp"), front).unwrap();
+        let error = refused(&directory, &small());
+        assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+        assert_eq!(database_files(&directory, |name| name.ends_with(".sst")), tables);
+    }
 }
 
 /// A crash may leave the file of a front as a second name of its ingested table. Writing the next front changes neither
