@@ -13,6 +13,7 @@ mod failing;
 mod kill;
 mod load;
 mod power;
+mod programs;
 mod recording;
 mod worker;
 
@@ -43,6 +44,8 @@ enum Campaign {
     Bitrot(Share),
     /// Sets the clock forward and back
     Clock(Share),
+    /// Runs random programs on a hub and on a model
+    Programs(Share),
     /// A process under test
     #[command(hide = true)]
     Worker { place: PathBuf, plan: String },
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Campaign::Full(share) => failing::full(&share),
         Campaign::Bitrot(share) => bitrot::bitrot(&share),
         Campaign::Clock(share) => clock::clock(&share),
+        Campaign::Programs(share) => programs::programs(&share),
         Campaign::Finish { place, plan } => worker::finish(&place, &plan),
         Campaign::Worker { place, plan } => worker::work(&place, &plan),
     };
