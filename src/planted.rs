@@ -27,8 +27,10 @@ pub(crate) enum Fault {
     FollowWallClock,
     /// A panic of an operation reaches the executor.
     LetPanicsThrough,
-    /// The messages that wait in memory have no limit.
-    UnlimitedMessages,
+    /// The log takes a half-done write for a complete one.
+    IgnoreShortWrite,
+    /// Rows stay in memory, however many there are.
+    UnlimitedFront,
     /// A directory of another format is opened.
     OpenAnyFormat,
 }

@@ -27,11 +27,7 @@ pub(super) struct QueueMemory {
 
 impl QueueMemory {
     pub(super) fn new(limit: usize) -> Self {
-        let is_unlimited = planted::is(Fault::UnlimitedMessages);
-        Self {
-            used: 0,
-            limit: if is_unlimited { usize::MAX } else { limit },
-        }
+        Self { used: 0, limit }
     }
 
     /// Returns the number of bytes that waiting messages may still use.

@@ -103,6 +103,12 @@ impl Disk for Directory {
     }
 
     fn write(&self, number: u64, file: &File, bytes: &[u8], at: usize) -> Result<()> {
+        if planted::is(Fault::IgnoreShortWrite) {
+            let written = file.write_at(bytes, at as u64);
+            return written
+                .map(drop)
+                .map_err(|error| io_error("write", &self.path(number), error));
+        }
         let written = file.write_all_at(bytes, at as u64);
         if planted::is(Fault::IgnoreFailedWrite) {
             return Ok(());

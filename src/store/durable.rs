@@ -17,6 +17,7 @@ use super::front::{Front, Fronts, View};
 use super::{Batch, Reader, Visitor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
+use crate::planted::{self, Fault};
 
 /// The store below the fronts, which takes rows in large, ordered portions.
 pub(super) trait Base: Reader + Send + Sync + fmt::Debug {
@@ -223,6 +224,9 @@ impl<L: Log, B: Base> Durable<L, B> {
 
     /// Returns `true` if a write has to wait because the base is behind or too much data is not durable.
     fn is_full(&self) -> bool {
+        if planted::is(Fault::UnlimitedFront) {
+            return false;
+        }
         let (size, log) = (self.fronts.size(), self.log.stats());
         size.active_bytes >= 2 * self.bounds.front_bytes
             || log.unsynced_bytes >= self.bounds.front_bytes as u64
@@ -282,6 +286,7 @@ impl<L: Log, B: Base> Durable<L, B> {
             || self.fronts.size().active_bytes >= self.bounds.front_bytes
             || self.log.stats().live_bytes >= self.bounds.log_bytes
             || self.log.stats().unsynced_bytes >= self.bounds.front_bytes as u64;
+        let is_due = is_due && !planted::is(Fault::UnlimitedFront);
         (is_due && self.fronts.newest() > state.kept).then_some(Task::Materialize)
     }
 

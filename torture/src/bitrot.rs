@@ -28,6 +28,7 @@ fn one_hub(seed: u64, course: &Course) {
         executors: 1,
         log_bytes: 128 << 10,
         note_bytes: random.usize(..30_000),
+        closes: true,
         ticks: false,
         readers: 0,
     };
@@ -50,7 +51,7 @@ fn one_hub(seed: u64, course: &Course) {
         copy_all(place.path(), copy.path());
         let damage = damage(&hub(copy.path()), &mut random);
         course.count(1);
-        match finish_now(copy.path(), &plan) {
+        match finish_now(copy.path(), &plan, course.patience()) {
             Ok(_) => course.note("without consequences", 1),
             Err(Broken::Refused(_)) => course.note("refused", 1),
             Err(broken) => course.violated(seed, copy, &format!("{damage}: {broken}")),

@@ -10,9 +10,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Number of violations after which a campaign stops.
-const ENOUGH: usize = 5;
-
 /// How long a campaign runs, and with which seeds.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Share {
@@ -28,6 +25,12 @@ pub(crate) struct Share {
     /// The first seed. Each case takes the next one.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
+    /// Number of violations after which the campaign stops.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    enough: usize,
+    /// Time after which work that does not end counts as lost.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
+    patience: Duration,
     /// Number of cases at the same time.
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -37,6 +40,10 @@ pub(crate) struct Share {
 }
 
 impl Share {
+    pub(crate) fn cycles(&self) -> Option<u64> {
+        self.cycles
+    }
+
     /// A share for a number of cycles, at most for a time.
     pub(crate) fn of(cycles: u64, time: Duration) -> Self {
         Self {
@@ -44,6 +51,8 @@ impl Share {
             cycles: Some(cycles),
             cases: None,
             seed: None,
+            enough: 5,
+            patience: Duration::from_secs(30),
             threads: 2,
             directory: None,
         }
@@ -61,6 +70,8 @@ pub(crate) struct Course {
     name: &'static str,
     end: Option<Instant>,
     cycles: Option<u64>,
+    enough: usize,
+    patience: Duration,
     directory: Option<PathBuf>,
     done: AtomicU64,
     is_stopped: AtomicBool,
@@ -91,6 +102,11 @@ impl Course {
                 .is_some_and(|cycles| self.done.load(Ordering::Relaxed) >= cycles)
     }
 
+    /// Returns the time after which work that does not end is lost.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Creates a directory for a case.
     pub(crate) fn place(&self) -> Place {
         let mut builder = tempfile::Builder::new();
@@ -119,7 +135,7 @@ impl Course {
         self.bar.suspend(|| eprintln!("{name}: {violation}"));
         let mut violations = self.violations.lock().unwrap_or_else(PoisonError::into_inner);
         violations.push(violation);
-        if violations.len() >= ENOUGH {
+        if violations.len() >= self.enough {
             self.is_stopped.store(true, Ordering::Relaxed);
         }
     }
@@ -141,9 +157,7 @@ impl Place {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) name: &'static str,
-    pub(crate) cycles: u64,
     pub(crate) violations: usize,
-    pub(crate) summary: String,
 }
 
 /// Runs cases until the share is used up. `unit` names what a cycle is, in the plural.
@@ -161,6 +175,8 @@ pub(crate) fn run(name: &'static str, unit: &str, share: &Share, case: impl Fn(u
         name,
         end: share.time.map(|time| begin + time),
         cycles: share.cycles,
+        enough: share.enough,
+        patience: share.patience,
         directory: share.directory.clone(),
         done: AtomicU64::new(0),
         is_stopped: AtomicBool::new(false),
@@ -202,12 +218,7 @@ pub(crate) fn run(name: &'static str, unit: &str, share: &Share, case: impl Fn(u
         );
     }
     println!("{summary}");
-    Outcome {
-        name,
-        cycles,
-        violations,
-        summary,
-    }
+    Outcome { name, violations }
 }
 
 fn text(panic: &(dyn Any + Send)) -> &str {

@@ -30,6 +30,7 @@ fn one_hub(seed: u64, course: &Course) {
         executors: random.usize(1..3),
         log_bytes: 128 << 10,
         note_bytes: 0,
+        closes: true,
         ticks: false,
         readers: 0,
     };
@@ -63,7 +64,7 @@ fn one_hub(seed: u64, course: &Course) {
     }
     // Everything that waits for the latest time is due a minute later.
     set(latest + 60);
-    match Worker::finish(place.path(), &plan, &calls).wait(Duration::from_secs(90)) {
+    match Worker::finish(place.path(), &plan, &calls, course.patience()).wait(course.patience() * 2) {
         Ended::Done => {}
         Ended::Refused(why) | Ended::Badly(why) => course.violated(seed, place, &why),
     }

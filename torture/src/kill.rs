@@ -26,6 +26,7 @@ fn round(seed: u64, course: &Course) {
         executors: random.usize(1..4),
         log_bytes: 128 << random.u64(10..13),
         note_bytes: random.usize(..200),
+        closes: true,
         ticks: random.bool(),
         readers: random.u64(..3),
     };
@@ -48,7 +49,7 @@ fn round(seed: u64, course: &Course) {
             break;
         }
     }
-    match finish_now(place.path(), &plan) {
+    match finish_now(place.path(), &plan, course.patience()) {
         Ok(requests) => course.note("requests", requests),
         Err(broken) => course.violated(seed, place, &broken.to_string()),
     }

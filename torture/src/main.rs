@@ -12,13 +12,19 @@ mod disk;
 mod failing;
 mod kill;
 mod load;
+mod planted;
+mod poison;
 mod power;
+mod pressure;
 mod programs;
 mod recording;
+mod short;
+mod upgrade;
 mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use campaign::{Outcome, Share};
 use clap::{Parser, Subcommand};
@@ -46,12 +52,30 @@ enum Campaign {
     Clock(Share),
     /// Runs random programs on a hub and on a model
     Programs(Share),
+    /// Misbehaves beside entities that work
+    Poison(Share),
+    /// Sends more than there is room for
+    Pressure(Share),
+    /// Opens directories of other builds
+    Upgrade(Share),
+    /// Plants faults in the library, which the campaigns have to find
+    Planted {
+        /// Only the fault with this name
+        fault: Option<String>,
+    },
+    /// Runs every campaign for a short time, and plants every fault
+    Short,
+    /// Makes the directory of this build's format that `upgrade` opens from then on
+    KeepStore { place: PathBuf },
+    /// A process under pressure
+    #[command(hide = true)]
+    Pressed { place: PathBuf, messages: u64 },
     /// A process under test
     #[command(hide = true)]
     Worker { place: PathBuf, plan: String },
     /// A process that checks what is left
     #[command(hide = true)]
-    Finish { place: PathBuf, plan: String },
+    Finish { seconds: u64, place: PathBuf, plan: String },
 }
 
 fn main() -> ExitCode {
@@ -63,8 +87,27 @@ fn main() -> ExitCode {
         Campaign::Bitrot(share) => bitrot::bitrot(&share),
         Campaign::Clock(share) => clock::clock(&share),
         Campaign::Programs(share) => programs::programs(&share),
-        Campaign::Finish { place, plan } => worker::finish(&place, &plan),
+        Campaign::Poison(share) => poison::poison(&share),
+        Campaign::Pressure(share) => pressure::pressure(&share),
+        Campaign::Upgrade(share) => upgrade::upgrade(&share),
+        Campaign::Planted { fault } => return exit(planted::planted(fault.as_deref()).is_empty()),
+        Campaign::Short => return exit(short::short()),
+        Campaign::KeepStore { place } => {
+            return match upgrade::keep(&place) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => {
+                    eprintln!("{why}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
+        Campaign::Pressed { place, messages } => pressure::pressed(&place, messages),
+        Campaign::Finish { seconds, place, plan } => worker::finish(&place, &plan, Duration::from_secs(seconds)),
         Campaign::Worker { place, plan } => worker::work(&place, &plan),
     };
-    ExitCode::from(u8::from(outcome.violations > 0))
+    exit(outcome.violations == 0)
+}
+
+fn exit(is_good: bool) -> ExitCode {
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -26,6 +26,7 @@ fn workload(seed: u64, course: &Course) {
         executors: random.usize(1..3),
         log_bytes: 128 << 10,
         note_bytes: random.usize(..30_000),
+        closes: random.bool(),
         ticks: random.u64(..4) == 0,
         readers: random.u64(..2),
     };
@@ -54,7 +55,7 @@ fn workload(seed: u64, course: &Course) {
             }
             let lost = course.place();
             image.write(lost.path()).expect("there is space for an image");
-            if let Err(broken) = finish_now(lost.path(), &plan) {
+            if let Err(broken) = finish_now(lost.path(), &plan, course.patience()) {
                 let what = format!("a loss of {loss:?} after call {index}, {}: {broken}", brief(change));
                 course.violated(seed, lost, &what);
             }

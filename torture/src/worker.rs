@@ -33,20 +33,20 @@ pub(crate) struct Worker {
 impl Worker {
     /// Starts a worker in a place.
     pub(crate) fn start(place: &Path, plan: &Plan, calls: &Calls) -> Self {
-        Self::spawn("worker", place, plan, calls)
+        Self::spawn(&["worker"], place, plan, calls)
     }
 
     /// Starts a process that does the rest of the work in a place and checks it.
-    pub(crate) fn finish(place: &Path, plan: &Plan, calls: &Calls) -> Self {
-        Self::spawn("finish", place, plan, calls)
+    pub(crate) fn finish(place: &Path, plan: &Plan, calls: &Calls, patience: Duration) -> Self {
+        Self::spawn(&["finish", &patience.as_secs().to_string()], place, plan, calls)
     }
 
-    fn spawn(role: &str, place: &Path, plan: &Plan, calls: &Calls) -> Self {
+    fn spawn(role: &[&str], place: &Path, plan: &Plan, calls: &Calls) -> Self {
         let errors = place.join("errors");
         let stderr = File::create(&errors).expect("the place is writable");
         let mut command = Command::new(std::env::current_exe().expect("this program has a file"));
         command
-            .arg(role)
+            .args(role)
             .arg(place)
             .arg(serde_json::to_string(plan).expect("a plan is JSON"));
         calls.apply(&mut command, place);
@@ -107,9 +107,9 @@ impl Drop for Worker {
 }
 
 /// The program of a process that does the rest of the work.
-pub(crate) fn finish(place: &Path, plan: &str) -> ! {
+pub(crate) fn finish(place: &Path, plan: &str, patience: Duration) -> ! {
     let plan: Plan = serde_json::from_str(plan).expect("the plan of the campaign");
-    match load::finish_now(place, &plan) {
+    match load::finish_now(place, &plan, patience) {
         Ok(_) => std::process::exit(0),
         Err(broken) => {
             eprintln!("{broken}");

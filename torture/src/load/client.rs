@@ -29,6 +29,9 @@ pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl FnOnce()) -> a
     }
     ask(&hub.client(), plan, &ledger, |_| plan.requests).await?;
     readers.shutdown().await;
+    if !plan.closes {
+        std::process::exit(0);
+    }
     hub.shutdown().await
 }
 

@@ -9,9 +9,6 @@ use abide::prelude::*;
 
 use super::{Ledger, Plan, audit, builder, client};
 
-/// Time after which work that does not end is lost.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// Why a place is not as it should be.
 #[derive(Debug)]
 pub(crate) enum Broken {
@@ -43,25 +40,25 @@ impl fmt::Display for Broken {
 }
 
 /// As [`finish`], on this thread. Returns the number of acknowledged requests.
-pub(crate) fn finish_now(place: &Path, plan: &Plan) -> Result<u64, Broken> {
+pub(crate) fn finish_now(place: &Path, plan: &Plan, patience: Duration) -> Result<u64, Broken> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(finish(place, plan))
+    runtime.expect("a runtime").block_on(finish(place, plan, patience))
 }
 
 /// Opens the hub of a place after something has happened to it, has each client ask its next request, which the last
 /// process may have asked already, waits until everything that was begun has ended, and checks that the hub has exactly
 /// the effects of everything that was acknowledged, once each.
-async fn finish(place: &Path, plan: &Plan) -> Result<u64, Broken> {
+async fn finish(place: &Path, plan: &Plan, patience: Duration) -> Result<u64, Broken> {
     let before = Arc::new(Ledger::open(place));
     let hub = builder(place, plan).open().await?;
     let client = hub.client();
     if plan.ticks {
         client::ensure_schedule(&client).await?;
     }
-    let done = tokio::time::timeout(PATIENCE, complete(&client, plan, &before)).await;
+    let done = tokio::time::timeout(patience, complete(&client, plan, &before)).await;
     let done = match done {
         Ok(done) => done,
-        Err(_) => return Err(Broken::one(stuck(&client).await)),
+        Err(_) => return Err(Broken::one(stuck(&client, patience).await)),
     };
     done?;
     let ledger = Ledger::open(place);
@@ -100,7 +97,7 @@ async fn unfinished(client: &Client) -> Result<u64, Error> {
 }
 
 /// Says what the hub still waits for.
-async fn stuck(client: &Client) -> String {
+async fn stuck(client: &Client, patience: Duration) -> String {
     let mut waits = Vec::new();
     if let Ok(page) = client
         .orchestrations()
@@ -112,7 +109,7 @@ async fn stuck(client: &Client) -> String {
     }
     format!(
         "not finished after {} s; still running: {}; {}",
-        PATIENCE.as_secs(),
+        patience.as_secs(),
         waits.join(", "),
         audit::ticks(client).await.unwrap_or_default().join("; ")
     )

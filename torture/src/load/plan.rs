@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) log_bytes: u64,
     /// Number of bytes that each note adds to its journal besides its number.
     pub(crate) note_bytes: usize,
+    /// Whether the process closes the hub at its end, or just ends.
+    pub(crate) closes: bool,
     /// Whether a schedule ticks beside the clients.
     pub(crate) ticks: bool,
     /// Number of readers, which read all the time what the clients have written.

@@ -108,7 +108,7 @@ async fn script(ctx: OrchestrationContext, input: Script) -> Result<Vec<u64>, Fa
             }
             Step::ContinueAsNew => {
                 let steps = input.steps[index + 1..].to_vec();
-                return ctx.continue_as_new(Script { steps, values }).await;
+                ctx.continue_as_new(Script { steps, values }).await
             }
             Step::Fail => return Err(Failure::message("on purpose")),
         }

@@ -1,0 +1,40 @@
+//! A short run of every campaign, for each change of the code.
+
+use std::time::Duration;
+
+use crate::campaign::{Outcome, Share};
+use crate::{bitrot, clock, failing, kill, planted, poison, power, pressure, programs, upgrade};
+
+/// Time after which a campaign ends, however slow the machine is.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs every campaign for a short time, and then shows that each finds its fault. Returns `true` if there were no
+/// violations and all faults were found.
+pub(crate) fn short() -> bool {
+    let share = |cycles| Share::of(cycles, LIMIT);
+    let outcomes: [Outcome; 10] = [
+        kill::kill(&share(250)),
+        power::power(&share(600)),
+        bitrot::bitrot(&share(400)),
+        failing::eio(&share(300)),
+        failing::full(&share(150)),
+        clock::clock(&share(300)),
+        poison::poison(&share(1)),
+        pressure::pressure(&share(40_000)),
+        upgrade::upgrade(&share(11)),
+        programs::programs(&share(150)),
+    ];
+    let missed = planted::planted(None);
+    let broken: Vec<&str> = outcomes
+        .iter()
+        .filter(|outcome| outcome.violations > 0)
+        .map(|outcome| outcome.name)
+        .collect();
+    if !broken.is_empty() {
+        println!("violations in {}", broken.join(", "));
+    }
+    if !missed.is_empty() {
+        println!("planted faults that were not found: {}", missed.join(", "));
+    }
+    broken.is_empty() && missed.is_empty()
+}
