@@ -282,11 +282,10 @@ impl<L: Log, B: Base> Durable<L, B> {
         if self.log.wants_room() {
             return Some(Task::MakeRoom);
         }
-        let is_due = state.wanted > state.kept
-            || self.fronts.size().active_bytes >= self.bounds.front_bytes
+        let is_large = self.fronts.size().active_bytes >= self.bounds.front_bytes
             || self.log.stats().live_bytes >= self.bounds.log_bytes
             || self.log.stats().unsynced_bytes >= self.bounds.front_bytes as u64;
-        let is_due = is_due && !planted::is(Fault::UnlimitedFront);
+        let is_due = state.wanted > state.kept || is_large && !planted::is(Fault::UnlimitedFront);
         (is_due && self.fronts.newest() > state.kept).then_some(Task::Materialize)
     }
 

@@ -41,7 +41,7 @@ pub(crate) fn planted(only: Option<&str>) -> Vec<String> {
             .arg(place.path())
             .stdin(Stdio::null());
         if campaign == "pressure" {
-            command.args(["--threads", "1", "--cycles", "400000"]);
+            command.args(["--threads", "1", "--cycles", "120000"]);
         }
         let output = command.output().expect("this program starts again");
         let seconds = begin.elapsed().as_secs_f64();

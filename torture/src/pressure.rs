@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::campaign::{Course, Outcome, Share, run};
 
 /// The memory budget of the hub.
-const BUDGET: usize = 128 << 20;
+const BUDGET: usize = 64 << 20;
 
 /// Number of entities that are busy while messages arrive.
 const BUSY: u64 = 200;
