@@ -312,3 +312,112 @@ impl Image {
         entries.into_iter().find(differs).map(|(path, _)| path.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(file: FileId, at: usize, bytes: &[u8]) -> Change {
+        Change::Write {
+            file,
+            at,
+            bytes: bytes.to_owned(),
+        }
+    }
+
+    fn create(path: &str, file: FileId) -> Change {
+        let path = PathBuf::from(path);
+        Change::Create { path, file }
+    }
+
+    fn disk(changes: &[Change]) -> Disk {
+        let mut disk = Disk::new(&["ledger"]);
+        for change in changes {
+            disk.apply(change);
+        }
+        disk
+    }
+
+    /// Returns the content of a file after a loss, or `None` if the file is lost.
+    fn content(disk: &Disk, loss: Loss, path: &str) -> Option<Vec<u8>> {
+        let image = disk.lose(loss, &mut fastrand::Rng::with_seed(1));
+        image.entries.get(Path::new(path)).cloned().flatten()
+    }
+
+    fn synced(file: FileId, number: i64) -> [Change; 2] {
+        [Change::Sync { number, file }, Change::Synced { number }]
+    }
+
+    fn synced_names(directory: &str, number: i64) -> [Change; 2] {
+        let directory = PathBuf::from(directory);
+        [Change::SyncNames { number, directory }, Change::Synced { number }]
+    }
+
+    #[test]
+    fn what_was_not_synced_may_be_lost() {
+        let mut changes = vec![create("a", 0), write(0, 0, b"old")];
+        changes.extend(synced(0, 1));
+        changes.extend(synced_names("", 2));
+        changes.push(write(0, 1, b"new"));
+        let disk = disk(&changes);
+        assert_eq!(content(&disk, Loss::Everything, "a").unwrap(), b"old");
+        assert_eq!(content(&disk, Loss::Nothing, "a").unwrap(), b"onew");
+    }
+
+    #[test]
+    fn a_write_during_a_sync_may_be_lost() {
+        let mut changes = vec![create("a", 0)];
+        changes.extend(synced_names("", 1));
+        changes.extend([
+            write(0, 0, b"old"),
+            Change::Sync { number: 2, file: 0 },
+            write(0, 0, b"new"),
+            Change::Synced { number: 2 },
+        ]);
+        assert_eq!(content(&disk(&changes), Loss::Everything, "a").unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_name_needs_a_sync_of_its_directory() {
+        let mut changes = vec![Change::MakeDirectory { path: "d".into() }];
+        changes.extend(synced_names("", 1));
+        changes.extend([create("d/a", 0), write(0, 0, b"x")]);
+        changes.extend(synced(0, 2));
+        assert_eq!(content(&disk(&changes), Loss::Everything, "d/a"), None);
+        changes.extend(synced_names("d", 3));
+        assert_eq!(content(&disk(&changes), Loss::Everything, "d/a").unwrap(), b"x");
+        let (from, to) = ("d/a".into(), "d/b".into());
+        changes.push(Change::Rename { from, to });
+        assert_eq!(content(&disk(&changes), Loss::Everything, "d/b"), None);
+        assert_eq!(content(&disk(&changes), Loss::Nothing, "d/b").unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_torn_write_has_whole_sectors() {
+        let old = vec![1; 4096];
+        let mut changes = vec![create("a", 0), write(0, 0, &old)];
+        changes.extend(synced(0, 1));
+        changes.extend(synced_names("", 2));
+        changes.push(write(0, 100, &[2; 3000]));
+        let disk = disk(&changes);
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut ends = std::collections::BTreeSet::new();
+        for loss in [Loss::Torn(512), Loss::Some(512)].repeat(100) {
+            let image = disk.lose(loss, &mut random);
+            let content = image.entries[Path::new("a")].clone().unwrap();
+            for sector in content[512..3072].chunks(512) {
+                assert!(sector.iter().all(|byte| *byte == sector[0]), "{loss:?}");
+            }
+            ends.insert(content.iter().filter(|byte| **byte == 2).count());
+        }
+        assert!(ends.len() > 6, "{ends:?}");
+    }
+
+    #[test]
+    fn a_file_outside_of_the_computer_loses_nothing() {
+        let disk = disk(&[create("ledger", 0), write(0, 0, b"x")]);
+        for loss in LOSSES {
+            assert_eq!(content(&disk, loss, "ledger").unwrap(), b"x");
+        }
+    }
+}

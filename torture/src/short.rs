@@ -11,16 +11,16 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Runs every campaign for a short time, and then shows that each finds its fault. Returns `true` if there were no
 /// violations and all faults were found.
 pub(crate) fn short() -> bool {
-    let share = |cycles| Share::of(cycles, LIMIT);
+    let share = |cycles| Share::of(cycles, LIMIT).in_memory();
     let outcomes: [Outcome; 10] = [
         kill::kill(&share(250)),
         power::power(&share(600)),
         bitrot::bitrot(&share(400)),
         failing::eio(&share(300)),
-        failing::full(&share(150)),
+        failing::full(&share(100)),
         clock::clock(&share(300)),
         poison::poison(&share(1)),
-        pressure::pressure(&share(40_000)),
+        pressure::pressure(&Share::of(40_000, LIMIT)),
         upgrade::upgrade(&share(11)),
         programs::programs(&share(150)),
     ];
