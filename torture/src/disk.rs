@@ -86,20 +86,33 @@ pub(crate) struct Disk {
     outside: Vec<PathBuf>,
 }
 
-/// The content of a disk after a power loss.
-#[derive(Debug)]
+/// The content of a disk after a power loss. The default is an empty disk.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Image {
     /// `None` is a directory.
     entries: BTreeMap<PathBuf, Option<Vec<u8>>>,
 }
 
 impl Disk {
-    /// Returns an empty disk. The files with the names `outside` lose nothing.
-    pub(crate) fn new(outside: &[&str]) -> Self {
-        Self {
+    /// Returns a disk with the content of an image, all of which is durable. Its files have the numbers 0, 1, 2, ... in
+    /// the order of [`Image::files`]. The files with the names `outside` lose nothing.
+    pub(crate) fn new(image: &Image, outside: &[&str]) -> Self {
+        let mut disk = Self {
             outside: outside.iter().map(PathBuf::from).collect(),
             ..Self::default()
+        };
+        for (path, content) in &image.entries {
+            let entry = match content {
+                None => Entry::Directory,
+                Some(content) => {
+                    let file = disk.files.len();
+                    disk.file(file).durable.clone_from(content);
+                    Entry::File(file)
+                }
+            };
+            disk.durable.insert(path.clone(), entry);
         }
+        disk
     }
 
     /// Applies a change. Returns `true` if a power loss may leave something else afterwards.
@@ -277,6 +290,12 @@ fn rename(names: &mut BTreeMap<PathBuf, Entry>, edit: &NameEdit) {
 }
 
 impl Image {
+    /// Returns the names of all files, in order.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let files = self.entries.iter().filter(|(_, content)| content.is_some());
+        files.map(|(path, _)| path.clone()).collect()
+    }
+
     /// Returns a number that differs between two different images.
     pub(crate) fn hash(&self) -> u128 {
         let mut hasher = Xxh3::new();
@@ -331,7 +350,7 @@ mod tests {
     }
 
     fn disk(changes: &[Change]) -> Disk {
-        let mut disk = Disk::new(&["ledger"]);
+        let mut disk = Disk::new(&Image::default(), &["ledger"]);
         for change in changes {
             disk.apply(change);
         }

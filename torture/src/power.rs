@@ -1,74 +1,91 @@
 //! The loss of power at any moment.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::calls::Calls;
 use crate::campaign::{Course, Outcome, Share, run};
-use crate::disk::{Disk, LOSSES, Loss};
+use crate::disk::{Disk, Image, LOSSES, Loss};
 use crate::load::{OUTSIDE, Plan, finish_now};
 use crate::recording;
 use crate::worker::{Ended, Worker};
 
 /// Records everything that a process writes, and opens the hub from what a disk may have after each of its calls, in
 /// several ways: with everything, with nothing that was not synced, with a torn write, and with any sectors and names.
-/// Each image has to open, and everything that was acknowledged before the loss has to be there.
+/// Each image has to open, and everything that was acknowledged before the loss has to be there. Then the same happens to
+/// a process that goes on from one of these images, so power is lost during and after a recovery from a loss.
 pub(crate) fn power(share: &Share) -> Outcome {
-    run("power", "images", share, workload)
+    run("power", "images", share, |seed, course| {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut plan = Plan {
+            seed,
+            clients: random.u64(2..5),
+            requests: random.u64(3..9),
+            executors: random.usize(1..3),
+            log_bytes: 128 << 10,
+            note_bytes: random.usize(..30_000),
+            closes: random.bool(),
+            ticks: random.u64(..4) == 0,
+            readers: random.u64(..2),
+        };
+        if let Some(image) = one_life(&Image::default(), &plan, &mut random, course) {
+            plan.requests += 2;
+            one_life(&image, &plan, &mut random, course);
+        }
+    })
 }
 
-fn workload(seed: u64, course: &Course) {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let plan = Plan {
-        seed,
-        clients: random.u64(2..5),
-        requests: random.u64(3..9),
-        executors: random.usize(1..3),
-        log_bytes: 128 << 10,
-        note_bytes: random.usize(..30_000),
-        closes: random.bool(),
-        ticks: random.u64(..4) == 0,
-        readers: random.u64(..2),
-    };
+/// Runs a process that finds an image, and loses the power after each of its calls. Returns one of the images that the
+/// losses leave.
+fn one_life(begin: &Image, plan: &Plan, random: &mut fastrand::Rng, course: &Course) -> Option<Image> {
+    let seed = plan.seed;
     let (place, recordings) = (course.place(), course.place());
+    begin.write(place.path()).expect("there is space for an image");
     let recording = recordings.path().join("calls");
     let calls = Calls::recorded(recording.clone()).with_slow_syncs(Duration::from_micros(random.u64(..2_000)));
-    let worker = Worker::start(place.path(), &plan, &calls);
-    match worker.wait(Duration::from_secs(60)) {
+    match Worker::start(place.path(), plan, &calls).wait(Duration::from_secs(60)) {
         Ended::Done => {}
-        Ended::Refused(why) | Ended::Badly(why) => return course.violated(seed, place, &why),
+        Ended::Refused(why) | Ended::Badly(why) => {
+            course.violated(seed, place, &why);
+            return None;
+        }
     }
-    let changes = recording::read(&recording, place.path());
-    let mut disk = Disk::new(&OUTSIDE);
-    let mut seen = HashSet::new();
+    let changes = recording::read(&recording, place.path(), &begin.files());
+    let mut disk = Disk::new(begin, &OUTSIDE);
+    let (mut seen, mut chosen) = (HashSet::new(), None);
     for (index, change) in changes.iter().enumerate() {
         if !disk.apply(change) {
             continue;
         }
         for loss in LOSSES {
             if course.is_over() {
-                return;
+                return None;
             }
-            let image = disk.lose(loss, &mut random);
+            let image = disk.lose(loss, random);
             if !seen.insert(image.hash()) {
                 continue;
             }
             let lost = course.place();
             image.write(lost.path()).expect("there is space for an image");
-            if let Err(broken) = finish_now(lost.path(), &plan, course.patience()) {
+            if let Err(broken) = finish_now(lost.path(), plan, course.patience()) {
                 let what = format!("a loss of {loss:?} after call {index}, {}: {broken}", brief(change));
                 course.violated(seed, lost, &what);
             }
             course.count(1);
+            // Each image is chosen with the same probability.
+            if random.usize(..seen.len()) == 0 {
+                chosen = Some(image);
+            }
         }
     }
     course.note("calls", changes.len() as u64);
     // RocksDB writes its own protocol by another way, and nobody reads it.
-    let is_protocol = |path: &std::path::Path| {
+    let is_protocol = |path: &Path| {
         path.file_name()
             .is_some_and(|name| name.to_string_lossy().contains("LOG"))
     };
-    let image = disk.lose(Loss::Nothing, &mut random);
+    let image = disk.lose(Loss::Nothing, random);
     if let Some(path) = image.difference(place.path(), is_protocol) {
         let what = format!(
             "the recording lacks a change of {}, so this campaign is wrong",
@@ -76,6 +93,7 @@ fn workload(seed: u64, course: &Course) {
         );
         course.violated(seed, place, &what);
     }
+    chosen
 }
 
 /// Describes a change without its bytes.

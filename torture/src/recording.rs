@@ -89,10 +89,15 @@ enum Open {
     Directory(PathBuf),
 }
 
-/// Reads the recording of a process that began with an empty directory `root`. All paths are relative to it.
-pub(crate) fn read(recording: &Path, root: &Path) -> Vec<Change> {
+/// Reads the recording of a process that began with the files `existing` in a directory `root`. They have the numbers 0,
+/// 1, 2, ... All paths are relative to the root.
+pub(crate) fn read(recording: &Path, root: &Path, existing: &[PathBuf]) -> Vec<Change> {
     let bytes = std::fs::read(recording).expect("the worker has recorded its calls");
-    let mut reading = Reading::default();
+    let mut reading = Reading {
+        names: existing.iter().cloned().zip(0..).collect(),
+        files: existing.len(),
+        ..Reading::default()
+    };
     let mut rest = &bytes[..];
     while !rest.is_empty() {
         let (head, after) = rest.split_at(40);

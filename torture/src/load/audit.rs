@@ -237,7 +237,7 @@ async fn activities(client: &Client, id: &str) -> abide::Result<BTreeSet<String>
 }
 
 /// Compares the runs of the schedule with what they did.
-pub(super) async fn ticks(client: &Client) -> abide::Result<Vec<String>> {
+async fn ticks(client: &Client) -> abide::Result<Vec<String>> {
     let ticker = client.entity::<Ticker>("ticker").state().await?.unwrap_or_default();
     let mut violations = ticker.faults;
     let runs = client.orchestrations().name("tick").count().await?;

@@ -55,7 +55,7 @@ async fn finish(place: &Path, plan: &Plan, patience: Duration) -> Result<u64, Br
     if plan.ticks {
         client::ensure_schedule(&client).await?;
     }
-    let done = tokio::time::timeout(patience, complete(&client, plan, &before)).await;
+    let done = tokio::time::timeout(patience, complete(&hub, plan, &before)).await;
     let done = match done {
         Ok(done) => done,
         Err(_) => return Err(Broken::one(stuck(&client, patience).await)),
@@ -72,20 +72,20 @@ async fn finish(place: &Path, plan: &Plan, patience: Duration) -> Result<u64, Br
 }
 
 /// Asks the next request of each client, and waits for everything that was begun.
-async fn complete(client: &Client, plan: &Plan, before: &Arc<Ledger>) -> Result<(), Error> {
+async fn complete(hub: &Hub, plan: &Plan, before: &Arc<Ledger>) -> Result<(), Error> {
+    let client = &hub.client();
     client::ask(client, plan, before, |number| before.acknowledged(number) + 1).await?;
     if client.schedules().get("tick").await?.is_some() {
         client.schedules().delete("tick").await?;
     }
-    // A lock is released by a message, soon after the end of its orchestration.
-    while unfinished(client).await? > 0
-        || audit::waits_for_signals(client, plan, before).await?
-        || !audit::ticks(client).await?.is_empty()
-        || !client.admin().locks().await?.is_empty()
-    {
+    loop {
+        // No message is on its way any more, but timers may be open.
+        hub.idle().await?;
+        if unfinished(client).await? == 0 && !audit::waits_for_signals(client, plan, before).await? {
+            return Ok(());
+        }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    Ok(())
 }
 
 async fn unfinished(client: &Client) -> Result<u64, Error> {
@@ -108,9 +108,8 @@ async fn stuck(client: &Client, patience: Duration) -> String {
         waits.extend(page.items.iter().map(|info| info.id.to_string()));
     }
     format!(
-        "not finished after {} s; still running: {}; {}",
+        "not finished after {} s; still running: {}",
         patience.as_secs(),
-        waits.join(", "),
-        audit::ticks(client).await.unwrap_or_default().join("; ")
+        waits.join(", ")
     )
 }
