@@ -60,10 +60,16 @@ impl Share {
 
     /// Keeps the hubs in memory if this system has a file system there. Syncs take no time then.
     pub(crate) fn in_memory(self) -> Self {
-        let directory = Path::new("/dev/shm");
-        let directory = directory.is_dir().then(|| directory.to_owned());
-        Self { directory, ..self }
+        Self {
+            directory: memory().map(Path::to_owned),
+            ..self
+        }
     }
+}
+
+/// Returns the directory of a file system in memory, if this system has one.
+pub(crate) fn memory() -> Option<&'static Path> {
+    Some(Path::new("/dev/shm")).filter(|directory| directory.is_dir())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

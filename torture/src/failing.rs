@@ -60,8 +60,8 @@ pub(crate) fn full(share: &Share) -> Outcome {
             }
             fault.number = random.u64(1..=calls.max(1));
             // Sometimes there is space again at once.
-            fault.later = random.u64(..3) > 0;
-            fault.half = random.bool();
+            fault.later = random.bool();
+            fault.half = !fault.later || random.bool();
             attempt(seed, &plan, fault.clone(), course);
         }
     })
@@ -76,7 +76,7 @@ fn plan(seed: u64) -> Plan {
         executors: random.usize(1..3),
         log_bytes: 128 << 10,
         note_bytes: random.usize(..30_000),
-        closes: random.bool(),
+        closes: random.u64(..4) == 0,
         ticks: false,
         readers: 0,
     }

@@ -3,6 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::campaign::memory;
+
 /// The faults that the library plants on demand, and the campaign that has to find each of them.
 const FAULTS: [(&str, &str); 14] = [
     ("AcknowledgeBeforeSync", "kill"),
@@ -22,7 +24,7 @@ const FAULTS: [(&str, &str); 14] = [
 ];
 
 /// Time that each campaign has.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Plants each fault in turn, or only the one with this name. Returns the faults that were not found.
 pub(crate) fn planted(only: Option<&str>) -> Vec<String> {
@@ -30,7 +32,9 @@ pub(crate) fn planted(only: Option<&str>) -> Vec<String> {
     let wanted = |fault: &str| only.is_none_or(|only| only == fault);
     for (fault, campaign) in FAULTS.into_iter().filter(|(fault, _)| wanted(fault)) {
         let begin = Instant::now();
-        let place = tempfile::tempdir().expect("a directory for the hubs");
+        let place = memory()
+            .map_or_else(tempfile::tempdir, tempfile::tempdir_in)
+            .expect("a directory for the hubs");
         let mut command = Command::new(std::env::current_exe().expect("this program has a file"));
         command
             .env("ABIDE_PLANTED", fault)
