@@ -200,6 +200,7 @@ mod schema;
 mod simulation;
 mod spawn;
 mod store;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
