@@ -166,9 +166,12 @@ mod engine;
 pub mod entity;
 mod error;
 mod failure;
-#[cfg(any(feature = "rocksdb", test))]
+#[cfg(any(feature = "rocksdb", feature = "fuzzing", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
 mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod history;
 #[cfg(feature = "http")]
 pub mod http;
@@ -177,8 +180,8 @@ pub mod http_client;
 pub mod hub;
 mod id;
 mod json;
-// Without RocksDB, only the simulation uses it.
-#[cfg(any(feature = "rocksdb", test))]
+// Without RocksDB, only the simulation and the fuzz targets use it.
+#[cfg(any(feature = "rocksdb", feature = "fuzzing", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code, unused_imports))]
 mod log;
 pub mod metrics;
@@ -200,6 +203,7 @@ mod schema;
 mod simulation;
 mod spawn;
 mod store;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;

@@ -1,8 +1,7 @@
 //! The only place where threads are started.
 
-use std::thread::{self, JoinHandle};
-
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::thread::{self, JoinHandle};
 
 /// Starts a thread with a name that debuggers and profilers display.
 ///

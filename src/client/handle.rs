@@ -107,6 +107,13 @@ impl Client {
     }
 
     /// Returns the source that this client reads from.
+    /// Returns all rows of the hub.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn rows(&self) -> Result<Vec<crate::store::Row>> {
+        let source = self.source()?;
+        source.newest(|view| view.reader.scan(Vec::new()..vec![u8::MAX; 3], usize::MAX))
+    }
+
     pub(super) fn source(&self) -> Result<Source> {
         match &self.inspected {
             Some(inspected) => Ok(Source::Inspected(Arc::clone(inspected))),

@@ -2,6 +2,8 @@
 //!
 //! It depends on the trait of the store and does not interpret commits.
 
+#[cfg(all(test, shuttle))]
+mod models;
 mod order;
 mod syncer;
 

@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
@@ -11,6 +10,8 @@ use crate::model::{self, CommitRecord};
 use crate::planted::{self, Fault};
 use crate::schema;
 use crate::store::{Batch, Reader, Store};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::time::{Aging, Timestamp};
 
 /// Time without writes after which the newest acknowledgment is settled. A store flushes its acknowledgment at most

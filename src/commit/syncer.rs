@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use metrics::{Gauge, Histogram};
 
@@ -12,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{GATE_OUTPUTS, SYNC_SECONDS};
 use crate::panic;
 use crate::spawn::spawn;
+use crate::sync::thread::JoinHandle;
 use crate::time::Stopwatch;
 
 /// The thread that makes commits durable and releases outputs. It never waits to gather a batch: a batch consists of

@@ -26,6 +26,9 @@ mod server;
 mod state;
 mod trace;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use query::{fuzz as fuzz_query, parse_time};
+
 pub use config::HttpConfig;
 pub use links::ManagementUrls;
 pub use routes::router;

@@ -156,7 +156,7 @@ pub(super) fn behind(time: SystemTime) -> SystemTime {
 ///
 /// The years 1 to 9999 are fully supported, because clients use the ends of this range for "never". An offset may lead
 /// slightly beyond it.
-pub(super) fn parse_time(text: &str) -> Option<SystemTime> {
+pub(crate) fn parse_time(text: &str) -> Option<SystemTime> {
     // In a query, an unescaped plus sign of an offset becomes a space.
     let text = if text.contains(['T', 't']) {
         text.replace(' ', "+")
@@ -172,6 +172,19 @@ pub(super) fn parse_time(text: &str) -> Option<SystemTime> {
     } else {
         SystemTime::UNIX_EPOCH.checked_add(since.unsigned_abs())
     }
+}
+
+/// Reads a query and the parameter `t` in every way.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(text: &str) {
+    let Ok(uri) = format!("/?{text}").parse() else { return };
+    let Ok(axum::extract::Query(pairs)) = axum::extract::Query::try_from_uri(&uri) else {
+        return;
+    };
+    let query = Query(pairs);
+    let _ = (query.flag("t", true), query.top(), query.number::<u64>("t"));
+    let _ = (query.seconds("t"), query.time("t"), query.time_to("t"));
+    let _ = (query.reuse("t"), query.tags("t"), query.statuses("t"));
 }
 
 #[cfg(test)]

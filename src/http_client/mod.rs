@@ -8,6 +8,9 @@ mod request;
 mod response;
 mod url;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use url::{resolve, same_origin};
+
 pub use call::HttpCall;
 pub use error::HttpError;
 pub(crate) use exchange::http_exchange;

@@ -40,7 +40,7 @@ impl<'a> Parts<'a> {
 }
 
 /// Returns whether two URLs have the same scheme, host and port.
-pub(super) fn same_origin(one: &str, other: &str) -> bool {
+pub(crate) fn same_origin(one: &str, other: &str) -> bool {
     match (Parts::of(one), Parts::of(other)) {
         (Some(one), Some(other)) => one.origin() == other.origin(),
         _ => false,
@@ -48,7 +48,7 @@ pub(super) fn same_origin(one: &str, other: &str) -> bool {
 }
 
 /// Resolves a `reference` in a response of `base`. Source: RFC 3986, section 5.2.
-pub(super) fn resolve(base: &str, reference: &str) -> String {
+pub(crate) fn resolve(base: &str, reference: &str) -> String {
     let reference = without_fragment(reference.trim());
     let Some(base) = Parts::of(base).filter(|_| !has_scheme(reference)) else {
         return reference.to_owned();

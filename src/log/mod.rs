@@ -6,6 +6,8 @@
 
 mod disk;
 mod files;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod reading;
 mod record;
 mod segment;
@@ -15,7 +17,7 @@ pub(crate) mod tests;
 use std::fmt;
 
 pub(crate) use files::{FileLog, remove_all};
-#[cfg(test)]
+#[cfg(any(feature = "fuzzing", test))]
 pub(crate) use reading::read_on;
 pub(crate) use reading::{Reading, read, skip};
 

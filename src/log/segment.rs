@@ -26,6 +26,18 @@ pub(super) struct Segment<F> {
     pub(super) bytes: usize,
 }
 
+/// Returns the block that begins segment `number` of a hub.
+pub(super) fn block(hub: Uuid, number: u64) -> [u8; START] {
+    let mut block = [0; START];
+    block[8..16].copy_from_slice(&MAGIC);
+    block[16..20].copy_from_slice(&VERSION.to_le_bytes());
+    block[24..40].copy_from_slice(hub.as_bytes());
+    block[40..48].copy_from_slice(&number.to_le_bytes());
+    let checksum = crc32fast::hash(&block[4..]);
+    block[..4].copy_from_slice(&checksum.to_le_bytes());
+    block
+}
+
 impl<F> Segment<F> {
     /// Creates a segment of at least `bytes` bytes, all of which are durable when the call returns. A file that an
     /// earlier life left unfinished is overwritten.
@@ -77,13 +89,7 @@ impl<F> Segment<F> {
 
     /// Writes the first block and makes the segment durable, including its name.
     fn begin(&self, disk: &impl Disk<File = F>, hub: Uuid) -> Result<()> {
-        let mut block = [0; START];
-        block[8..16].copy_from_slice(&MAGIC);
-        block[16..20].copy_from_slice(&VERSION.to_le_bytes());
-        block[24..40].copy_from_slice(hub.as_bytes());
-        block[40..48].copy_from_slice(&self.number.to_le_bytes());
-        let checksum = crc32fast::hash(&block[4..]);
-        block[..4].copy_from_slice(&checksum.to_le_bytes());
+        let block = block(hub, self.number);
         self.write(disk, &block, 0)?;
         self.sync(disk)?;
         disk.sync_names()

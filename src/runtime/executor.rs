@@ -4,8 +4,6 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use crate::commit::Gated;
@@ -20,6 +18,8 @@ use crate::runtime::meters::ExecutorMeters;
 use crate::runtime::release::Release;
 use crate::runtime::shared::Runtime;
 use crate::runtime::totals::Held;
+use crate::sync::atomic::Ordering;
+use crate::sync::mpsc::Sender;
 use crate::time::{Stopwatch, Timestamp};
 
 /// Time for which a stopping hub continues work that no client waits for.

@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -15,6 +14,8 @@ use crate::model::Action;
 use crate::runtime::backpressure::Response;
 use crate::runtime::callers::Client;
 use crate::runtime::contained::contained;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Maximum number of waiting envelopes. Beyond it, messages between executors are left to their rows, for which a
 /// delivery in memory is only a hint.
@@ -323,7 +324,7 @@ mod tests {
         assert_eq!(kinds(&receiver), ["Wake", "Stop"]);
         assert!(kinds(&receiver).is_empty());
         #[expect(clippy::disallowed_methods, reason = "a second thread sends")]
-        let sender = std::thread::spawn(move || inbox.send(Envelope::Wake));
+        let sender = crate::sync::thread::spawn(move || inbox.send(Envelope::Wake));
         receiver.wait(None);
         assert!(sender.join().unwrap());
     }

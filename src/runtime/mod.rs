@@ -12,6 +12,8 @@ mod inbox;
 #[cfg(feature = "testing")]
 pub(crate) mod local;
 mod meters;
+#[cfg(all(test, shuttle))]
+mod models;
 mod release;
 mod replays;
 mod shared;

@@ -1,10 +1,7 @@
 //! The state shared by the threads of an open hub, and the start and end of these threads.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -35,6 +32,9 @@ use crate::runtime::totals::Totals;
 use crate::runtime::watchdog;
 use crate::spawn::spawn;
 use crate::store::Store;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use crate::sync::thread::JoinHandle;
 use crate::time::{Clock, Timestamp};
 use crate::trace::TraceContext;
 

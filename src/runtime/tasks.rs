@@ -1,12 +1,13 @@
 //! The tasks of user code that run for a hub.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
 use crate::id::InstanceId;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// The tasks of user code that run for a hub: `async` operations, or attempts of activities.
 ///

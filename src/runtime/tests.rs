@@ -18,7 +18,7 @@ use crate::time::{Clock, ClockRecord};
 use crate::{ErrorKind, Result};
 
 #[derive(Entity, Default, Clone, Debug, Serialize, Deserialize)]
-struct Busy {
+pub(super) struct Busy {
     notes: u32,
 }
 
@@ -34,7 +34,7 @@ impl Busy {
 }
 
 /// Starts a hub on `model` in which only one message may wait for an entity.
-fn start(model: &Arc<Model>, executors: usize) -> (Arc<Runtime>, Threads, Client) {
+pub(super) fn start(model: &Arc<Model>, executors: usize) -> (Arc<Runtime>, Threads, Client) {
     let mut registry = Registry::default();
     registry.add_entity(entity_code::<Busy>()).unwrap();
     start_with(model, executors, registry)

@@ -1,14 +1,14 @@
 //! The watchdog, which names hanging operations in the log because it cannot stop them.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::engine::Progress;
 use crate::error::Result;
 use crate::metrics;
 use crate::spawn::spawn;
+use crate::sync::mpsc::{Receiver, RecvTimeoutError};
+use crate::sync::thread::JoinHandle;
 
 /// Duration of a turn after which its instance is named, and the interval at which it is named again.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -136,7 +136,7 @@ impl<'a> Changes<'a> {
 
     /// Returns `true` if no bytes follow the last change. If bytes remain when the iterator is exhausted, they are not
     /// valid changes.
-    #[cfg(feature = "rocksdb")]
+    #[cfg(any(feature = "rocksdb", feature = "fuzzing"))]
     pub(crate) fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }

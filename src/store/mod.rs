@@ -1,7 +1,8 @@
 //! Storage: the [`Store`] trait, its two implementations, the keys and the records.
 
 mod batch;
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", feature = "fuzzing"))]
+#[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
 pub(crate) mod directory;
 // Without RocksDB, only the simulation uses these modules.
 #[cfg(any(feature = "rocksdb", test))]
@@ -22,7 +23,7 @@ use std::fmt;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 use std::path::Path;
 
-#[cfg(any(feature = "rocksdb", test))]
+#[cfg(any(feature = "rocksdb", feature = "fuzzing", test))]
 pub(crate) use batch::Changes;
 pub(crate) use batch::{Batch, Change};
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::memory::{Rows, no_directory};
 use super::{Batch, Reader, Store, StoreStats, Visitor};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::{Mutex, MutexGuard};
 
 /// The undo record of one written batch: each changed key and its previous value, in the order of the changes.
 type Undo = Vec<(Vec<u8>, Option<Vec<u8>>)>;

@@ -56,6 +56,8 @@ pub use crash::{CrashReport, crash_everywhere};
 pub use linearizable::{Began, NotLinearizable, Recorder};
 pub use mock::Mock;
 pub use outline::{assert_history, outline};
+#[cfg(feature = "fuzzing")]
+pub(crate) use replay::parse;
 pub use replay::{Mismatch, assert_replays, replay};
 pub use running::RunningHub;
 pub use sender_order::{OrderFault, SenderOrder, WrongOrder};

@@ -110,7 +110,7 @@ pub fn assert_replays(builder: HubBuilder, lines: &str) {
     );
 }
 
-fn parse(lines: &str) -> Result<Vec<RecordedHistory>> {
+pub(crate) fn parse(lines: &str) -> Result<Vec<RecordedHistory>> {
     let mut histories = Vec::new();
     for (number, line) in (1..).zip(lines.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |reason: &dyn std::fmt::Display| {

@@ -129,7 +129,7 @@ impl Format {
         }
     }
 
-    fn encode(&self) -> Result<String> {
+    pub(crate) fn encode(&self) -> Result<String> {
         let document = Document {
             magic: MAGIC.to_owned(),
             version: VERSION,
@@ -145,7 +145,7 @@ impl Format {
         Ok(text + "\n")
     }
 
-    fn decode(directory: &Path, bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn decode(directory: &Path, bytes: &[u8]) -> Result<Self> {
         let broken = |error| {
             let message = format!(
                 "{}/{FORMAT} is broken or does not belong to a hub: {error}",

@@ -11,7 +11,10 @@
 
 mod format;
 mod lock;
+#[cfg(not(feature = "fuzzing"))]
 mod sidecar;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod sidecar;
 
 use std::path::{Path, PathBuf};
 

@@ -23,7 +23,7 @@ const CLEAN: u8 = 1;
 /// Flag of a store that the process left in an orderly way.
 const LEFT: u8 = 2;
 const SLOT_BYTES: usize = 32;
-const SLOT_OFFSETS: [u64; 2] = [0, 4096];
+pub(crate) const SLOT_OFFSETS: [u64; 2] = [0, 4096];
 
 /// Maximum lag of the file on disk. A power loss hides at most the acknowledgments of this interval.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -151,7 +151,7 @@ impl Sidecar {
 }
 
 /// Returns the valid slot with the highest generation.
-fn newest_slot(bytes: &[u8]) -> Option<(u64, Acknowledged)> {
+pub(crate) fn newest_slot(bytes: &[u8]) -> Option<(u64, Acknowledged)> {
     let slots = SLOT_OFFSETS.iter().filter_map(|&offset| {
         let start = usize::try_from(offset).ok()?;
         decode(bytes.get(start..start + SLOT_BYTES)?)
@@ -160,7 +160,7 @@ fn newest_slot(bytes: &[u8]) -> Option<(u64, Acknowledged)> {
 }
 
 /// Encodes a slot: CRC-32 of the rest, version, flags, two zero bytes, then three big-endian numbers.
-fn encode(generation: u64, acknowledged: Acknowledged) -> [u8; SLOT_BYTES] {
+pub(crate) fn encode(generation: u64, acknowledged: Acknowledged) -> [u8; SLOT_BYTES] {
     let mut slot = [0; SLOT_BYTES];
     slot[4] = VERSION;
     slot[5] = if acknowledged.clean { CLEAN } else { 0 } | if acknowledged.left { LEFT } else { 0 };
