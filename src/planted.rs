@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     IgnoreShortWrite,
     /// Rows stay in memory, however many there are.
     UnlimitedFront,
+    /// The process exits while tables are written.
+    ExitDuringWrites,
     /// A directory of another format is opened.
     OpenAnyFormat,
 }

@@ -12,6 +12,8 @@
 // ABIDE_CALLS_FAILED=FILE   receives the number of calls of these kinds, and which one failed
 // ABIDE_CALLS_DELAY=MICROSECONDS
 //                           how much longer each sync takes
+// ABIDE_CALLS_LINGER=MICROSECONDS
+//                           how long the other threads run after an exit has destroyed the static objects
 // ABIDE_CALLS_CLOCK=FILE    a signed 64-bit number of nanoseconds that is added to the wall clock, read at every call
 
 #define _GNU_SOURCE
@@ -71,6 +73,12 @@ __attribute__((constructor)) static void begin(void) {
         if (page != MAP_FAILED)
             clock_offset = page;
     }
+}
+
+__attribute__((destructor)) static void linger(void) {
+    const char *value = getenv("ABIDE_CALLS_LINGER");
+    if (value)
+        usleep(atol(value));
 }
 
 static int is_active(void) { return root_length && (record >= 0 || fail_at || failed_file >= 0 || sync_delay); }

@@ -29,6 +29,7 @@ fn one_hub(seed: u64, course: &Course) {
         log_bytes: 128 << 10,
         note_bytes: random.usize(..30_000),
         closes: true,
+        exits_after: None,
         ticks: false,
         readers: 0,
     };

@@ -34,6 +34,7 @@ pub(crate) struct Calls {
     root: Option<PathBuf>,
     clock: Option<PathBuf>,
     sync_delay: Duration,
+    linger: Duration,
 }
 
 impl Calls {
@@ -67,6 +68,14 @@ impl Calls {
         Self { sync_delay, ..self }
     }
 
+    /// Lets the other threads run for a while after an exit has destroyed the static objects of C++.
+    pub(crate) fn lingering(linger: Duration) -> Self {
+        Self {
+            linger,
+            ..Self::default()
+        }
+    }
+
     /// Sets the variables for a worker in a place.
     pub(crate) fn apply(&self, command: &mut Command, place: &Path) {
         command.env("ABIDE_CALLS_ROOT", self.root.as_deref().unwrap_or(place));
@@ -84,6 +93,9 @@ impl Calls {
         }
         if !self.sync_delay.is_zero() {
             command.env("ABIDE_CALLS_DELAY", self.sync_delay.as_micros().to_string());
+        }
+        if !self.linger.is_zero() {
+            command.env("ABIDE_CALLS_LINGER", self.linger.as_micros().to_string());
         }
         if let Some(clock) = &self.clock {
             command.env("ABIDE_CALLS_CLOCK", clock);

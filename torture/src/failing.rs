@@ -77,6 +77,7 @@ fn plan(seed: u64) -> Plan {
         log_bytes: 128 << 10,
         note_bytes: random.usize(..30_000),
         closes: random.u64(..4) == 0,
+        exits_after: None,
         ticks: false,
         readers: 0,
     }

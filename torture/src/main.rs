@@ -40,6 +40,8 @@ struct Arguments {
 enum Campaign {
     /// Kills a process at random moments
     Kill(Share),
+    /// Ends a process by `exit` at random moments
+    Exit(Share),
     /// Loses the power after every call that changes a file
     Power(Share),
     /// Lets every file call fail once
@@ -81,6 +83,7 @@ enum Campaign {
 fn main() -> ExitCode {
     let outcome: Outcome = match Arguments::parse().campaign {
         Campaign::Kill(share) => kill::kill(&share),
+        Campaign::Exit(share) => kill::exit(&share),
         Campaign::Power(share) => power::power(&share),
         Campaign::Eio(share) => failing::eio(&share),
         Campaign::Full(share) => failing::full(&share),

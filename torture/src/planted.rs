@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use crate::campaign::memory;
 
 /// The faults that the library plants on demand, and the campaign that has to find each of them.
-const FAULTS: [(&str, &str); 14] = [
+const FAULTS: [(&str, &str); 15] = [
     ("AcknowledgeBeforeSync", "kill"),
     ("UnconfirmedRead", "kill"),
     ("DropInboxRow", "kill"),
     ("ReorderMessages", "kill"),
     ("ReuseBatch", "kill"),
+    ("ExitDuringWrites", "exit"),
     ("SkipSync", "power"),
     ("SkipAcknowledged", "bitrot"),
     ("IgnoreFailedWrite", "eio"),

@@ -26,6 +26,7 @@ pub(crate) fn power(share: &Share) -> Outcome {
             log_bytes: 128 << 10,
             note_bytes: random.usize(..30_000),
             closes: random.bool(),
+            exits_after: None,
             ticks: random.u64(..4) == 0,
             readers: random.u64(..2),
         };

@@ -12,8 +12,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// violations and all faults were found.
 pub(crate) fn short() -> bool {
     let share = |cycles| Share::of(cycles, LIMIT).in_memory();
-    let outcomes: [Outcome; 10] = [
+    let outcomes: [Outcome; 11] = [
         kill::kill(&share(250)),
+        kill::exit(&share(150)),
         power::power(&share(600)),
         bitrot::bitrot(&share(400)),
         failing::eio(&share(300)),

@@ -36,6 +36,7 @@ pub(crate) fn keep(place: &Path) -> Result<(), String> {
         log_bytes: 128 << 10,
         note_bytes: 100,
         closes: true,
+        exits_after: None,
         ticks: true,
         readers: 0,
     };
@@ -73,6 +74,7 @@ fn current_format(course: &Course) -> u64 {
         log_bytes: 128 << 10,
         note_bytes: 0,
         closes: true,
+        exits_after: None,
         ticks: false,
         readers: 0,
     };

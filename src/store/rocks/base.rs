@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use rocksdb::{
     DB, Error as RocksError, ErrorKind as RocksErrorKind, IngestExternalFileOptions, Options, ReadOptions,
@@ -10,6 +11,7 @@ use rocksdb::{
 };
 
 use super::error::error;
+use super::exit::Writes;
 use super::leftover;
 use super::reader::{self, Snapshot};
 use crate::error::Result;
@@ -26,14 +28,26 @@ const COUNT_AGAIN: u64 = 100_000;
 
 /// RocksDB as a base. It ingests only whole tables and therefore needs neither a log nor a memtable.
 pub(super) struct RocksBase {
-    pub(super) database: DB,
+    pub(super) database: Arc<DB>,
+    writes: Writes,
     /// The options with which the database was opened. Tables are written with the same options.
     options: Options,
 }
 
 impl RocksBase {
     pub(super) fn new(database: DB, options: Options) -> Self {
-        Self { database, options }
+        Self {
+            database: Arc::new(database),
+            writes: Writes::default(),
+            options,
+        }
+    }
+
+    /// As [`new`](Self::new), for a database that is open for writing.
+    pub(super) fn writable(database: DB, options: Options) -> Self {
+        let base = Self::new(database, options);
+        base.writes.register(&base.database);
+        base
     }
 
     /// Returns an integer property of RocksDB, or 0 if it is unavailable.
@@ -85,6 +99,7 @@ impl RocksBase {
 impl Base for RocksBase {
     /// Writes the front as a table, which RocksDB ingests atomically with one edit of its MANIFEST.
     fn take(&self, front: &Front) -> Result<()> {
+        let _write = self.writes.begin();
         self.wait_for_compaction()?;
         self.remove_leftover()?;
         let path = leftover::front(self.database.path());

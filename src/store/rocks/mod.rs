@@ -9,6 +9,7 @@ mod checkpoint;
 mod durability;
 mod edits;
 mod error;
+mod exit;
 mod leftover;
 mod manifest;
 mod open;

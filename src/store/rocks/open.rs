@@ -386,7 +386,7 @@ fn open_writable(path: &Path, options: &Options) -> Result<RocksBase> {
     let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options.clone());
     let db = DB::open_cf_descriptors(options, path, [family]);
     let db = db.map_err(|failed| open_error(path, failed))?;
-    Ok(RocksBase::new(db, options.clone()))
+    Ok(RocksBase::writable(db, options.clone()))
 }
 
 /// Returns the newest commit that a reader has.

@@ -20,6 +20,12 @@ pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl FnOnce()) -> a
     let ledger = Arc::new(Ledger::open(place));
     let hub = builder(place, plan).open().await?;
     opened();
+    if let Some(micros) = plan.exits_after {
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_micros(micros));
+            std::process::exit(0);
+        });
+    }
     if plan.ticks {
         ensure_schedule(&hub.client()).await?;
     }

@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) note_bytes: usize,
     /// Whether the process closes the hub at its end, or just ends.
     pub(crate) closes: bool,
+    /// Time after which the process exits in the middle of its work, in microseconds.
+    pub(crate) exits_after: Option<u64>,
     /// Whether a schedule ticks beside the clients.
     pub(crate) ticks: bool,
     /// Number of readers, which read all the time what the clients have written.

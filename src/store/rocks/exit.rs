@@ -1,0 +1,87 @@
+//! The end of a process whose databases are open.
+//!
+//! When a program returns from `main` or calls [`std::process::exit`], the C++ runtime destroys the static objects of
+//! RocksDB while the threads of the hub and of RocksDB still run. A table that is written at that moment has broken
+//! properties under a correct checksum, and the next open refuses it. A hook of the C library, which runs before the
+//! static objects are destroyed, therefore ends all writes first. A `kill -9` needs no hook: it ends all threads.
+
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
+
+use rocksdb::DB;
+
+use crate::planted::{self, Fault};
+
+/// The databases that are open for writing.
+static OPEN: Mutex<Vec<Open>> = Mutex::new(Vec::new());
+
+struct Open {
+    database: Weak<DB>,
+    writes: Arc<Mutex<()>>,
+}
+
+/// The right to write to a database, which the end of the process takes away.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Writes(Arc<Mutex<()>>);
+
+impl Writes {
+    /// Registers a database that is open for writing. Call it after the open, which creates some of the static objects.
+    pub(super) fn register(&self, database: &Arc<DB>) {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(add_hook);
+        let mut open = lock(&OPEN);
+        open.retain(|open| open.database.strong_count() > 0);
+        open.push(Open {
+            database: Arc::downgrade(database),
+            writes: Arc::clone(&self.0),
+        });
+    }
+
+    /// Waits for the right to write tables. At the end of the process, it waits for ever.
+    pub(super) fn begin(&self) -> Write<'_> {
+        Write { _guard: lock(&self.0) }
+    }
+}
+
+/// A write in progress. The end of the process waits for it.
+#[must_use]
+pub(super) struct Write<'a> {
+    _guard: MutexGuard<'a, ()>,
+}
+
+impl Drop for Write<'_> {
+    fn drop(&mut self) {
+        // The first write creates more static objects. Hooks run in reverse order, so this one runs before those are
+        // destroyed.
+        static AGAIN: Once = Once::new();
+        AGAIN.call_once(add_hook);
+    }
+}
+
+fn add_hook() {
+    if !shutdown_hooks::add_shutdown_hook(end_writes) {
+        tracing::warn!("the C library accepts no more exit hooks; call `Hub::shutdown` before the process exits");
+    }
+}
+
+/// Ends all writes of all databases. No write begins afterwards.
+extern "C" fn end_writes() {
+    if planted::is(Fault::ExitDuringWrites) {
+        return;
+    }
+    let open = std::mem::take(&mut *lock(&OPEN));
+    for Open { database, writes } in open {
+        let Some(database) = database.upgrade() else {
+            continue;
+        };
+        // Ends the wait of a write for compactions.
+        database.cancel_all_background_work(false);
+        let _for_ever = ManuallyDrop::new(lock(&writes));
+        database.cancel_all_background_work(true);
+    }
+}
+
+/// Ignores poisoning: the lock protects no data that a panic could leave half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
