@@ -44,6 +44,8 @@ static int fail_later, fail_half;
 static long counted;
 static int failed_file = -1;
 static long sync_delay;
+// The descriptor of the write that was half done, and one more. The write that follows on it fails.
+static int half_done;
 static volatile int64_t *clock_offset;
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 static unsigned char watched[FILES];
@@ -134,20 +136,29 @@ static int fails(char kind, const char *what, const char *path, int file) {
     }
     if (!hit)
         return 0;
-    if (fail_half && counted == fail_at)
+    if (fail_half && counted == fail_at && kind == 'w' && strcmp(what, "write") == 0) {
+        half_done = file + 1;
         return 2;
+    }
     errno = fail_errno;
     return 1;
 }
 
 static int open_file(int directory, const char *path, int flags, mode_t mode) {
-    if (directory != AT_FDCWD || !is_below(path))
-        return syscall(SYS_openat, directory, path, flags, mode);
+    if (directory != AT_FDCWD || !is_below(path)) {
+        int file = syscall(SYS_openat, directory, path, flags, mode);
+        // The C library may have closed a watched file of this number by another way.
+        if (file >= 0 && file < FILES)
+            watched[file] = 0;
+        return file;
+    }
     pthread_mutex_lock(&order);
     int file = -1;
     if (!(flags & O_CREAT) || fails('c', "create", path, -1) != 1) {
         file = syscall(SYS_openat, directory, path, flags, mode);
-        if (file >= 0 && file < FILES) {
+        if (file >= FILES)
+            abort();
+        if (file >= 0) {
             watched[file] = 1;
             note(OPEN, file, flags & (O_CREAT | O_TRUNC), path, strlen(path), 0, 0);
         }
@@ -187,6 +198,11 @@ static ssize_t write_file(int file, const void *bytes, size_t length, off_t at) 
     pthread_mutex_lock(&order);
     ssize_t done = -1;
     int fault = fails('w', "write", 0, file);
+    if (!fault && half_done == file + 1) {
+        half_done = 0;
+        errno = fail_errno;
+        fault = 1;
+    }
     if (fault != 1) {
         off_t where = at;
         if (at < 0) {
@@ -310,6 +326,12 @@ int link(const char *from, const char *to) {
         note(LINK, 0, 0, from, strlen(from), to, strlen(to));
     pthread_mutex_unlock(&order);
     return result;
+}
+
+int linkat(int from_directory, const char *from, int to_directory, const char *to, int flags) {
+    if (from_directory == AT_FDCWD && to_directory == AT_FDCWD && flags == 0)
+        return link(from, to);
+    return syscall(SYS_linkat, from_directory, from, to_directory, to, flags);
 }
 
 static int remove_name(const char *path, int flags) {

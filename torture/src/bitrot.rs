@@ -102,11 +102,18 @@ fn damage(directory: &Path, random: &mut fastrand::Rng) -> String {
         }
         _ => {
             let other = files[random.usize(..files.len())].clone();
+            if fs::read(&other).is_ok_and(|other| other == bytes) {
+                return damage(directory, random);
+            }
             fs::copy(&other, &file).expect("a file of the hub");
             fs::write(&other, &bytes).expect("a file of the hub");
             return format!("exchanged {name} and {}", other.display());
         }
     };
+    if fs::read(&file).is_ok_and(|before| before == bytes) {
+        // It was a zeroed block of zeros, or blocks that are equal.
+        return damage(directory, random);
+    }
     fs::write(&file, bytes).expect("a file of the hub");
     what
 }

@@ -58,6 +58,11 @@ impl Share {
         }
     }
 
+    /// Runs one case at a time, because its times count.
+    pub(crate) fn alone(self) -> Self {
+        Self { threads: 1, ..self }
+    }
+
     /// Keeps the hubs in memory if this system has a file system there. Syncs take no time then.
     pub(crate) fn in_memory(self) -> Self {
         Self {
@@ -216,7 +221,11 @@ pub(crate) fn run(name: &'static str, unit: &str, share: &Share, case: impl Fn(u
     });
     course.bar.finish_and_clear();
     let (cycles, violations) = (course.done.into_inner(), course.violations.into_inner());
-    let violations = violations.unwrap_or_else(PoisonError::into_inner).len();
+    let mut violations = violations.unwrap_or_else(PoisonError::into_inner).len();
+    if cycles == 0 && violations == 0 {
+        println!("{name}: nothing was done, which is not a success");
+        violations = 1;
+    }
     let mut summary = format!(
         "{name}: {cycles} {unit} in {:.0} s from seed {first}, {violations} violations",
         begin.elapsed().as_secs_f64()

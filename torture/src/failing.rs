@@ -61,7 +61,7 @@ pub(crate) fn full(share: &Share) -> Outcome {
             fault.number = random.u64(1..=calls.max(1));
             // Sometimes there is space again at once.
             fault.later = random.bool();
-            fault.half = !fault.later || random.bool();
+            fault.half = random.bool();
             attempt(seed, &plan, fault.clone(), course);
         }
     })

@@ -81,7 +81,12 @@ enum Campaign {
 }
 
 fn main() -> ExitCode {
-    let outcome: Outcome = match Arguments::parse().campaign {
+    let campaign = Arguments::parse().campaign;
+    if !cfg!(target_os = "linux") {
+        eprintln!("the campaigns need Linux, whose file calls they replace");
+        return ExitCode::FAILURE;
+    }
+    let outcome: Outcome = match campaign {
         Campaign::Kill(share) => kill::kill(&share),
         Campaign::Exit(share) => kill::exit(&share),
         Campaign::Power(share) => power::power(&share),

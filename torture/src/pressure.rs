@@ -40,6 +40,7 @@ fn one_hub(seed: u64, messages: u64, course: &Course) {
     let output = output.expect("this program starts again");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let numbers: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let numbers = if output.status.success() { numbers } else { Vec::new() };
     let [idle, peak, millis] = numbers[..] else {
         return course.violated(
             seed,
@@ -151,15 +152,27 @@ async fn press(directory: PathBuf, messages: u64) -> abide::Result<()> {
     }
     let begin = Instant::now();
     FREE.close();
+    for unread in unread {
+        unread.await.expect("a caller does not panic")?;
+    }
     hub.idle().await?;
     let recovery = begin.elapsed();
     let mut count = 0;
     for key in 0..BUSY {
         count += client.entity::<Sink>(key).state().await?.unwrap_or_default().count;
     }
-    println!("{idle} {} {}", memory("VmHWM"), recovery.as_millis());
     assert_eq!(count, messages + SLOW, "every message was processed once");
-    hub.shutdown().await
+    let completed = client
+        .orchestrations()
+        .status(OrchestrationStatus::Completed)
+        .count()
+        .await?;
+    assert_eq!(completed, SLOW, "every orchestration has completed");
+    let peak = memory("VmHWM");
+    hub.shutdown().await?;
+    assert!(idle > 0 && peak > 0, "this system tells the memory of a process");
+    println!("{idle} {peak} {}", recovery.as_millis());
+    Ok(())
 }
 
 /// Returns a size of the memory of this process, in bytes.

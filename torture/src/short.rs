@@ -20,8 +20,8 @@ pub(crate) fn short() -> bool {
         failing::eio(&share(300)),
         failing::full(&share(100)),
         clock::clock(&share(300)),
-        poison::poison(&share(1)),
-        pressure::pressure(&Share::of(40_000, LIMIT)),
+        poison::poison(&share(1).alone()),
+        pressure::pressure(&Share::of(40_000, LIMIT).alone()),
         upgrade::upgrade(&share(11)),
         programs::programs(&share(150)),
     ];

@@ -155,12 +155,15 @@ impl Asking {
         let execution = info.map(|info| info.execution_id.to_string());
         let execution = execution.unwrap_or_else(|| "missing".to_owned());
         self.ledger.start(client, number, &execution);
-        let paid = run.raise_event("paid", format!("by {client}"));
-        match paid.request_id(format!("{id}-paid")).await {
-            Ok(()) => {}
-            // It was paid before.
-            Err(error) if error.kind() == ErrorKind::Ended => {}
-            Err(error) => return Err(error),
+        // What was acknowledged needs no repetition. If the event is lost, the order never ends.
+        if !self.ledger.paid.contains(&(client, number)) {
+            let paid = run.raise_event("paid", format!("by {client}"));
+            match paid.request_id(format!("{id}-paid")).await {
+                Ok(()) => self.ledger.pay(client, number),
+                // It was paid before.
+                Err(error) if error.kind() == ErrorKind::Ended => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(run.result().await?.join(",").replace(' ', "_"))
     }

@@ -25,8 +25,13 @@ impl Broken {
 }
 
 impl From<Error> for Broken {
+    /// A hub that has opened may only fail because of what it cannot read or write. Every other error, such as a missing
+    /// orchestration, is a broken promise.
     fn from(error: Error) -> Self {
-        Self::Refused(error)
+        match error.kind() {
+            ErrorKind::Corrupted | ErrorKind::Io | ErrorKind::Poisoned | ErrorKind::Closed => Self::Refused(error),
+            kind => Self::one(format!("{kind:?}: {error}")),
+        }
     }
 }
 
@@ -50,7 +55,7 @@ pub(crate) fn finish_now(place: &Path, plan: &Plan, patience: Duration) -> Resul
 /// the effects of everything that was acknowledged, once each.
 async fn finish(place: &Path, plan: &Plan, patience: Duration) -> Result<u64, Broken> {
     let before = Arc::new(Ledger::open(place));
-    let hub = builder(place, plan).open().await?;
+    let hub = builder(place, plan).open().await.map_err(Broken::Refused)?;
     let client = hub.client();
     if plan.ticks {
         client::ensure_schedule(&client).await?;

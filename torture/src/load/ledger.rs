@@ -2,7 +2,7 @@
 //!
 //! A line is one write, so a kill cannot split it: the kernel has the whole line or nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -54,6 +54,8 @@ pub(crate) struct Ledger {
     pub(crate) answers: BTreeMap<u64, BTreeMap<u64, String>>,
     /// The execution ids of orders whose start was acknowledged, by client and by the number of the request.
     pub(crate) started: BTreeMap<(u64, u64), String>,
+    /// The orders whose payment was acknowledged, by client and by the number of the request.
+    pub(crate) paid: BTreeSet<(u64, u64)>,
     /// What was read: a journal, a number of notes, and the stamp of the last of them.
     pub(crate) reads: Vec<(String, u64, u64)>,
     /// Answers that differ from an earlier one to the same request.
@@ -67,6 +69,7 @@ impl Ledger {
             file: append(&path),
             answers: BTreeMap::new(),
             started: BTreeMap::new(),
+            paid: BTreeSet::new(),
             reads: Vec::new(),
             faults: Vec::new(),
         };
@@ -88,7 +91,15 @@ impl Ledger {
                 }
             }
             ["started", client, n, execution] => {
-                self.started.insert((number(client), number(n)), execution.to_owned());
+                let before = self.started.insert((number(client), number(n)), execution.to_owned());
+                if before.is_some_and(|before| before != execution) {
+                    self.faults.push(format!(
+                        "order {client}-{n} was started twice: {execution} is the second execution"
+                    ));
+                }
+            }
+            ["paid", client, n] => {
+                self.paid.insert((number(client), number(n)));
             }
             ["read", journal, length, stamp] => {
                 self.reads.push((journal.to_owned(), number(length), number(stamp)));
@@ -105,6 +116,11 @@ impl Ledger {
     /// Records the answer to the n-th request of a client.
     pub(super) fn answer(&self, client: u64, n: u64, answer: &str) {
         write(&self.file, &format!("answered {client} {n} {answer}"));
+    }
+
+    /// Records that the payment of an order was acknowledged.
+    pub(super) fn pay(&self, client: u64, n: u64) {
+        write(&self.file, &format!("paid {client} {n}"));
     }
 
     /// Records that a journal was read.

@@ -38,7 +38,7 @@ async fn one_program(seed: u64, course: &Course) {
         };
         if answer != expected {
             let what = format!("command {number} of {length}, {command:?}: answered {answer} instead of {expected}");
-            hub.close().await;
+            // The hub may not close any more.
             return course.violated(seed, place, &what);
         }
     }
