@@ -1,4 +1,4 @@
-//! The decoders of Abide as functions of bytes, for the targets in `fuzz/` and for `tests/fuzzing.rs`. This is not for
+//! The decoders of Abide as functions of bytes, for the targets in `fuzz/` and for `tests/it/fuzzing.rs`. This is not for
 //! programs.
 //!
 //! A decoder returns an error or a value for any bytes, but never panics. A value that it returns is encoded to bytes
@@ -263,8 +263,11 @@ pub fn directory_files(bytes: &[u8]) {
     }
 }
 
-/// Every target with its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// A target, with its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
     ("changes", changes),
     ("directory_files", directory_files),
     ("ids", ids),

@@ -76,7 +76,7 @@ pub(super) fn set_timer(
 ) -> Result<()> {
     let name = schema::timer::name_key(partition, target, timer);
     let row = schema::timer::key(partition, due, target, timer);
-    if !(planted::is(Fault::ForgetTimer) && due.0 % 4 == 0) {
+    if !(planted::is(Fault::ForgetTimer) && due.0.is_multiple_of(4)) {
         ctx.step.insert(&row, record)?;
     }
     ctx.step.batch.insert(&name, &due.0.to_be_bytes());

@@ -32,6 +32,8 @@ mod dead_letters;
 mod entities;
 #[cfg(feature = "rocksdb")]
 mod executions;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 #[cfg(feature = "http")]
 mod http_api;
 #[cfg(feature = "http")]

@@ -80,13 +80,13 @@ fn nothing_leaves_before_it_is_durable() {
     assert!(matches!(order.hold(vec!["early read"]), Ok(Gated::Open(items)) if items == ["early read"]));
     commit(&order, "first");
     assert!(matches!(order.hold(vec!["read"]), Ok(Gated::Waiting)));
-    assert_eq!((model.unsynced(), model.acknowledged()), (1, 0));
+    assert_eq!((model.unsynced(), model.acknowledged(), order.gated()), (1, 0, 2));
     let released = order.sync();
     assert_eq!(
         (released.items, released.error.is_none()),
         (vec!["first", "read"], true)
     );
-    assert_eq!((model.unsynced(), model.acknowledged()), (0, 1));
+    assert_eq!((model.unsynced(), model.acknowledged(), order.gated()), (0, 1, 0));
     assert_eq!(order.watermarks(), (1, 1));
 }
 
@@ -272,6 +272,7 @@ fn a_failed_sync_stops_everything() {
         .unwrap_err();
     assert_eq!((error.kind(), items), (ErrorKind::Poisoned, vec!["late"]));
     assert!(order.hold(vec!["read"]).is_err());
+    assert_eq!(order.poison().unwrap().to_string(), error.to_string());
     assert!(error.to_string().contains("open the hub again"), "{error}");
     assert_eq!((order.watermarks().1, model.acknowledged()), (0, 0));
 }
@@ -290,11 +291,15 @@ fn a_failed_write_takes_back_only_what_is_not_durable() {
     assert_eq!(order.watermarks(), (1, 1));
 }
 
-/// A batch number is never assigned twice, not even by an order that continues after a restart.
+/// A batch number is never assigned twice, not even by an order that continues after a restart. An observer notices that
+/// one was drawn, and that none was.
 #[test]
 fn batch_numbers_are_drawn_once() {
     let (model, order) = order();
+    let before = order.drawn();
+    assert_eq!(order.drawn(), before);
     let drawn: Vec<u64> = (0..3).map(|_| order.draw_batch_number()).collect();
+    assert_ne!(order.drawn(), before);
     assert_eq!(drawn, [1, 2, 3]);
     commit(&order, "");
     let row = model.get(&schema::COMMIT).unwrap().unwrap();
