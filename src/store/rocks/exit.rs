@@ -37,7 +37,7 @@ impl Writes {
         });
     }
 
-    /// Waits for the right to write tables. At the end of the process, it waits for ever.
+    /// Waits for the right to write tables. At the end of the process, it waits forever.
     pub(super) fn begin(&self) -> Write<'_> {
         Write { _guard: lock(&self.0) }
     }
@@ -76,7 +76,7 @@ extern "C" fn end_writes() {
         };
         // Ends the wait of a write for compactions.
         database.cancel_all_background_work(false);
-        let _for_ever = ManuallyDrop::new(lock(&writes));
+        let _forever = ManuallyDrop::new(lock(&writes));
         database.cancel_all_background_work(true);
     }
 }
