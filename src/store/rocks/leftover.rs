@@ -4,6 +4,9 @@
 //! removes the first name. If the sync of the MANIFEST fails, RocksDB removes the second name instead. However, the
 //! MANIFEST may name the table nevertheless, and then RocksDB does not open. The file is still there under its first
 //! name, so [`restore_table`] gives it the name of the table again.
+//!
+//! RocksDB misses the table at every open: a front has the row of the newest commit, so its table is in level 0, of which
+//! RocksDB opens all tables.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

@@ -1,4 +1,5 @@
-//! Opens a hub's directory. Nothing on disk changes until it is known that no acknowledged commit is missing.
+//! Opens a hub's directory. Nothing on disk changes until it is known that no acknowledged commit is missing. Only a table
+//! that an unfinished ingestion has removed receives its name again before; see `leftover.rs`.
 
 use std::ops::Range;
 use std::path::Path;
