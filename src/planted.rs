@@ -4,6 +4,8 @@
 
 /// A fault in the code at which [`is`] asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Without RocksDB, some of these places do not exist.
+#[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
 pub(crate) enum Fault {
     /// Every other sync acknowledges without having synced.
     AcknowledgeBeforeSync,
