@@ -22,16 +22,10 @@ pub(crate) fn bitrot(share: &Share) -> Outcome {
 fn one_hub(seed: u64, course: &Course) {
     let mut random = fastrand::Rng::with_seed(seed);
     let plan = Plan {
-        seed,
         clients: random.u64(2..5),
         requests: random.u64(4..12),
-        executors: 1,
-        log_bytes: 128 << 10,
         note_bytes: random.usize(..30_000),
-        closes: true,
-        exits_after: None,
-        ticks: false,
-        readers: 0,
+        ..Plan::small(seed)
     };
     let place = course.place();
     // Half of the hubs are closed, and the others were killed.

@@ -24,16 +24,10 @@ pub(crate) fn clock(share: &Share) -> Outcome {
 fn one_hub(seed: u64, course: &Course) {
     let mut random = fastrand::Rng::with_seed(seed);
     let plan = Plan {
-        seed,
         clients: random.u64(2..8),
         requests: u64::MAX,
         executors: random.usize(1..3),
-        log_bytes: 128 << 10,
-        note_bytes: 0,
-        closes: true,
-        exits_after: None,
-        ticks: false,
-        readers: 0,
+        ..Plan::small(seed)
     };
     let place = course.place();
     let path = place.path().join("clock");

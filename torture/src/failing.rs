@@ -70,16 +70,12 @@ pub(crate) fn full(share: &Share) -> Outcome {
 fn plan(seed: u64) -> Plan {
     let mut random = fastrand::Rng::with_seed(seed);
     Plan {
-        seed,
         clients: random.u64(2..5),
         requests: random.u64(4..10),
         executors: random.usize(1..3),
-        log_bytes: 128 << 10,
         note_bytes: random.usize(..30_000),
         closes: random.u64(..4) == 0,
-        exits_after: None,
-        ticks: false,
-        readers: 0,
+        ..Plan::small(seed)
     }
 }
 

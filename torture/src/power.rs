@@ -19,16 +19,14 @@ pub(crate) fn power(share: &Share) -> Outcome {
     run("power", "images", share, |seed, course| {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut plan = Plan {
-            seed,
             clients: random.u64(2..5),
             requests: random.u64(3..9),
             executors: random.usize(1..3),
-            log_bytes: 128 << 10,
             note_bytes: random.usize(..30_000),
             closes: random.bool(),
-            exits_after: None,
             ticks: random.u64(..4) == 0,
             readers: random.u64(..2),
+            ..Plan::small(seed)
         };
         if let Some(image) = one_life(&Image::default(), &plan, &mut random, course) {
             plan.requests += 2;

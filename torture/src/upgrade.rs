@@ -29,16 +29,12 @@ pub(crate) fn upgrade(share: &Share) -> Outcome {
 /// Makes the directory of the current format that the campaign keeps, unless it is there.
 pub(crate) fn keep(place: &Path) -> Result<(), String> {
     let plan = Plan {
-        seed: 1,
         clients: 4,
         requests: 30,
         executors: 2,
-        log_bytes: 128 << 10,
         note_bytes: 100,
-        closes: true,
-        exits_after: None,
         ticks: true,
-        readers: 0,
+        ..Plan::small(1)
     };
     fs::create_dir_all(place).map_err(|error| format!("cannot create {}: {error}", place.display()))?;
     match Worker::start(place, &plan, &Calls::default()).wait(Duration::from_secs(60)) {
@@ -66,18 +62,7 @@ fn kept() -> Vec<u64> {
 /// Returns the format that this build writes.
 fn current_format(course: &Course) -> u64 {
     let place = course.place();
-    let plan = Plan {
-        seed: 0,
-        clients: 1,
-        requests: 1,
-        executors: 1,
-        log_bytes: 128 << 10,
-        note_bytes: 0,
-        closes: true,
-        exits_after: None,
-        ticks: false,
-        readers: 0,
-    };
+    let plan = Plan::small(0);
     finish_now(place.path(), &plan, course.patience()).expect("a new hub");
     format(&hub(place.path()))
 }

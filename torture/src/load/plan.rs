@@ -68,6 +68,22 @@ pub(crate) fn request_id(client: u64, n: u64) -> String {
 }
 
 impl Plan {
+    /// Returns a plan with one request of one client, a small log, and nothing beside the clients.
+    pub(crate) fn small(seed: u64) -> Self {
+        Self {
+            seed,
+            clients: 1,
+            requests: 1,
+            executors: 1,
+            log_bytes: 128 << 10,
+            note_bytes: 0,
+            closes: true,
+            exits_after: None,
+            ticks: false,
+            readers: 0,
+        }
+    }
+
     /// Returns all requests of a client in order, without an end.
     pub(crate) fn requests(&self, client: u64) -> impl Iterator<Item = Request> + use<> {
         let seed = self.seed;
