@@ -13,8 +13,8 @@ use crate::worker::{Ended, Worker};
 const DAMAGES: u64 = 40;
 
 /// Damages one file of a hub at a time: flipped bits, zeroed or exchanged blocks, a cut, a lost file, two files whose
-/// contents are exchanged. The hub has everything that was acknowledged, or refuses to go on and says why. It never
-/// goes on with less.
+/// contents are exchanged. The hub has everything that was acknowledged, or refuses to continue and says why. It never
+/// continues with less.
 pub(crate) fn bitrot(share: &Share) -> Outcome {
     run("bitrot", "damages", share, one_hub)
 }
@@ -32,8 +32,11 @@ fn one_hub(seed: u64, course: &Course) {
     let is_killed = random.bool();
     let mut worker = Worker::start(place.path(), &plan, &Calls::default());
     if is_killed {
-        worker.wait_until_open();
+        if let Err(Ended::Refused(why) | Ended::Badly(why)) = worker.wait_until_open(course.patience()) {
+            return course.violated(seed, place, &why);
+        }
         std::thread::sleep(Duration::from_millis(random.u64(..200)));
+        // It may have done all of its work.
         let _ = worker.kill();
     } else if let Ended::Refused(why) | Ended::Badly(why) = worker.wait(Duration::from_secs(60)) {
         return course.violated(seed, place, &why);

@@ -25,7 +25,7 @@ pub(crate) enum Errno {
     NoSpace = 28,
 }
 
-/// What happens to the calls of a worker.
+/// The control over the calls of a worker.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Calls {
     record: Option<PathBuf>,
@@ -103,7 +103,7 @@ impl Calls {
     }
 }
 
-/// What a worker reports about its calls.
+/// The report of a worker about its calls.
 #[derive(Debug)]
 pub(crate) struct Report {
     /// Number of calls that counted.

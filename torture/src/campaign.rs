@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How long a campaign runs, and with which seeds.
+/// The length of a campaign and its seeds.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Share {
     /// Runs for this time, for example `10m`.
@@ -38,6 +38,9 @@ pub(crate) struct Share {
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
 }
+
+/// Space that the hubs of a short run need, in bytes.
+const SPACE: u64 = 1 << 30;
 
 impl Share {
     pub(crate) fn cycles(&self) -> Option<u64> {
@@ -72,9 +75,11 @@ impl Share {
     }
 }
 
-/// Returns the directory of a file system in memory, if this system has one.
+/// Returns the directory of a file system in memory, if this system has one with enough space.
 pub(crate) fn memory() -> Option<&'static Path> {
-    Some(Path::new("/dev/shm")).filter(|directory| directory.is_dir())
+    let directory = Path::new("/dev/shm");
+    let system = rustix::fs::statvfs(directory).ok()?;
+    (system.f_bavail * system.f_frsize >= SPACE).then_some(directory)
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -95,6 +100,8 @@ pub(crate) struct Course {
     is_stopped: AtomicBool,
     counts: Mutex<BTreeMap<&'static str, u64>>,
     violations: Mutex<Vec<String>>,
+    /// Number of cases in which the campaign itself has panicked.
+    panics: AtomicU64,
     bar: ProgressBar,
 }
 
@@ -139,13 +146,23 @@ impl Course {
     }
 
     /// Records a violation and keeps the place as it is.
-    pub(crate) fn violated(&self, seed: u64, place: Place, what: &str) {
-        let kept = place.directory.keep();
+    pub(crate) fn violated(&self, seed: u64, mut place: Place, what: &str) {
+        place.directory.disable_cleanup(true);
+        let kept = place.path();
         self.record(format!(
             "seed {seed}: {what}\n  kept in {}\n  once more: abide-torture {} --seed {seed} --cases 1",
             kept.display(),
             self.name
         ));
+    }
+
+    /// Records that the campaign itself is wrong.
+    fn panicked(&self, seed: u64, panic: &str) {
+        let name = self.name;
+        self.bar
+            .suspend(|| eprintln!("{name}: seed {seed}: the campaign panicked, which it must not: {panic}"));
+        self.panics.fetch_add(1, Ordering::Relaxed);
+        self.is_stopped.store(true, Ordering::Relaxed);
     }
 
     fn record(&self, violation: String) {
@@ -159,7 +176,7 @@ impl Course {
     }
 }
 
-/// The directory of a case, which is removed at its end.
+/// The directory of a case, which is removed at its end, unless the case panics.
 #[derive(Debug)]
 pub(crate) struct Place {
     directory: tempfile::TempDir,
@@ -171,11 +188,41 @@ impl Place {
     }
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.directory.disable_cleanup(true);
+            eprintln!("kept in {}", self.path().display());
+        }
+    }
+}
+
 /// The result of a campaign.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) name: &'static str,
-    pub(crate) violations: usize,
+    pub(crate) verdict: Verdict,
+}
+
+/// The verdict of a campaign on the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Clean,
+    Violated,
+    /// The campaign panicked or did nothing, so it says nothing about the library.
+    Invalid,
+}
+
+impl Verdict {
+    /// Returns the exit code of this program after a campaign. No other end of the program has one of them: a wrong
+    /// command line has 2, and a panic 101.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Violated => 10,
+            Self::Invalid => 11,
+        }
+    }
 }
 
 /// Runs cases until the share is used up. `unit` names what a cycle is, in the plural.
@@ -200,6 +247,7 @@ pub(crate) fn run(name: &'static str, unit: &str, share: &Share, case: impl Fn(u
         is_stopped: AtomicBool::new(false),
         counts: Mutex::default(),
         violations: Mutex::default(),
+        panics: AtomicU64::new(0),
         bar,
     };
     let first = share.seed.unwrap_or_else(|| fastrand::u64(..1 << 40));
@@ -213,7 +261,7 @@ pub(crate) fn run(name: &'static str, unit: &str, share: &Share, case: impl Fn(u
                         break;
                     }
                     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| case(seed, &course))) {
-                        course.record(format!("seed {seed}: the campaign panicked: {}", text(panic.as_ref())));
+                        course.panicked(seed, text(panic.as_ref()));
                     }
                 }
             });
@@ -221,11 +269,13 @@ pub(crate) fn run(name: &'static str, unit: &str, share: &Share, case: impl Fn(u
     });
     course.bar.finish_and_clear();
     let (cycles, violations) = (course.done.into_inner(), course.violations.into_inner());
-    let mut violations = violations.unwrap_or_else(PoisonError::into_inner).len();
-    if cycles == 0 && violations == 0 {
-        println!("{name}: nothing was done, which is not a success");
-        violations = 1;
-    }
+    let violations = violations.unwrap_or_else(PoisonError::into_inner).len();
+    let panics = course.panics.into_inner();
+    let verdict = match (violations, cycles, panics) {
+        (1.., _, _) => Verdict::Violated,
+        (0, 1.., 0) => Verdict::Clean,
+        _ => Verdict::Invalid,
+    };
     let mut summary = format!(
         "{name}: {cycles} {unit} in {:.0} s from seed {first}, {violations} violations",
         begin.elapsed().as_secs_f64()
@@ -233,14 +283,16 @@ pub(crate) fn run(name: &'static str, unit: &str, share: &Share, case: impl Fn(u
     for (what, number) in course.counts.into_inner().unwrap_or_else(PoisonError::into_inner) {
         summary += &format!(", {number} {what}");
     }
-    if violations == 0 && cycles > 0 {
-        summary += &format!(
-            "; at 95 % confidence, fewer than {:.1e} of them break a promise",
-            3.0 / cycles as f64
-        );
-    }
+    summary += &match verdict {
+        Verdict::Clean => {
+            let bound = 3.0 / cycles as f64;
+            format!("; at 95 % confidence, fewer than {bound:.1e} of them break a promise")
+        }
+        Verdict::Violated => String::new(),
+        Verdict::Invalid => format!("; this is not a success: {panics} panics of the campaign"),
+    };
     println!("{summary}");
-    Outcome { name, violations }
+    Outcome { name, verdict }
 }
 
 fn text(panic: &(dyn Any + Send)) -> &str {

@@ -42,7 +42,7 @@ fn one_hub(seed: u64, course: &Course) {
     let mut latest = 0;
     for _ in 0..LIVES {
         let mut worker = Worker::start(place.path(), &plan, &calls);
-        worker.wait_until_open();
+        let opened = worker.wait_until_open(course.patience());
         for _ in 0..random.u64(1..8) {
             std::thread::sleep(Duration::from_millis(random.u64(..60)));
             let far = [1, 60, 3_600, DAY, 30 * DAY, 3_650 * DAY][random.usize(..6)];
@@ -51,7 +51,7 @@ fn one_hub(seed: u64, course: &Course) {
             latest = latest.max(seconds);
             course.count(1);
         }
-        match worker.kill() {
+        match opened.and_then(|()| worker.kill()) {
             Ok(()) => {}
             Err(Ended::Done) => unreachable!("the requests have no end"),
             Err(Ended::Refused(why) | Ended::Badly(why)) => return course.violated(seed, place, &why),

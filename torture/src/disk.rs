@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::recording::{Change, FileId};
 
-/// What a power loss leaves of the changes that are not durable.
+/// A kind of power loss: which of the changes that are not durable it leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// Everything is there, as after a kill.
@@ -22,17 +22,31 @@ pub(crate) enum Loss {
     Torn(usize),
     /// Any sectors of this size and any names are there.
     Some(usize),
+    /// Of each file and each directory, everything is there or nothing.
+    Whole,
 }
 
 /// All kinds of losses. 512 bytes and 4 KiB are the sectors of real disks.
-pub(crate) const LOSSES: [Loss; 6] = [
+pub(crate) const LOSSES: [Loss; 7] = [
     Loss::Nothing,
     Loss::Everything,
     Loss::Torn(512),
     Loss::Torn(4096),
     Loss::Some(512),
     Loss::Some(4096),
+    Loss::Whole,
 ];
+
+impl Loss {
+    /// Returns what one file or directory loses.
+    fn of_one(self, random: &mut fastrand::Rng) -> Self {
+        match self {
+            Self::Whole if random.bool() => Self::Nothing,
+            Self::Whole => Self::Everything,
+            loss => loss,
+        }
+    }
+}
 
 #[derive(Clone, Debug)]
 enum Edit {
@@ -67,7 +81,7 @@ struct Names {
     dropped: usize,
 }
 
-/// What a sync that has begun will make durable: the edits of a file or of a directory up to a number.
+/// A sync that has begun, and will make the edits of a file or of a directory durable, up to a number.
 #[derive(Debug)]
 enum Syncing {
     File(FileId, usize),
@@ -187,8 +201,8 @@ impl Disk {
     pub(crate) fn lose(&self, loss: Loss, random: &mut fastrand::Rng) -> Image {
         let mut names = self.durable.clone();
         for directory in self.directories.values() {
-            let kept = match loss {
-                Loss::Nothing | Loss::Torn(_) => directory.pending.len(),
+            let kept = match loss.of_one(random) {
+                Loss::Nothing | Loss::Torn(_) | Loss::Whole => directory.pending.len(),
                 Loss::Everything => 0,
                 Loss::Some(_) => random.usize(..=directory.pending.len()),
             };
@@ -220,6 +234,7 @@ impl Disk {
     }
 
     fn content(&self, file: FileId, loss: Loss, random: &mut fastrand::Rng) -> Vec<u8> {
+        let loss = loss.of_one(random);
         let Some(state) = self.files.get(&file) else {
             return Vec::new();
         };
@@ -229,9 +244,9 @@ impl Disk {
             match (loss, edit) {
                 (Loss::Everything, _) => {}
                 (Loss::Torn(sector), Edit::Write { at, bytes }) if index == last && self.last == Some(file) => {
-                    let sectors = random.usize(..=bytes.len() / sector);
-                    let end = (at / sector + sectors) * sector;
-                    edit.part(*at..end.clamp(*at, at + bytes.len())).apply(&mut content);
+                    let end = at + bytes.len();
+                    let cut = random.usize(at / sector..=end / sector) * sector;
+                    edit.part(*at..cut.max(*at)).apply(&mut content);
                 }
                 (Loss::Some(sector), Edit::Write { at, bytes }) => {
                     let mut from = *at;

@@ -10,8 +10,8 @@ use crate::worker::{Ended, Worker};
 /// Time after which a worker hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Lets each call of a run fail once: every read, write and sync, and every creation, rename
-/// and removal of a file. The hub goes on or reports the error. Opened again, it has everything that was acknowledged.
+/// Lets each call of a run fail once: every read, write and sync, and every creation, rename and removal of a file. The
+/// hub continues or reports the error. Opened again, it has everything that was acknowledged.
 pub(crate) fn eio(share: &Share) -> Outcome {
     run("eio", "failed calls", share, |seed, course| {
         let plan = plan(seed);

@@ -76,13 +76,15 @@ fn round(seed: u64, course: &Course) {
     let calls = Calls::default().with_slow_syncs(Duration::from_micros(random.u64(..8_000)));
     for _ in 0..KILLS {
         let mut worker = Worker::start(place.path(), &plan, &calls);
-        if random.u64(..4) > 0 {
-            worker.wait_until_open();
+        let opened = if random.u64(..4) > 0 {
+            let opened = worker.wait_until_open(course.patience());
             std::thread::sleep(Duration::from_micros(random.u64(..120_000)));
+            opened
         } else {
             std::thread::sleep(Duration::from_micros(random.u64(..60_000)));
-        }
-        match worker.kill() {
+            Ok(())
+        };
+        match opened.and_then(|()| worker.kill()) {
             Ok(()) => course.count(1),
             Err(Ended::Done) => unreachable!("the requests have no end"),
             Err(Ended::Refused(why) | Ended::Badly(why)) => return course.violated(seed, place, &why),

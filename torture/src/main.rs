@@ -113,7 +113,7 @@ fn main() -> ExitCode {
         Campaign::Finish { seconds, place, plan } => worker::finish(&place, &plan, Duration::from_secs(seconds)),
         Campaign::Worker { place, plan } => worker::work(&place, &plan),
     };
-    exit(outcome.violations == 0)
+    ExitCode::from(outcome.verdict.code())
 }
 
 fn exit(is_good: bool) -> ExitCode {

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::campaign::memory;
+use crate::campaign::{Verdict, memory};
 
 /// The faults that the library plants on demand, and the campaign that has to find each of them.
 const FAULTS: [(&str, &str); 15] = [
@@ -50,8 +50,7 @@ pub(crate) fn planted(only: Option<&str>) -> Vec<String> {
         }
         let output = command.output().expect("this program starts again");
         let seconds = begin.elapsed().as_secs_f64();
-        // Everything but a violation, such as a crash of the campaign, is not what was to be found.
-        if output.status.code() == Some(1) {
+        if output.status.code() == Some(Verdict::Violated.code().into()) {
             println!("{fault}: found by {campaign} after {seconds:.0} s");
         } else {
             let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -19,9 +19,15 @@ const SPAN: Duration = Duration::from_millis(1_500);
 /// The 99th percentile that neighbors may have at any rate. Below it, the scheduler of a machine with few cores decides.
 const FLOOR: Duration = Duration::from_millis(5);
 
-/// Lets entities panic, hang, keep huge states and refuse their own states, and lets activities hang and panic, beside
-/// entities that do their work. Each misbehavior fails alone and says why, and the 99th percentile of the neighbors is
-/// at most twice what it is without, in a release build.
+/// Time after which an operation that hangs is stopped.
+const TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Number of entities whose states an earlier build has written.
+const EARLIER: u64 = 20;
+
+/// Lets entities panic, hang, keep huge states, write states that they do not read and find such states, and lets
+/// activities hang and panic, beside entities that do their work. Each misbehavior fails alone and says why, and the 99th
+/// percentile of the neighbors is at most twice what it is without, in a release build.
 pub(crate) fn poison(share: &Share) -> Outcome {
     run("poison", "hubs", share, |seed, course| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -78,6 +84,37 @@ impl Poison {
     }
 }
 
+/// The build before this one, whose states this build does not read.
+mod earlier {
+    use abide::prelude::*;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    #[entity(name = "changed")]
+    pub(super) struct Changed {
+        pub(super) value: String,
+    }
+
+    #[operations]
+    impl Changed {
+        pub fn set(&mut self, value: &str) {
+            value.clone_into(&mut self.value);
+        }
+    }
+}
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+#[entity(name = "changed")]
+struct Changed {
+    value: u64,
+}
+
+#[operations]
+impl Changed {
+    pub fn add(&mut self) {
+        self.value += 1;
+    }
+}
+
 /// An entity whose state a build writes that no build reads.
 #[derive(Entity, Default, Clone, Serialize)]
 struct Unreadable {
@@ -116,8 +153,23 @@ async fn calls(ctx: OrchestrationContext, which: String) -> Result<(), Failure> 
     Ok(ctx.call_activity::<panics>(()).await?)
 }
 
+/// Lets the earlier build write its states.
+async fn run_earlier_build(directory: &Path) -> abide::Result<()> {
+    let hub = Hub::builder(directory).entity::<earlier::Changed>().open().await?;
+    for key in 0..EARLIER {
+        let changed = hub.client().entity::<earlier::Changed>(key);
+        changed.set("a text instead of a number").await?;
+    }
+    hub.shutdown().await
+}
+
 async fn one_hub(place: &Path, course: &Course) -> Result<(), String> {
-    let hub = Hub::builder(place.join("hub"))
+    let directory = place.join("hub");
+    let earlier = run_earlier_build(&directory).await;
+    earlier.map_err(|error| error.to_string())?;
+    let hub = Hub::builder(directory)
+        .operation_timeout(TIMEOUT)
+        .entity::<Changed>()
         .entity::<Neighbor>()
         .entity::<Poison>()
         .entity::<Unreadable>()
@@ -133,7 +185,7 @@ async fn one_hub(place: &Path, course: &Course) -> Result<(), String> {
     let mut alone = neighbors(&client).await?;
     let is_over = Arc::new(AtomicBool::new(false));
     let mut poisons = JoinSet::new();
-    for kind in ["panic", "hang", "huge", "unreadable", "activities"] {
+    for kind in ["panic", "hang", "huge", "unreadable", "changed", "activities"] {
         poisons.spawn(misbehave(client.clone(), kind, is_over.clone()));
     }
     let mut beside = neighbors(&client).await?;
@@ -145,6 +197,7 @@ async fn one_hub(place: &Path, course: &Course) -> Result<(), String> {
     while let Some(ended) = poisons.join_next().await {
         ended.map_err(|error| error.to_string())??;
     }
+    ends(&client).await?;
     hub.shutdown_within(Duration::from_millis(100))
         .await
         .map_err(|error| error.to_string())?;
@@ -197,9 +250,10 @@ async fn misbehave(client: Client, kind: &'static str, is_over: Arc<AtomicBool>)
         let poison = client.entity::<Poison>(format!("{kind}-{turn}"));
         let answered = match kind {
             "panic" => error_kind(poison.panic().await),
+            "hang" if turn % 8 == 0 => error_kind(poison.hang().await),
             "hang" => {
                 poison.hang().signal().await.map_err(|error| error.to_string())?;
-                None
+                Some(ErrorKind::TimedOut)
             }
             "huge" => {
                 let length = poison.grow(1_000_000).await.map_err(|error| error.to_string())?;
@@ -209,6 +263,7 @@ async fn misbehave(client: Client, kind: &'static str, is_over: Arc<AtomicBool>)
                 let set = client.entity::<Unreadable>(turn).set(7).await;
                 error_kind(set)
             }
+            "changed" => error_kind(client.entity::<Changed>(turn % EARLIER).add().await),
             _ => {
                 let start = client.start::<calls>(if turn % 2 == 0 { "hangs" } else { "panics" }.to_owned());
                 start.await.map(drop).map_err(|error| error.to_string())?;
@@ -217,6 +272,8 @@ async fn misbehave(client: Client, kind: &'static str, is_over: Arc<AtomicBool>)
         };
         let expected = match kind {
             "panic" => Some(ErrorKind::Panicked),
+            "hang" => Some(ErrorKind::TimedOut),
+            "changed" => Some(ErrorKind::Quarantined),
             "unreadable" => Some(ErrorKind::Serialization),
             _ => None,
         };
@@ -236,6 +293,47 @@ async fn misbehave(client: Client, kind: &'static str, is_over: Arc<AtomicBool>)
         if length != 0 {
             return Err("an operation that panicked has changed its state".to_owned());
         }
+    }
+    Ok(())
+}
+
+/// Checks what has become of the entities that do not read their states, and of the orchestrations.
+async fn ends(client: &Client) -> Result<(), String> {
+    let told = |error: Error| error.to_string();
+    let quarantined = client.admin().quarantined().await.map_err(told)?;
+    // A short measurement has not called all of them.
+    if quarantined.is_empty() || quarantined.len() > EARLIER as usize {
+        return Err(format!("{} entities are quarantined", quarantined.len()));
+    }
+    for info in client
+        .orchestrations()
+        .page_size(1_000)
+        .page()
+        .await
+        .map_err(told)?
+        .items
+    {
+        let run = client.orchestration::<calls>(info.id.clone());
+        match info.status {
+            // The activity hangs until the process ends, or it has not begun yet.
+            OrchestrationStatus::Pending | OrchestrationStatus::Running => {}
+            OrchestrationStatus::Failed => {
+                let failure = run
+                    .result()
+                    .await
+                    .err()
+                    .map(|error| error.to_string())
+                    .unwrap_or_default();
+                if !failure.contains("on purpose") {
+                    return Err(format!("{} failed, but not as its activity did: {failure}", info.id));
+                }
+            }
+            other => return Err(format!("{} is {other:?}", info.id)),
+        }
+    }
+    let failed = client.orchestrations().status(OrchestrationStatus::Failed).count();
+    if failed.await.map_err(told)? == 0 {
+        return Err("no orchestration has failed, although its activity panics".to_owned());
     }
     Ok(())
 }

@@ -41,6 +41,10 @@ pub(crate) fn keep(place: &Path) -> Result<(), String> {
         Ended::Done => {}
         Ended::Refused(why) | Ended::Badly(why) => return Err(why),
     }
+    // No open needs these files.
+    for name in ["errors", "hub/LOCK", "hub/db/LOCK", "hub/db/LOG"] {
+        fs::remove_file(place.join(name)).map_err(|error| format!("cannot remove {name}: {error}"))?;
+    }
     let plan = serde_json::to_string_pretty(&plan).map_err(|error| error.to_string())?;
     fs::write(place.join("plan.json"), plan + "\n").map_err(|error| error.to_string())
 }

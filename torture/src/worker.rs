@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::calls::Calls;
@@ -12,7 +13,7 @@ use crate::load::{self, Plan};
 /// The exit code of a worker whose hub has failed with an error.
 const REFUSED: i32 = 3;
 
-/// How a worker has ended.
+/// The end of a worker.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// All requests are answered, and the hub is closed.
@@ -58,10 +59,18 @@ impl Worker {
     }
 
     /// Waits until the hub of the worker is open, or the worker has ended.
-    pub(crate) fn wait_until_open(&mut self) {
-        if let Some(stdout) = self.child.stdout.take() {
+    pub(crate) fn wait_until_open(&mut self, limit: Duration) -> Result<(), Ended> {
+        let Some(stdout) = self.child.stdout.take() else {
+            return Ok(());
+        };
+        let (tell, opened) = mpsc::channel();
+        // The thread ends with the worker, whose end closes the pipe.
+        std::thread::spawn(move || {
             let _ = BufReader::new(stdout).read_line(&mut String::new());
-        }
+            let _ = tell.send(());
+        });
+        let opened = opened.recv_timeout(limit);
+        opened.map_err(|_| Ended::Badly(format!("the hub has not opened after {} s", limit.as_secs())))
     }
 
     /// Kills the worker with SIGKILL, unless it has ended.

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use abide::history::{HistoryEventKind, HistoryStep};
 use abide::prelude::*;
 
 use super::entities::{Account, BURST, Journal, OPENING_CENTS, Ticker};
-use super::ledger::World;
-use super::orchestrations::{order, pack_of};
+use super::ledger::{Attempt, World, is_same_life};
+use super::orchestrations::{order, pack_of, pause_of};
 use super::plan::{ACCOUNTS, CALL, JOURNALS, LATER, ORDER, RELAY, Request, SIGNAL, SLOW, journal, request_id};
 use super::{Ledger, Plan};
 
-/// What the acknowledged requests must have led to.
+/// The effects that the acknowledged requests must have had.
 #[derive(Default)]
 struct Expected {
     /// By journal, the stamp of each number, if it was acknowledged with one.
@@ -21,8 +22,8 @@ struct Expected {
     sent: BTreeMap<u64, BTreeSet<String>>,
     received: BTreeMap<u64, BTreeSet<String>>,
     cents: BTreeMap<u64, i64>,
-    /// By the id of an order, the runs that it returned.
-    orders: BTreeMap<String, String>,
+    /// By the id of an order, its number and the runs that it returned.
+    orders: BTreeMap<String, (u64, String)>,
 }
 
 impl Expected {
@@ -43,8 +44,8 @@ impl Expected {
             Request::Slow { .. } => SLOW,
             Request::Relay { .. } => RELAY,
             Request::Later { .. } => LATER,
-            Request::Order { .. } => {
-                self.orders.insert(request_id(client, n), answer.to_owned());
+            Request::Order { n: number, .. } => {
+                self.orders.insert(request_id(client, n), (number, answer.to_owned()));
                 ORDER
             }
             Request::Transfer { from, to, cents } => {
@@ -183,12 +184,14 @@ async fn orders(client: &Client, place: &Path, ledger: &Ledger, expected: &Expec
     let mut violations = Vec::new();
     // The keys of all activities in histories, and the keys of those whose results a history has.
     let mut scheduled = BTreeSet::new();
-    for (id, answer) in &expected.orders {
+    let began = World::read(place);
+    for (id, (number, answer)) in &expected.orders {
         let result = client.orchestration::<order>(id).result().await?;
         let result = result.join(",").replace(' ', "_");
         if result != *answer {
             violations.push(format!("order {id} has returned {answer}, but now returns {result}"));
         }
+        violations.extend(early_timer(id, *number, answer, &began));
         for instance in [id.clone(), pack_of(id)] {
             scheduled.extend(activities(client, &instance).await?);
         }
@@ -203,18 +206,32 @@ async fn orders(client: &Client, place: &Path, ledger: &Ledger, expected: &Expec
             ));
         }
     }
-    let began = World::read(place);
-    for (run, key) in &began {
+    for (run, Attempt { key, .. }) in &began {
         if !scheduled.contains(key) {
             violations.push(format!(
                 "the activity {key} ran as {run}, but no history has called it: it left the hub before it was durable"
             ));
         }
     }
-    let keys: BTreeSet<&String> = began.values().collect();
+    let keys: BTreeSet<&String> = began.values().map(|attempt| &attempt.key).collect();
     let missing = scheduled.iter().filter(|key| !keys.contains(key));
     violations.extend(missing.map(|key| format!("the activity {key} was called, but never ran")));
     Ok(violations)
+}
+
+/// Compares the time between the activities of an order with the pause between them, unless a process has ended in the
+/// meantime. The hub counts in milliseconds.
+fn early_timer(id: &str, number: u64, answer: &str, began: &BTreeMap<String, Attempt>) -> Option<String> {
+    let mut runs = answer.split(',');
+    let (before, after) = (runs.next()?, runs.next()?);
+    let paused = began.get(before)?.until(began.get(after)?);
+    let is_early = is_same_life(before, after) && paused + Duration::from_millis(1) < pause_of(number);
+    is_early.then(|| {
+        format!(
+            "the timer of {id} was set for {:?}, and fired after {paused:?}",
+            pause_of(number)
+        )
+    })
 }
 
 /// Returns the idempotency keys of all activities that an orchestration has called.

@@ -12,7 +12,7 @@ use super::orchestrations::{Order, Transfer, order, tick, transfer};
 use super::plan::{CALL, LATER, RELAY, Request, SIGNAL, SLOW, journal, request_id};
 use super::{Ledger, Plan, builder};
 
-/// Opens the hub of a place and has the clients go on, until each of them has asked all of its requests.
+/// Opens the hub of a place and has the clients continue, until each of them has asked all of its requests.
 ///
 /// # Errors
 /// Returns the error of the open, of the first request that failed, or of the shutdown.

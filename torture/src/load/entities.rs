@@ -24,7 +24,7 @@ fn stamp() -> u64 {
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Journal {
     pub(crate) stamps: BTreeMap<u64, u64>,
-    /// What should not have happened.
+    /// Descriptions of what should not have happened.
     pub(crate) faults: Vec<String>,
     padding: String,
 }

@@ -9,7 +9,7 @@ use abide::prelude::*;
 
 use super::{Ledger, Plan, audit, builder, client};
 
-/// Why a place is not as it should be.
+/// The reason why a place is not as it should be.
 #[derive(Debug)]
 pub(crate) enum Broken {
     /// The hub did not open, or failed later, and said why. Nothing is lost silently.
@@ -47,7 +47,11 @@ impl fmt::Display for Broken {
 /// As [`finish`], on this thread. Returns the number of acknowledged requests.
 pub(crate) fn finish_now(place: &Path, plan: &Plan, patience: Duration) -> Result<u64, Broken> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(finish(place, plan, patience))
+    let runtime = runtime.expect("a runtime");
+    let finished = runtime.block_on(finish(place, plan, patience));
+    // A thread that hangs is a violation, for which no one should wait again.
+    runtime.shutdown_background();
+    finished
 }
 
 /// Opens the hub of a place after something has happened to it, has each client ask its next request, which the last
@@ -55,10 +59,11 @@ pub(crate) fn finish_now(place: &Path, plan: &Plan, patience: Duration) -> Resul
 /// the effects of everything that was acknowledged, once each.
 async fn finish(place: &Path, plan: &Plan, patience: Duration) -> Result<u64, Broken> {
     let before = Arc::new(Ledger::open(place));
-    let hub = builder(place, plan).open().await.map_err(Broken::Refused)?;
+    let opening = builder(place, plan).open();
+    let hub = within(patience, "open", opening).await?.map_err(Broken::Refused)?;
     let client = hub.client();
     if plan.ticks {
-        client::ensure_schedule(&client).await?;
+        within(patience, "schedule", client::ensure_schedule(&client)).await??;
     }
     let done = tokio::time::timeout(patience, complete(&hub, plan, &before)).await;
     let done = match done {
@@ -67,13 +72,19 @@ async fn finish(place: &Path, plan: &Plan, patience: Duration) -> Result<u64, Br
     };
     done?;
     let ledger = Ledger::open(place);
-    let violations = audit::audit(&client, plan, place, &ledger).await?;
-    hub.shutdown().await?;
+    let violations = within(patience, "read", audit::audit(&client, plan, place, &ledger)).await??;
+    within(patience, "shut down", hub.shutdown()).await??;
     if violations.is_empty() {
         Ok(ledger.answers.values().map(|answers| answers.len() as u64).sum())
     } else {
         Err(Broken::Violated(violations))
     }
+}
+
+/// Waits for something that the hub does. Taking too long breaks a promise.
+async fn within<T>(patience: Duration, what: &str, doing: impl Future<Output = T>) -> Result<T, Broken> {
+    let done = tokio::time::timeout(patience, doing).await;
+    done.map_err(|_| Broken::one(format!("the hub did not {what} within {} s", patience.as_secs())))
 }
 
 /// Asks the next request of each client, and waits for everything that was begun.

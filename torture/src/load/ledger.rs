@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The names of the files outside of the hub.
 pub(crate) const OUTSIDE: [&str; 2] = [LEDGER, WORLD];
@@ -34,16 +35,46 @@ impl World {
     /// Records that an attempt begins, and returns its unique name.
     pub(super) fn begin(&self, key: &str) -> String {
         let run = format!("{:x}.{}", self.life, self.next.fetch_add(1, Ordering::Relaxed));
-        write(&self.file, &format!("{key} {run}"));
+        // No test sets this clock, unlike the one that the hub reads when it opens.
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
+        write(&self.file, &format!("{key} {run} {micros}"));
         run
     }
 
-    /// Returns the idempotency key of every attempt that began, by the name of the attempt.
-    pub(super) fn read(place: &Path) -> BTreeMap<String, String> {
+    /// Returns every attempt that began, by its name.
+    pub(super) fn read(place: &Path) -> BTreeMap<String, Attempt> {
         let text = std::fs::read_to_string(world_path(place)).unwrap_or_default();
-        let lines = text.lines().filter_map(|line| line.split_once(' '));
-        lines.map(|(key, run)| (run.to_owned(), key.to_owned())).collect()
+        let attempt = |line: &str| {
+            let mut words = line.split(' ');
+            let (key, run) = (words.next()?.to_owned(), words.next()?.to_owned());
+            let micros = words.next()?.parse().ok()?;
+            Some((run, Attempt { key, micros }))
+        };
+        text.lines().filter_map(attempt).collect()
     }
+}
+
+/// An attempt of an activity.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    /// Its idempotency key.
+    pub(super) key: String,
+    /// The time at which it began, on the monotonic clock of the machine.
+    micros: i64,
+}
+
+impl Attempt {
+    /// Returns the time from this attempt to another one.
+    pub(super) fn until(&self, other: &Self) -> Duration {
+        Duration::from_micros(u64::try_from(other.micros - self.micros).unwrap_or_default())
+    }
+}
+
+/// Returns `true` if two attempts ran in the same process.
+pub(super) fn is_same_life(one: &str, other: &str) -> bool {
+    let life = |run: &str| run.split_once('.').map(|(life, _)| life.to_owned());
+    life(one) == life(other)
 }
 
 /// The acknowledgments, in a file that is open for more of them.
@@ -56,7 +87,7 @@ pub(crate) struct Ledger {
     pub(crate) started: BTreeMap<(u64, u64), String>,
     /// The orders whose payment was acknowledged, by client and by the number of the request.
     pub(crate) paid: BTreeSet<(u64, u64)>,
-    /// What was read: a journal, a number of notes, and the stamp of the last of them.
+    /// The answers to reads: a journal, a number of notes, and the stamp of the last of them.
     pub(crate) reads: Vec<(String, u64, u64)>,
     /// Answers that differ from an earlier one to the same request.
     pub(crate) faults: Vec<String>,

@@ -2,7 +2,7 @@
 //! it with everything that was acknowledged.
 //!
 //! Each client asks one request after another. The n-th request of a client is a function of the seed, so a process can
-//! go on where a killed one stopped: it asks the first unacknowledged request again, under the same request id. When
+//! continue where a killed one stopped: it asks the first unacknowledged request again, under the same request id. When
 //! everything that was asked is acknowledged, the content of the hub is known exactly, and [`finish`] compares it.
 
 mod audit;

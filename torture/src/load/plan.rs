@@ -19,17 +19,17 @@ pub(crate) struct Plan {
     pub(crate) log_bytes: u64,
     /// Number of bytes that each note adds to its journal besides its number.
     pub(crate) note_bytes: usize,
-    /// Whether the process closes the hub at its end, or just ends.
+    /// The process closes the hub at its end, and does not just end.
     pub(crate) closes: bool,
     /// Time after which the process exits in the middle of its work, in microseconds.
     pub(crate) exits_after: Option<u64>,
-    /// Whether a schedule ticks beside the clients.
+    /// A schedule ticks beside the clients.
     pub(crate) ticks: bool,
     /// Number of readers, which read all the time what the clients have written.
     pub(crate) readers: u64,
 }
 
-/// What a client asks. `n` counts the requests of one kind by one client from 0.
+/// A request of a client. `n` counts the requests of one kind by one client from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     /// Calls an operation.
