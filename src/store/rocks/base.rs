@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 use rocksdb::{
     DB, Error as RocksError, ErrorKind as RocksErrorKind, IngestExternalFileOptions, Options, ReadOptions,
@@ -11,7 +10,7 @@ use rocksdb::{
 };
 
 use super::error::error;
-use super::exit::Writes;
+use super::exit::{Database, Writes, before_the_end};
 use super::leftover;
 use super::reader::{self, Snapshot};
 use crate::error::Result;
@@ -28,7 +27,7 @@ const COUNT_AGAIN: u64 = 100_000;
 
 /// RocksDB as a base. It ingests only whole tables and therefore needs neither a log nor a memtable.
 pub(super) struct RocksBase {
-    pub(super) database: Arc<DB>,
+    pub(super) database: Database,
     writes: Writes,
     /// The options with which the database was opened. Tables are written with the same options.
     options: Options,
@@ -37,7 +36,7 @@ pub(super) struct RocksBase {
 impl RocksBase {
     pub(super) fn new(database: DB, options: Options) -> Self {
         Self {
-            database: Arc::new(database),
+            database: Database::new(database),
             writes: Writes::default(),
             options,
         }
@@ -123,6 +122,7 @@ impl Base for RocksBase {
     }
 
     fn stop(&self) {
+        let _end = before_the_end();
         self.database.cancel_all_background_work(false);
     }
 }

@@ -2,15 +2,50 @@
 //!
 //! When a program returns from `main` or calls [`std::process::exit`], the C++ runtime destroys the static objects of
 //! RocksDB while the threads of the hub and of RocksDB still run. A table that is written at that moment has broken
-//! properties under a correct checksum, and the next open refuses it. A hook of the C library, which runs before the
-//! static objects are destroyed, therefore ends all writes first. A `kill -9` needs no hook: it ends all threads.
+//! properties under a correct checksum, and the next open refuses it. An open or a close that uses a destroyed mutex
+//! aborts the process. A hook of the C library, which runs before the static objects are destroyed, therefore ends all
+//! writes first, and lets no open and no close begin. A `kill -9` needs no hook: it ends all threads.
 
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use rocksdb::DB;
 
 use crate::planted::{self, Fault};
+
+/// Held by each open and each close, and forever by the end of the process.
+static END: RwLock<()> = RwLock::new(());
+
+/// Waits for the right to use the static objects of RocksDB. At the end of the process, it waits forever.
+pub(super) fn before_the_end() -> RwLockReadGuard<'static, ()> {
+    END.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An open database, which is closed when it is dropped.
+#[derive(Debug)]
+pub(super) struct Database(Option<Arc<DB>>);
+
+impl Database {
+    pub(super) fn new(database: DB) -> Self {
+        Self(Some(Arc::new(database)))
+    }
+}
+
+impl Deref for Database {
+    type Target = Arc<DB>;
+
+    fn deref(&self) -> &Arc<DB> {
+        self.0.as_ref().expect("a database is open until it is dropped")
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let _end = before_the_end();
+        self.0.take();
+    }
+}
 
 /// The databases that are open for writing.
 static OPEN: Mutex<Vec<Open>> = Mutex::new(Vec::new());
@@ -78,7 +113,10 @@ extern "C" fn end_writes() {
         database.cancel_all_background_work(false);
         let _forever = ManuallyDrop::new(lock(&writes));
         database.cancel_all_background_work(true);
+        // It is not closed any more.
+        let _forever = ManuallyDrop::new(database);
     }
+    let _forever = ManuallyDrop::new(END.write().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// Ignores poisoning: the lock protects no data that a panic could leave half changed.

@@ -11,6 +11,7 @@ use super::RocksStore;
 use super::base::RocksBase;
 use super::durability::DurabilityCheck;
 use super::error::open_error;
+use super::exit::before_the_end;
 use super::leftover;
 use super::options::{front_bytes, options};
 use crate::error::{Error, ErrorKind, Result};
@@ -177,7 +178,9 @@ impl ReadOnlyStore {
         let options = options(memory_budget);
         // The family is named so that its handle exists, which reads of many keys need.
         let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options.clone());
+        let end = before_the_end();
         let db = DB::open_cf_descriptors_read_only(&options, &path, [family], false);
+        drop(end);
         let base = RocksBase::new(db.map_err(|failed| open_error(&path, failed))?, options);
         let kept = number(commit_in(&base)?);
         let fronts = Fronts::over(kept);
@@ -385,7 +388,9 @@ const LEAST_SEGMENTS: u64 = 4;
 fn open_writable(path: &Path, options: &Options) -> Result<RocksBase> {
     // The family is named so that its handle exists, which reads of many keys need.
     let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options.clone());
+    let end = before_the_end();
     let db = DB::open_cf_descriptors(options, path, [family]);
+    drop(end);
     let db = db.map_err(|failed| open_error(path, failed))?;
     Ok(RocksBase::writable(db, options.clone()))
 }
