@@ -47,10 +47,15 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    fn newest(&self) -> Vec<u8> {
-        let mut bytes = self.durable.clone();
-        self.writes.iter().for_each(|(at, write)| put(&mut bytes, *at, write));
-        bytes
+    /// Replaces `bytes` with what a process reads.
+    fn read(&self, bytes: &mut Vec<u8>) {
+        bytes.clone_from(&self.durable);
+        self.writes.iter().for_each(|(at, write)| put(bytes, *at, write));
+    }
+
+    fn length(&self) -> usize {
+        let ends = self.writes.iter().map(|(at, write)| at + write.len());
+        ends.fold(self.durable.len(), usize::max)
     }
 }
 
@@ -226,7 +231,7 @@ impl Disk for Memory {
     }
 
     fn read(&self, number: u64, bytes: &mut Vec<u8>) -> Result<()> {
-        *bytes = self.0.lock().unwrap().names[&number].lock().unwrap().newest();
+        self.0.lock().unwrap().names[&number].lock().unwrap().read(bytes);
         Ok(())
     }
 
@@ -242,7 +247,7 @@ impl Disk for Memory {
     }
 
     fn length(&self, _number: u64, file: &Shared) -> Result<usize> {
-        Ok(file.lock().unwrap().newest().len())
+        Ok(file.lock().unwrap().length())
     }
 
     fn write(&self, _number: u64, file: &Shared, bytes: &[u8], at: usize) -> Result<()> {
