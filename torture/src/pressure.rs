@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use abide::prelude::*;
@@ -122,7 +123,8 @@ async fn press(directory: PathBuf, messages: u64) -> abide::Result<()> {
         .await?;
     let client = hub.client();
     client.entity::<Sink>("first").take("").await?;
-    let idle = memory("VmRSS");
+    let idle = memory();
+    let peak = watch_memory();
     for key in 0..BUSY {
         client.entity::<Sink>(key).be_busy().signal().await?;
     }
@@ -168,17 +170,32 @@ async fn press(directory: PathBuf, messages: u64) -> abide::Result<()> {
         .count()
         .await?;
     assert_eq!(completed, SLOW, "every orchestration has completed");
-    let peak = memory("VmHWM");
+    let peak = peak.load(Ordering::Relaxed);
     hub.shutdown().await?;
     assert!(idle > 0 && peak > 0, "this system tells the memory of a process");
     println!("{idle} {peak} {}", recovery.as_millis());
     Ok(())
 }
 
-/// Returns a size of the memory of this process, in bytes.
-fn memory(which: &str) -> u64 {
+/// Returns the largest memory of this process from now on. A thread measures it until the process ends.
+fn watch_memory() -> &'static AtomicU64 {
+    static PEAK: AtomicU64 = AtomicU64::new(0);
+    std::thread::spawn(|| {
+        loop {
+            PEAK.fetch_max(memory(), Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    &PEAK
+}
+
+/// Returns the memory of this process in bytes, without the pages of the program itself.
+fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with(which)).unwrap_or_default();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("RssAnon"))
+        .unwrap_or_default();
     let kilobytes = line
         .split_whitespace()
         .nth(1)
