@@ -25,7 +25,7 @@ use crate::store::{LOG_LIMIT, MEMORY_BUDGET, MemoryStore, PARTITIONS, Store, USU
 use crate::time::{Clock, SMALL_STEP};
 
 /// Returns the part of the memory budget for data. The rest is for what an allocator takes in addition: with a million
-/// waiting messages and a budget of 64 MiB, glibc's took about 40 % in addition.
+/// waiting messages and a budget of 64 MiB, glibc's took about 40 % more.
 fn memory_of_data(memory_budget: usize) -> usize {
     memory_budget / 4 * 3
 }

@@ -8,6 +8,7 @@
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use rocksdb::DB;
@@ -101,7 +102,9 @@ fn add_hook() {
 
 /// Ends all writes of all databases. No write begins afterwards.
 extern "C" fn end_writes() {
-    if planted::is(Fault::ExitDuringWrites) {
+    // The hook is added more than once.
+    static ENDED: AtomicBool = AtomicBool::new(false);
+    if planted::is(Fault::ExitDuringWrites) || ENDED.swap(true, Ordering::AcqRel) {
         return;
     }
     let open = std::mem::take(&mut *lock(&OPEN));
