@@ -120,6 +120,22 @@ fn what_was_synced_is_there() {
     }
 }
 
+/// The log measures the records that the next open has to read. A store writes its tables when they are too many.
+#[test]
+fn needed_records_are_measured() {
+    let place = Place::new();
+    let log = place.open(0);
+    append(&log, 1..=60);
+    log.sync().unwrap();
+    let needed = log.stats().live_bytes;
+    assert_eq!(needed, log.stats().appended_bytes);
+    drop(log);
+    let log = place.open(0);
+    assert_eq!(log.stats().live_bytes, needed);
+    log.trim(60).unwrap();
+    assert_eq!(log.stats().live_bytes, 0);
+}
+
 /// The records of a failed sync may be lost, so no later sync may report them as durable.
 #[test]
 fn a_failed_sync_is_final() {
@@ -139,6 +155,25 @@ fn a_failed_sync_is_final() {
         );
         append(&log, 6..=6);
     }
+}
+
+/// A process was killed after a failed sync. The kernel shows its records, but does not write them any more. An open
+/// that has read them makes them durable, even if the next segment already exists.
+#[test]
+fn what_an_open_has_read_is_durable() {
+    let disk = memory::Memory::default();
+    let log = FileLog::open_on(disk.clone(), HUB, SEGMENT, &Reading::default(), 0).unwrap();
+    log.make_room().unwrap();
+    append(&log, 1..=2);
+    disk.set_fuse(Some(1));
+    log.sync().unwrap_err();
+    disk.set_fuse(None);
+    drop(log);
+    let read = |disk: &memory::Memory| read_on(disk, HUB, 0, &mut |_, _| Ok(())).unwrap();
+    let reading = read(&disk);
+    assert_eq!((reading.newest, reading.segments.len()), (2, 2));
+    FileLog::open_on(disk.clone(), HUB, SEGMENT, &reading, 0).unwrap();
+    assert_eq!(read(&disk.durable()).newest, 2);
 }
 
 /// A record that is larger than a segment receives a segment of its own size.

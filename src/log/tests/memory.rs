@@ -39,23 +39,23 @@ impl Chance {
     }
 }
 
-/// A file: its durable content, and the later writes.
+/// A file: its durable content, the content that a process reads, and the later writes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Content {
     durable: Vec<u8>,
+    cached: Vec<u8>,
     writes: Vec<(usize, Vec<u8>)>,
+    /// Number of writes whose sync failed. The kernel then considers them written, so a later sync omits them.
+    forgotten: usize,
 }
 
 impl Content {
-    /// Replaces `bytes` with what a process reads.
-    fn read(&self, bytes: &mut Vec<u8>) {
-        bytes.clone_from(&self.durable);
-        self.writes.iter().for_each(|(at, write)| put(bytes, *at, write));
-    }
-
-    fn length(&self) -> usize {
-        let ends = self.writes.iter().map(|(at, write)| at + write.len());
-        ends.fold(self.durable.len(), usize::max)
+    fn of(durable: Vec<u8>) -> Self {
+        Self {
+            cached: durable.clone(),
+            durable,
+            ..Self::default()
+        }
     }
 }
 
@@ -165,11 +165,7 @@ impl Memory {
         let state = self.0.lock().unwrap();
         let names = state.durable.iter().map(|(number, content)| {
             let durable = content.lock().unwrap().durable.clone();
-            let content = Content {
-                durable,
-                writes: Vec::new(),
-            };
-            (*number, Arc::new(Mutex::new(content)))
+            (*number, Arc::new(Mutex::new(Content::of(durable))))
         });
         let names: Names = names.collect();
         Self(Arc::new(Mutex::new(State {
@@ -202,10 +198,7 @@ impl Memory {
                     }
                 }
             }
-            Arc::new(Mutex::new(Content {
-                durable: bytes,
-                writes: Vec::new(),
-            }))
+            Arc::new(Mutex::new(Content::of(bytes)))
         };
         let names: Names = names
             .iter()
@@ -231,7 +224,7 @@ impl Disk for Memory {
     }
 
     fn read(&self, number: u64, bytes: &mut Vec<u8>) -> Result<()> {
-        self.0.lock().unwrap().names[&number].lock().unwrap().read(bytes);
+        bytes.clone_from(&self.0.lock().unwrap().names[&number].lock().unwrap().cached);
         Ok(())
     }
 
@@ -247,21 +240,30 @@ impl Disk for Memory {
     }
 
     fn length(&self, _number: u64, file: &Shared) -> Result<usize> {
-        Ok(file.lock().unwrap().length())
+        Ok(file.lock().unwrap().cached.len())
     }
 
     fn write(&self, _number: u64, file: &Shared, bytes: &[u8], at: usize) -> Result<()> {
         // A write that is interrupted by a power loss may have been performed partially.
-        file.lock().unwrap().writes.push((at, bytes.to_vec()));
+        {
+            let content = &mut *file.lock().unwrap();
+            put(&mut content.cached, at, bytes);
+            content.writes.push((at, bytes.to_vec()));
+        }
         self.with(|_| ())
     }
 
     fn sync(&self, _number: u64, file: &Shared) -> Result<()> {
-        self.with(|_| {
-            let content = &mut *file.lock().unwrap();
-            let writes = content.writes.drain(..);
+        let synced = self.with(|_| ());
+        let content = &mut *file.lock().unwrap();
+        if synced.is_ok() {
+            let writes = content.writes.drain(..).skip(content.forgotten);
             writes.for_each(|(at, write)| put(&mut content.durable, at, &write));
-        })
+            content.forgotten = 0;
+        } else {
+            content.forgotten = content.writes.len();
+        }
+        synced
     }
 
     fn rename(&self, from: u64, to: u64) -> Result<()> {
