@@ -134,10 +134,14 @@ impl Sidecar {
 
     /// Makes the newest slot durable if the last sync was at least an interval ago.
     pub(crate) fn sync_if_due(&mut self) -> Result<()> {
-        if self.unsynced && self.synced_at.elapsed() >= SYNC_INTERVAL {
+        if self.is_due(self.synced_at.elapsed()) {
             self.sync()?;
         }
         Ok(())
+    }
+
+    fn is_due(&self, since_sync: Duration) -> bool {
+        self.unsynced && since_sync >= SYNC_INTERVAL
     }
 
     /// Makes the newest slot durable. From then on, it outlives a power loss.

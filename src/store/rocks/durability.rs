@@ -108,3 +108,37 @@ fn unknown(directory: &Path) -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store is refused if acknowledged commits are missing, if its log is damaged behind them, or if it has commits
+    /// and no promise.
+    #[test]
+    fn each_loss_is_refused() {
+        let is_refused = |commit: Option<u64>, newest, damage| {
+            let check = DurabilityCheck {
+                acknowledged: commit.map(|commit| Acknowledged {
+                    commit,
+                    ..Acknowledged::default()
+                }),
+                accept_loss: false,
+            };
+            check.check(Path::new("hub"), newest, damage).is_err()
+        };
+        let damage = Some("damage");
+        for (commit, newest, damage) in [
+            (Some(8), 7, None),
+            (Some(8), 7, damage),
+            (Some(7), 7, damage),
+            (None, 7, None),
+            (None, 0, damage),
+        ] {
+            assert!(is_refused(commit, newest, damage), "{commit:?} {newest} {damage:?}");
+        }
+        for (commit, newest) in [(Some(7), 7), (Some(6), 7), (None, 0)] {
+            assert!(!is_refused(commit, newest, None), "{commit:?} {newest}");
+        }
+    }
+}

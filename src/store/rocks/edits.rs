@@ -155,3 +155,35 @@ fn fragment(bytes: &[u8], log: u32) -> Option<(Part, usize, usize)> {
 fn read_error(path: &Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("cannot read {}: {error}", path.display())).with_source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An edit that is longer than a block is read as one. An edit without its beginning or its end is the end.
+    #[test]
+    fn long_edits_are_read_whole() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("MANIFEST-000005");
+        for (header, first_kind) in [(HEADER, 1), (RECYCLABLE_HEADER, 5)] {
+            let [full, first, middle, last] = [0, 1, 2, 3].map(|part| first_kind + part);
+            for (parts, edits) in [
+                (vec![full, first, middle, last, full], 3),
+                (vec![full, first, middle], 1),
+                (vec![first, full], 0),
+                (vec![last, full], 0),
+            ] {
+                let block = |part: u8| {
+                    let length = (BLOCK - header) as u16;
+                    let mut bytes = [&[0; 4][..], &length.to_le_bytes(), &[part], &5_u32.to_le_bytes()].concat();
+                    bytes.resize(BLOCK, 0);
+                    bytes
+                };
+                std::fs::write(&path, parts.iter().flat_map(|part| block(*part)).collect::<Vec<_>>()).unwrap();
+                let mut read = Edits::open(&path, 5).unwrap();
+                let found = std::iter::from_fn(|| read.next().unwrap().then_some(())).count();
+                assert_eq!(found, edits, "{parts:?}");
+            }
+        }
+    }
+}

@@ -52,6 +52,19 @@ fn the_newest_is_read() {
     }
 }
 
+/// The newest slot is due for a sync after an interval, unless it is already synced.
+#[test]
+fn a_written_slot_is_due_after_an_interval() {
+    let place = tempfile::tempdir().unwrap();
+    let mut sidecar = Sidecar::begin(place.path(), at(1)).unwrap();
+    let due = |sidecar: &Sidecar| [Duration::ZERO, SYNC_INTERVAL].map(|since| sidecar.is_due(since));
+    assert_eq!(due(&sidecar), [false, false]);
+    sidecar.write(at(2)).unwrap();
+    assert_eq!(due(&sidecar), [false, true]);
+    sidecar.sync().unwrap();
+    assert_eq!(due(&sidecar), [false, false]);
+}
+
 /// A broken bit in the newest slot leaves the previous slot. Broken bits in both slots cause an error.
 #[test]
 fn a_torn_slot_leaves_the_other() {
