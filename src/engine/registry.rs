@@ -221,11 +221,6 @@ impl Registry {
     pub(crate) fn activity_names(&self) -> impl Iterator<Item = &str> {
         self.activities.keys().map(String::as_str)
     }
-
-    /// Returns the names of all entity types, sorted.
-    pub(crate) fn entity_names(&self) -> impl Iterator<Item = &str> {
-        self.entities.keys().map(String::as_str)
-    }
 }
 
 /// Returns a version in the form used by error texts.
@@ -247,6 +242,6 @@ fn check_code_name(what: &str, name: &str) -> Result<()> {
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.entity_names()).finish()
+        f.debug_list().entries(self.entities.keys()).finish()
     }
 }
