@@ -231,3 +231,28 @@ impl CoreStep {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step notes changes of watched kinds. Of every other kind it reports only that there was a change, to watchers
+    /// that began during the step.
+    #[test]
+    fn a_step_reports_each_change_that_it_does_not_note() {
+        let watched = WatchedKinds::default();
+        watched.set(ChangeKinds::from_iter([ChangeKind::Status]));
+        let mut step = CoreStep::default().renewed(1, Timestamp(1), 1);
+        step.changes = Changes::new(&watched);
+        assert!(step.unnoted_changes().is_empty());
+        let id = InstanceId::trusted("o");
+        for kind in [ChangeKind::Status, ChangeKind::Ended, ChangeKind::Turn] {
+            step.note_change(kind, &id, "pay", None);
+        }
+        let missed = ChangeKinds::from_iter([ChangeKind::Ended, ChangeKind::Turn]);
+        assert_eq!(step.unnoted_changes(), missed);
+        assert!(!missed.is_empty());
+        let noted: Vec<ChangeKind> = step.changes.take().unwrap().iter().map(|change| change.kind).collect();
+        assert_eq!(noted, [ChangeKind::Status]);
+    }
+}

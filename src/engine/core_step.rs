@@ -255,4 +255,15 @@ mod tests {
         let new = CoreStep::default().renewed(2, Timestamp(2), 2);
         assert_eq!(format!("{renewed:?}"), format!("{new:?}"));
     }
+
+    /// The age of the queue is that of the oldest message that a step processes, in whatever order.
+    #[test]
+    fn the_oldest_message_counts() {
+        let id = |batch| MessageId { batch, index: 0 };
+        let mut counts = Counts::default();
+        for batch in [2, 1, 3] {
+            counts.process(&id(batch));
+        }
+        assert_eq!(counts.oldest, Some(id(1)));
+    }
 }

@@ -333,6 +333,33 @@ fn a_start_that_waits_for_a_build_gets_its_version_with_its_events() {
     );
 }
 
+/// A start that is due in a build without its code keeps the events that were raised before it. The build that has the
+/// code runs it with them.
+#[test]
+fn a_start_that_waits_for_a_build_keeps_earlier_events() {
+    let mut stage = Stage::open();
+    let due = Timestamp(stage.now + 1_000);
+    let Order::Raise { name, payload, .. } = go() else {
+        unreachable!()
+    };
+    let early = Order::Raise {
+        name,
+        payload,
+        keep_until: Some(Timestamp(u64::MAX / 2)),
+    };
+    stage.tell("o", early).unwrap();
+    let start = StartRecord {
+        at: Some(due),
+        ..moody_start(1)
+    };
+    stage.tell("o", Order::Start(Box::new(start))).unwrap();
+    stage.now = due.0;
+    stage.reopen(&[]);
+    assert!(stage.record("o").unwrap().stopped.is_some());
+    stage.reopen(&[orchestration_code::<moody>()]);
+    assert_eq!(stage.status("o"), OrchestrationStatus::Completed);
+}
+
 /// The start record of an orchestration is removed with it, even if the start was retried and replaced in one step.
 #[test]
 fn nothing_is_left_of_a_start_that_never_began() {

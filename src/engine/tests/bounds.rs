@@ -57,6 +57,27 @@ fn messages_behind_running_operations_are_bounded_in_bytes() {
     }
 }
 
+/// Messages that wait behind a running operation stay in memory while there is room, so their rows are not read.
+#[test]
+fn messages_stay_in_memory_while_there_is_room() {
+    let mut stage = Stage::new(limits());
+    let a = tally("a");
+    stage.signal(&a, with_number("add_slowly", 1));
+    stage.settle();
+    for _ in 0..4 {
+        stage.signal(&a, with_text("note", LARGE));
+        stage.settle();
+    }
+    stage.finish_async();
+    stage.settle();
+    assert_eq!(stage.sum(&a), 5);
+    assert!(
+        stage.most_read.get() < LARGE,
+        "{} bytes were read",
+        stage.most_read.get()
+    );
+}
+
 /// Messages that a step could not process stay in memory only as far as there is room. None is lost or overtaken.
 #[test]
 fn what_a_full_step_leaves_is_bounded_in_bytes() {
