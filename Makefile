@@ -8,7 +8,7 @@ SETUP := scripts/setup
 BUILD := $(SETUP) scripts/rocksdb
 
 # All features that are not enabled by default.
-FEATURES := --features abide/cli,abide/fuzzing,abide/http-client,abide/otel,abide/testing,abide-examples/http
+FEATURES := --features abide/cli,abide/cluster,abide/fuzzing,abide/http-client,abide/otel,abide/testing,abide-examples/http
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test bench peers

@@ -116,6 +116,7 @@
 //! | `http` | no | The module [`http`]: `hub.serve_http(..)` and `hub.http_router(..)` |
 //! | `http-client` | no | The module [`http_client`]: `ctx.call_http(..)` in orchestrations |
 //! | `otel` | no | The module [`otel`]: spans of orchestrations, activities, timers and entities |
+//! | `cluster` | no | `Hub::cluster(..)`: a hub that survives its machine, with its log in PostgreSQL |
 //! | `testing` | no | The module [`testing`], for `[dev-dependencies]` |
 //! | `cli` | no | The program `abide`. It includes `http` and `rocksdb` |
 //!

@@ -35,6 +35,8 @@ pub(crate) struct CommitOrder<T> {
     next_batch: AtomicU64,
     partitions: u16,
     aging: Aging,
+    /// See [`Store::confirms_reads`].
+    confirms_reads: bool,
 }
 
 struct State<T> {
@@ -46,8 +48,8 @@ struct State<T> {
     durable: u64,
     /// The newest time of a commit of this life. The clock of an earlier life may have been ahead and does not count.
     time: Timestamp,
-    /// The outputs that wait until a commit is durable, in commit order.
-    gate: VecDeque<(u64, Vec<T>)>,
+    /// The outputs that wait, in the order in which they can leave.
+    gate: VecDeque<Held<T>>,
     /// The number of these outputs.
     gated: usize,
     /// The error that poisoned the order.
@@ -56,9 +58,22 @@ struct State<T> {
     syncer_idle: bool,
     /// True while a sync runs.
     syncing: bool,
+    /// The newest sync that has begun, the newest one that has ended, and the newest one that an output waits for.
+    sync_begun: u64,
+    sync_ended: u64,
+    sync_wanted: u64,
     /// True if the newest acknowledgment has not been settled yet; see [`Work::Settle`].
     unsettled: bool,
     stopping: bool,
+}
+
+/// Outputs that wait at the gate.
+struct Held<T> {
+    /// The commit that has to be durable.
+    commit: u64,
+    /// The sync that has to end, counted from 1, or 0 if none is required.
+    sync: u64,
+    items: Vec<T>,
 }
 
 /// The result of bringing outputs to the gate.
@@ -95,6 +110,7 @@ impl<T> CommitOrder<T> {
     /// commit.
     pub(crate) fn new(store: Arc<dyn Store>, last: CommitRecord, aging: Aging) -> Self {
         Self {
+            confirms_reads: store.confirms_reads(),
             store,
             writing: Mutex::new(()),
             state: Mutex::new(State {
@@ -107,6 +123,9 @@ impl<T> CommitOrder<T> {
                 poison: None,
                 syncer_idle: false,
                 syncing: false,
+                sync_begun: 0,
+                sync_ended: 0,
+                sync_wanted: 0,
                 unsettled: false,
                 stopping: false,
             }),
@@ -178,7 +197,7 @@ impl<T> CommitOrder<T> {
         let mut state = self.state();
         state.written = number;
         if !items.is_empty() {
-            state.hold(items);
+            state.hold(items, 0);
         }
         self.wake_syncer(state);
         Ok(number)
@@ -197,7 +216,8 @@ impl<T> CommitOrder<T> {
         error
     }
 
-    /// Holds `items`, which are derived from reads only, until every commit that the reads may have shown is durable.
+    /// Holds `items`, which are derived from reads only, until every commit that the reads may have shown is durable,
+    /// and, if the store requires it, until the reads are confirmed.
     ///
     /// # Errors
     /// Returns the error that poisoned the order. The items are returned with it.
@@ -206,10 +226,18 @@ impl<T> CommitOrder<T> {
         if let Some(error) = &state.poison {
             return Err((error.clone(), items));
         }
+        if self.confirms_reads {
+            // A sync that runs now may have begun before the read.
+            let sync = state.sync_begun + 1;
+            state.sync_wanted = sync;
+            state.hold(items, sync);
+            self.wake_syncer(state);
+            return Ok(Gated::Waiting);
+        }
         if state.durable >= state.begun || planted::is(Fault::UnconfirmedRead) {
             return Ok(Gated::Open(items));
         }
-        state.hold(items);
+        state.hold(items, 0);
         Ok(Gated::Waiting)
     }
 
@@ -304,13 +332,14 @@ impl<T> CommitOrder<T> {
     /// Makes all written commits durable and releases the outputs that wait for them. A sync is never retried after an
     /// error, because the pages that could not be written may be lost.
     pub(crate) fn sync(&self) -> Released<T> {
-        let target = {
+        let (number, target, has_commits) = {
             let mut state = self.state();
             if let Some(error) = state.poison.clone() {
                 return take_back(&mut state, error);
             }
             state.syncing = true;
-            state.written
+            state.sync_begun += 1;
+            (state.sync_begun, state.written, state.written > state.durable)
         };
         let panic = PoisonOnPanic {
             order: self,
@@ -318,12 +347,15 @@ impl<T> CommitOrder<T> {
         };
         let synced = if planted::is(Fault::AcknowledgeBeforeSync) && target % 2 == 1 {
             Ok(())
+        } else if !has_commits {
+            self.store.confirm()
         } else {
             self.store.sync().and_then(|()| self.store.acknowledge(target))
         };
         drop(panic);
         let mut state = self.state();
         state.syncing = false;
+        state.sync_ended = state.sync_ended.max(number);
         self.synced.notify_all();
         if let Err(error) = synced {
             let error = poisoned("a sync", error);
@@ -406,32 +438,37 @@ impl<T> Drop for PoisonOnPanic<'_, T> {
 }
 
 impl<T> State<T> {
-    /// Adds items to the gate until every commit whose write has begun is durable. Therefore the gate remains ordered,
-    /// regardless of the caller.
-    fn hold(&mut self, items: Vec<T>) {
+    /// Adds items to the gate until every commit whose write has begun is durable, and a sync has ended. Therefore the
+    /// gate remains ordered, regardless of the caller.
+    fn hold(&mut self, items: Vec<T>, sync: u64) {
         self.gated += items.len();
-        self.gate.push_back((self.begun, items));
+        self.gate.push_back(Held {
+            commit: self.begun,
+            sync,
+            items,
+        });
     }
 
     /// Returns `true` if commits have to be made durable, or outputs have to be taken back.
     fn has_to_sync(&self) -> bool {
         match self.poison {
             Some(_) => !self.gate.is_empty(),
-            None => self.written > self.durable,
+            None => self.written > self.durable || self.sync_wanted > self.sync_ended,
         }
     }
 
     /// Takes the outputs of durable commits from the gate.
     fn take_durable(&mut self) -> Vec<Vec<T>> {
-        let held = self.gate.partition_point(|(commit, _)| *commit <= self.durable);
-        let taken: Vec<Vec<T>> = self.gate.drain(..held).map(|(_, items)| items).collect();
+        let is_free = |held: &Held<T>| held.commit <= self.durable && held.sync <= self.sync_ended;
+        let held = self.gate.partition_point(is_free);
+        let taken: Vec<Vec<T>> = self.gate.drain(..held).map(|held| held.items).collect();
         self.gated -= taken.iter().map(Vec::len).sum::<usize>();
         taken
     }
 }
 
 fn take_back<T>(state: &mut State<T>, error: Error) -> Released<T> {
-    let items = state.gate.drain(..).flat_map(|(_, items)| items).collect();
+    let items = state.gate.drain(..).flat_map(|held| held.items).collect();
     state.gated = 0;
     Released {
         items,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::activity::{Activity, activity_code};
@@ -11,6 +12,8 @@ use crate::client::retention::Retention;
 use crate::engine::{Limits, Registry, VersionPolicy};
 use crate::entity::{Entity, Operations, entity_code};
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "cluster")]
+use crate::hub::cluster::{self, ClusterPlace};
 use crate::hub::handle::Hub;
 use crate::hub::names;
 use crate::id::EntityId;
@@ -23,6 +26,16 @@ use crate::runtime::{Runtime, RuntimeConfig};
 use crate::schedule::{self, ScheduleEntity};
 use crate::store::{LOG_LIMIT, MEMORY_BUDGET, MemoryStore, PARTITIONS, Store, USUAL_PARTITIONS};
 use crate::time::{Clock, SMALL_STEP};
+
+/// Tells an open that nobody waits for it any more.
+#[derive(Debug, Default)]
+struct Canceled(Arc<AtomicBool>);
+
+impl Drop for Canceled {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Returns the part of the memory budget for data. The rest is for what an allocator takes in addition: with a million
 /// waiting messages and a budget of 64 MiB, glibc's took about 40 % more.
@@ -105,10 +118,10 @@ fn memory_of_instances(memory_budget: usize) -> usize {
 #[must_use = "a hub is opened by `.open().await`"]
 #[derive(Debug)]
 pub struct HubBuilder {
-    place: Place,
+    pub(super) place: Place,
     registry: Registry,
     /// The first configuration error, which is returned when the hub is opened.
-    error: Option<Error>,
+    pub(super) error: Option<Error>,
     limits: Limits,
     memory_budget: usize,
     wal_limit: u64,
@@ -124,15 +137,22 @@ pub struct HubBuilder {
 }
 
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
     Directory(PathBuf),
+    #[cfg(feature = "cluster")]
+    Cluster(ClusterPlace),
     Memory,
 }
 
 impl HubBuilder {
-    pub(super) fn directory(directory: PathBuf) -> Self {
+    pub(super) fn in_directory(directory: PathBuf) -> Self {
         Self::new(Place::Directory(directory))
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(super) fn in_database(url: String, name: String) -> Self {
+        Self::new(Place::Cluster(ClusterPlace::new(url, name)))
     }
 
     pub(super) fn memory() -> Self {
@@ -459,7 +479,9 @@ impl HubBuilder {
         })?;
         self.check()?;
         let opening = tokio.clone();
-        let task = tokio.spawn_blocking(move || self.start(opening));
+        let canceled = Canceled::default();
+        let is_canceled = Arc::clone(&canceled.0);
+        let task = tokio.spawn_blocking(move || self.start(opening, is_canceled));
         task.await.map_err(|error| {
             Error::new(ErrorKind::Closed, "the hub was not opened: its task ended").with_source(error)
         })?
@@ -524,8 +546,8 @@ impl HubBuilder {
         Ok(())
     }
 
-    fn start(self, tokio: tokio::runtime::Handle) -> Result<Hub> {
-        let opened = self.open_store()?;
+    fn start(self, tokio: tokio::runtime::Handle, canceled: Arc<AtomicBool>) -> Result<Hub> {
+        let opened = self.open_store(canceled)?;
         let clock = Clock::start(opened.last.clock);
         warn_about_clock(&clock);
         let Prepared {
@@ -606,8 +628,17 @@ impl HubBuilder {
         })
     }
 
-    fn open_store(&self) -> Result<OpenStore> {
+    #[cfg_attr(
+        not(feature = "cluster"),
+        expect(unused_variables, reason = "only the wait for another node is canceled")
+    )]
+    fn open_store(&self, canceled: Arc<AtomicBool>) -> Result<OpenStore> {
         match &self.place {
+            #[cfg(feature = "cluster")]
+            Place::Cluster(place) => {
+                let memory_budget = memory_of_store(self.memory_budget);
+                cluster::open_store(place, memory_budget, self.wal_limit, self.partitions, canceled)
+            }
             Place::Memory => Ok(OpenStore {
                 store: Arc::new(MemoryStore::new()),
                 last: CommitRecord::before_the_first(self.partitions),

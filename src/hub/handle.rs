@@ -91,7 +91,32 @@ impl Hub {
     /// # }
     /// ```
     pub fn builder(directory: impl Into<PathBuf>) -> HubBuilder {
-        HubBuilder::directory(directory.into())
+        HubBuilder::in_directory(directory.into())
+    }
+
+    /// Returns a builder for a hub that survives its machine: its log is in a PostgreSQL database, under a name.
+    ///
+    /// The same program can run on several machines. One of them runs the hub, and [`HubBuilder::open`] waits on the
+    /// others until that one ends, or has not been heard of for some seconds. Each machine has a copy in a directory, so
+    /// that it continues quickly; a copy may be lost at any time.
+    ///
+    /// The user of the database needs the right to create a schema, `abide`, or the schema has to exist. The connection
+    /// uses TLS unless the server is on this machine.
+    ///
+    /// ```no_run
+    /// # use abide::Hub;
+    /// # #[tokio::main]
+    /// # async fn main() -> abide::Result<()> {
+    /// let hub = Hub::cluster("postgres://abide:secret@db.example.com/app", "orders")
+    ///     .directory("./copy")
+    ///     .open()
+    ///     .await?;
+    /// hub.shutdown().await
+    /// # }
+    /// ```
+    #[cfg(feature = "cluster")]
+    pub fn cluster(url: impl Into<String>, name: impl Into<String>) -> HubBuilder {
+        HubBuilder::in_database(url.into(), name.into())
     }
 
     /// Returns a builder for a hub without a directory, for tests. Its data is lost when it closes.

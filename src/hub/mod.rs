@@ -3,6 +3,8 @@
 mod builder;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod check;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod handle;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod inspect;

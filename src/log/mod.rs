@@ -4,13 +4,21 @@
 //! becomes durable with the next sync, which writes everything appended so far. The log does not interpret the changes
 //! of a commit.
 
+#[cfg(feature = "cluster")]
+pub(crate) mod commits;
 mod disk;
 mod files;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+#[cfg(feature = "cluster")]
+pub(crate) mod postgres;
 mod reading;
 mod record;
+#[cfg(feature = "cluster")]
+pub(crate) mod replicated;
 mod segment;
+#[cfg(feature = "cluster")]
+pub(crate) mod shared;
 #[cfg(test)]
 pub(crate) mod tests;
 

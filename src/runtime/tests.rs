@@ -171,8 +171,6 @@ async fn a_failure_reaches_everyone_who_waits() {
         let model = Arc::new(Model::new());
         let (runtime, threads, client) = start(&model, 3);
         let mut waiting = Vec::new();
-        let idle = Arc::clone(&runtime);
-        waiting.push(tokio::spawn(async move { idle.idle().await }));
         for key in 0..8 {
             let busy = client.entity::<Busy>(key);
             waiting.push(tokio::spawn(call(busy.wait())));
@@ -185,6 +183,10 @@ async fn a_failure_reaches_everyone_who_waits() {
         for key in 100..120 {
             client.entity::<Busy>(key).note().await.unwrap();
         }
+        // Only now is it certain that the hub is not idle.
+        let idle = Arc::clone(&runtime);
+        waiting.push(tokio::spawn(async move { idle.idle().await }));
+        tokio::task::yield_now().await;
         assert!(waiting.iter().all(|task| !task.is_finished()));
         fail(&model, 0);
         refused(call(client.entity::<Busy>("other").note())).await;

@@ -17,7 +17,7 @@ mod memory;
 #[cfg(test)]
 mod model;
 #[cfg(feature = "rocksdb")]
-mod rocks;
+pub(crate) mod rocks;
 
 use std::fmt;
 use std::ops::{ControlFlow, Range, RangeInclusive};
@@ -161,6 +161,17 @@ pub(crate) trait Store: Reader + Send + Sync + fmt::Debug {
 
     /// Makes every write that preceded the call durable.
     fn sync(&self) -> Result<()>;
+
+    /// Returns `true` if a read is confirmed only by a [`sync`](Self::sync) or a [`confirm`](Self::confirm) that begins
+    /// after it: another process may have taken over the store, and this one does not know it yet.
+    fn confirms_reads(&self) -> bool {
+        false
+    }
+
+    /// Checks that no other process had taken over the store when the call began.
+    fn confirm(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Records outside the log, for the next open, that `commit` is durable. The caller calls it after `sync` and
     /// before it reports the commit to anyone.

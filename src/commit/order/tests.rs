@@ -90,12 +90,28 @@ fn nothing_leaves_before_it_is_durable() {
     assert_eq!(order.watermarks(), (1, 1));
 }
 
-/// A model that uses the order during a write.
+/// A model that uses the order during a write, or, if other processes share it, during a sync.
 #[derive(Debug, Default)]
 struct Watched {
     model: Model,
     order: OnceLock<Weak<CommitOrder<&'static str>>>,
     let_out: Mutex<Vec<&'static str>>,
+    is_shared: bool,
+    /// A read that comes during the next sync.
+    read: Mutex<Option<&'static str>>,
+    /// Number of confirmations.
+    confirmed: AtomicU64,
+}
+
+impl Watched {
+    fn read_during_a_sync(&self) {
+        if let (Some(order), Some(read)) = (
+            self.order.get().and_then(Weak::upgrade),
+            self.read.lock().unwrap().take(),
+        ) {
+            assert!(matches!(order.hold(vec![read]), Ok(Gated::Waiting)));
+        }
+    }
 }
 
 impl Reader for Watched {
@@ -114,7 +130,7 @@ impl Reader for Watched {
 
 impl Store for Watched {
     fn write(&self, batch: &Batch) -> Result<()> {
-        if let Some(order) = self.order.get().and_then(Weak::upgrade) {
+        if let Some(order) = self.order.get().and_then(Weak::upgrade).filter(|_| !self.is_shared) {
             assert!(matches!(order.hold(vec!["early read"]), Ok(Gated::Waiting)));
             self.let_out.lock().unwrap().extend(order.sync().items);
             self.model.write(batch)?;
@@ -126,7 +142,18 @@ impl Store for Watched {
     }
 
     fn sync(&self) -> Result<()> {
+        self.read_during_a_sync();
         self.model.sync()
+    }
+
+    fn confirms_reads(&self) -> bool {
+        self.is_shared
+    }
+
+    fn confirm(&self) -> Result<()> {
+        self.read_during_a_sync();
+        self.confirmed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     fn acknowledge(&self, commit: u64) -> Result<()> {
@@ -167,6 +194,37 @@ fn a_write_keeps_nobody_from_syncing() {
     assert_eq!(order.watermarks(), (2, 1));
     assert_eq!(order.sync().items, ["early read", "late read", "second"]);
     assert_eq!(order.watermarks(), (2, 2));
+}
+
+/// If other processes share the store, a read waits for a sync or a confirmation that begins after it. One that already
+/// runs may have looked before another process took over.
+#[test]
+fn a_read_of_a_shared_store_is_confirmed_after_it() {
+    let store = Arc::new(Watched {
+        is_shared: true,
+        ..Watched::default()
+    });
+    let order = Arc::new(CommitOrder::new(
+        Arc::clone(&store) as Arc<dyn Store>,
+        NONE,
+        Aging::default(),
+    ));
+    store.order.set(Arc::downgrade(&order)).unwrap();
+    let confirmed = || store.confirmed.load(Ordering::Relaxed);
+    assert!(matches!(order.hold(vec!["one"]), Ok(Gated::Waiting)));
+    *store.read.lock().unwrap() = Some("two");
+    assert_eq!(order.wait_for_work(), Work::Sync);
+    assert_eq!((order.sync().items, confirmed()), (vec!["one"], 1));
+    assert_eq!(order.wait_for_work(), Work::Sync);
+    assert_eq!((order.sync().items, confirmed()), (vec!["two"], 2));
+    // An append confirms as well.
+    commit(&order, "commit");
+    assert!(matches!(order.hold(vec!["three"]), Ok(Gated::Waiting)));
+    *store.read.lock().unwrap() = Some("four");
+    assert_eq!((order.sync().items, confirmed()), (vec!["commit", "three"], 2));
+    assert_eq!((order.sync().items, confirmed()), (vec!["four"], 3));
+    order.stop();
+    assert_eq!(order.wait_for_work(), Work::End);
 }
 
 /// After a panic during a commit, no caller waits for that commit or relies on it.

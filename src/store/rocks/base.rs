@@ -73,6 +73,27 @@ impl RocksBase {
         Ok(())
     }
 
+    /// Adds rows, which are in key order and which no table has.
+    #[cfg(feature = "cluster")]
+    pub(super) fn load(&self, rows: &[(&[u8], &[u8])]) -> Result<()> {
+        let _write = self.writes.begin();
+        self.remove_leftover()?;
+        let path = leftover::front(self.database.path());
+        let write = || {
+            let mut writer = SstFileWriter::create(&self.options);
+            writer.open(&path)?;
+            for (key, value) in rows {
+                writer.put(key, value)?;
+            }
+            writer.finish()
+        };
+        write().map_err(|failed| error("write a table", failed))?;
+        let mut how = IngestExternalFileOptions::default();
+        how.set_move_files(true);
+        let taken = self.database.ingest_external_file_opts(&how, vec![path.clone()]);
+        taken.map_err(|failed| error("ingest a table", failed))
+    }
+
     /// Writes a front to a file. Returns `false` if the front is empty.
     fn write(&self, front: &Front, path: &Path) -> Result<bool, RocksError> {
         let mut writer = SstFileWriter::create(&self.options);

@@ -15,6 +15,8 @@ mod manifest;
 mod open;
 mod options;
 mod reader;
+#[cfg(feature = "cluster")]
+pub(crate) mod replicated;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -385,7 +385,7 @@ const SEGMENTS: u64 = 8;
 /// all of its commits.
 const LEAST_SEGMENTS: u64 = 4;
 
-fn open_writable(path: &Path, options: &Options) -> Result<RocksBase> {
+pub(super) fn open_writable(path: &Path, options: &Options) -> Result<RocksBase> {
     // The family is named so that its handle exists, which reads of many keys need.
     let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options.clone());
     let end = before_the_end();
@@ -396,7 +396,7 @@ fn open_writable(path: &Path, options: &Options) -> Result<RocksBase> {
 }
 
 /// Returns the newest commit that a reader has.
-fn commit_in(reader: &dyn Reader) -> Result<Option<CommitRecord>> {
+pub(super) fn commit_in(reader: &dyn Reader) -> Result<Option<CommitRecord>> {
     let row = reader.get(&schema::COMMIT)?;
     row.map(|row| model::decode(&row, "commit")).transpose()
 }
@@ -425,7 +425,7 @@ fn first_batch(last: Option<CommitRecord>) -> u64 {
 }
 
 /// Returns the number of the newest commit, or 0 if there is none.
-fn number(commit: Option<CommitRecord>) -> u64 {
+pub(super) fn number(commit: Option<CommitRecord>) -> u64 {
     commit.map_or(0, |commit| commit.number)
 }
 

@@ -14,14 +14,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log::{FileLog, Log};
 use crate::spawn::spawn;
 use crate::store::directory::{Acknowledged, DirectoryLock, Format, Sidecar};
-use crate::store::durable::Durable;
+use crate::store::durable::{Base, Durable};
 use crate::store::{Batch, Reader, Store, StoreStats, Visitor};
 
 /// The open directory of a hub. The fields are dropped in this order: the lock is released last, when all writes have
 /// ended.
 #[derive(Debug)]
 pub(crate) struct RocksStore {
-    durable: Materialized,
+    durable: Materialized<FileLog, RocksBase>,
     promise: Mutex<Promised>,
     closed: AtomicBool,
     format: Format,
@@ -30,13 +30,13 @@ pub(crate) struct RocksStore {
 
 /// A store and the thread that moves its commits to RocksDB. The thread ends with the store.
 #[derive(Debug)]
-struct Materialized {
-    store: Arc<Durable<FileLog, RocksBase>>,
+pub(super) struct Materialized<L: Log + 'static, B: Base + 'static> {
+    pub(super) store: Arc<Durable<L, B>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Materialized {
-    fn start(store: Durable<FileLog, RocksBase>) -> Result<Self> {
+impl<L: Log, B: Base> Materialized<L, B> {
+    pub(super) fn start(store: Durable<L, B>) -> Result<Self> {
         let store = Arc::new(store);
         let thread = spawn("abide-store", {
             let store = Arc::clone(&store);
@@ -49,7 +49,7 @@ impl Materialized {
     }
 }
 
-impl Drop for Materialized {
+impl<L: Log, B: Base> Drop for Materialized<L, B> {
     fn drop(&mut self) {
         self.store.stop();
         if let Some(thread) = self.thread.take() {

@@ -1,0 +1,236 @@
+//! The nodes of a hub, and which of them owns it.
+//!
+//! A node counts a beat once in a while. Another node that sees the beat of the owner stand still for long enough, by its
+//! own monotonic clock, claims the hub. No clock is compared with another, and a wrong claim does no harm: it ends the
+//! tenure of a node that is only slow.
+
+use std::time::Duration;
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::schema;
+use super::session::{Connected, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::shared::{Chain, Snapshot, Tenure};
+use crate::model;
+
+/// The only shard of a hub so far.
+pub(super) const SHARD: i16 = 0;
+
+/// The class of the advisory locks that show that nodes are connected. The hub is added.
+const CONNECTED: i32 = 0x0ab1_de00;
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) id: Uuid,
+    /// Host and process, for people.
+    pub(crate) name: String,
+}
+
+/// The hub that a node wants to join.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) name: String,
+    /// Number of partitions if the hub is new.
+    pub(crate) partitions: u16,
+    /// The id if the hub is new.
+    pub(crate) id: Uuid,
+}
+
+/// The identity of a hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Its number in the database.
+    pub(crate) hub: i16,
+    pub(crate) id: Uuid,
+    pub(crate) incarnation: u64,
+    pub(crate) partitions: u16,
+}
+
+/// The owner of a hub, and signs of its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) beat: i64,
+    /// Its process has a connection to the database.
+    pub(crate) is_connected: bool,
+}
+
+/// A hub as one node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) epoch: u64,
+    pub(crate) owner: Option<Owner>,
+    /// Number of owners that died one after the other.
+    pub(crate) crashes: u32,
+}
+
+/// The membership of a node in a hub.
+#[derive(Debug)]
+pub(crate) struct Members {
+    session: Session,
+    identity: Identity,
+    node: Node,
+}
+
+impl Members {
+    /// Creates the tables and the hub if they are missing, and joins it.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Format`] if another build has created the hub, or any error of
+    /// [`Session::run`].
+    pub(crate) fn join(session: Session, wish: &Wish, node: Node, patience: Duration) -> Result<Self> {
+        schema::ensure(&session, patience)?;
+        let (identity, format) = session.run(patience, async |connected: &Connected| {
+            let client = &connected.client;
+            let create = "INSERT INTO abide.hub (name, id, partitions, shards, format) VALUES ($1, $2, $3, 1, $4) \
+                          ON CONFLICT (name) DO NOTHING";
+            let (partitions, format) = (i32::from(wish.partitions), model::STORED_FORMAT as i32);
+            client
+                .execute(create, &[&wish.name, &wish.id, &partitions, &format])
+                .await?;
+            let find = "SELECT hub, id, incarnation, partitions, format FROM abide.hub WHERE name = $1";
+            let row = client.query_one(find, &[&wish.name]).await?;
+            let hub: i16 = row.get(0);
+            let begin = "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) VALUES ($1, $2, $3, $3) \
+                         ON CONFLICT DO NOTHING";
+            client.execute(begin, &[&hub, &SHARD, &&Chain::default().0[..]]).await?;
+            let enter = "INSERT INTO abide.node (hub, node, name, build) VALUES ($1, $2, $3, $4) \
+                         ON CONFLICT (hub, node) DO UPDATE SET name = $3, build = $4";
+            let build = env!("CARGO_PKG_VERSION");
+            client.execute(enter, &[&hub, &node.id, &node.name, &build]).await?;
+            let identity = Identity {
+                hub,
+                id: row.get(1),
+                incarnation: row.get::<_, i64>(2) as u64,
+                partitions: row.get::<_, i32>(3) as u16,
+            };
+            Ok((identity, row.get::<_, i32>(4)))
+        })?;
+        if format != model::STORED_FORMAT as i32 {
+            return Err(Error::new(
+                ErrorKind::Format,
+                format!(
+                    "the hub `{}` in the database has the stored format {format}, and this build supports format {}; \
+                     use the build that wrote it",
+                    wish.name,
+                    model::STORED_FORMAT
+                ),
+            ));
+        }
+        Ok(Self {
+            session,
+            identity,
+            node,
+        })
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Counts a beat, and returns what the hub looks like.
+    pub(crate) fn beat(&self, patience: Duration) -> Result<Seen> {
+        self.session.run(patience, async |connected: &Connected| {
+            let (hub, node) = (self.identity.hub, self.node.id);
+            let class = CONNECTED + i32::from(hub);
+            // The lock ends with the connection. Other nodes see its absence sooner than a beat that stands still.
+            let lock = "SELECT CASE WHEN NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' \
+                            AND pid = pg_backend_pid() AND classid = $1::int4::oid) \
+                        THEN pg_try_advisory_lock($1, hashtext($2::text)) END";
+            let lock = connected.statement(lock).await?;
+            connected.client.query_one(&lock, &[&class, &node.to_string()]).await?;
+            let beat = "UPDATE abide.node SET beat = beat + 1 WHERE hub = $1 AND node = $2";
+            let beat = connected.statement(beat).await?;
+            connected.client.execute(&beat, &[&hub, &node]).await?;
+            let look = "SELECT s.epoch, s.crashes, n.node, n.name, n.beat, EXISTS (SELECT FROM pg_locks l \
+                            WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname \
+                            = current_database()) AND l.classid = $3::int4::oid AND l.objid = \
+                            (hashtext(n.node::text)::int8 & 4294967295)::oid) \
+                        FROM abide.shard s LEFT JOIN abide.node n ON n.hub = s.hub AND n.node = s.owner \
+                        WHERE s.hub = $1 AND s.shard = $2";
+            let look = connected.statement(look).await?;
+            let row = connected.client.query_one(&look, &[&hub, &SHARD, &class]).await?;
+            let owner = row.get::<_, Option<Uuid>>(2).map(|id| Owner {
+                id,
+                name: row.get(3),
+                beat: row.get(4),
+                is_connected: row.get(5),
+            });
+            Ok(Seen {
+                epoch: row.get::<_, i64>(0) as u64,
+                owner,
+                crashes: row.get::<_, i32>(1) as u32,
+            })
+        })
+    }
+
+    /// Claims the hub as it was seen. Returns `None` if it has changed since, or if its owner has counted a beat.
+    pub(crate) fn claim(&self, seen: &Seen, patience: Duration) -> Result<Option<Tenure>> {
+        let (owner, beat) = seen
+            .owner
+            .as_ref()
+            .map_or((None, 0), |owner| (Some(owner.id), owner.beat));
+        let text = "UPDATE abide.shard AS s SET epoch = s.epoch + 1, owner = $4, \
+                        crashes = CASE WHEN s.owner IS NULL OR s.owner = $4 THEN s.crashes ELSE s.crashes + 1 END \
+                    WHERE s.hub = $1 AND s.shard = $2 AND s.epoch = $3 AND (s.owner IS NULL OR s.owner = $4 \
+                        OR (s.owner = $5 AND NOT EXISTS (SELECT FROM abide.node n \
+                            WHERE n.hub = $1 AND n.node = $5 AND n.beat <> $6))) \
+                    RETURNING epoch, head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before";
+        self.session.run(patience, async |connected: &Connected| {
+            let claim = connected.statement(text).await?;
+            let (hub, epoch) = (self.identity.hub, seen.epoch as i64);
+            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
+                [&hub, &SHARD, &epoch, &self.node.id, &owner, &beat];
+            let row = connected.client.query_opt(&claim, &parameters).await?;
+            Ok(row.as_ref().map(tenure))
+        })
+    }
+
+    /// Returns the first batch since which no owner has crashed, as the last owner has recorded it.
+    pub(crate) fn calm_since(&self, patience: Duration) -> Result<u64> {
+        let text = "SELECT calm_since FROM abide.shard WHERE hub = $1 AND shard = $2";
+        self.session.run(patience, async |connected: &Connected| {
+            let row = connected.client.query_one(text, &[&self.identity.hub, &SHARD]).await?;
+            Ok(row.get::<_, i64>(0) as u64)
+        })
+    }
+
+    /// Records that this owner has served for a while, so that the deaths of earlier ones no longer count.
+    pub(crate) fn forget_crashes(&self, epoch: u64, patience: Duration) -> Result<()> {
+        let text = "UPDATE abide.shard SET crashes = 0 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND crashes > 0";
+        self.session.run(patience, async |connected: &Connected| {
+            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+                [&self.identity.hub, &SHARD, &(epoch as i64)];
+            connected.client.execute(text, &parameters).await.map(drop)
+        })
+    }
+}
+
+fn tenure(row: &Row) -> Tenure {
+    let snapshot = row.get::<_, Option<i64>>(4).map(|epoch| Snapshot {
+        epoch: epoch as u64,
+        position: row.get::<_, i64>(5) as u64,
+        parts: row.get::<_, i32>(6) as u32,
+        before: chain(row.get(7)),
+    });
+    Tenure {
+        epoch: row.get::<_, i64>(0) as u64,
+        head: row.get::<_, i64>(1) as u64,
+        commit: row.get::<_, i64>(2) as u64,
+        chain: chain(row.get(3)),
+        snapshot,
+    }
+}
+
+/// Returns the chain in a column. One of another length equals no chain.
+pub(super) fn chain(bytes: &[u8]) -> Chain {
+    Chain(bytes.try_into().unwrap_or([0xff; 16]))
+}

@@ -1,0 +1,19 @@
+//! The shared log in PostgreSQL.
+//!
+//! ```text
+//! Session ── one connection, made again when it breaks      Settings ── what the server must not do
+//! Schema ─── the tables                                     Members ─── nodes, their beats, and the claim of a hub
+//! PostgresLog ── append, confirm, read, snapshots
+//! ```
+//!
+//! All statements can be repeated: what was done before a connection broke is recognized, and has no effect again.
+
+mod members;
+mod schema;
+mod session;
+mod settings;
+mod statements;
+
+pub(crate) use members::{Members, Node, Owner, Seen, Wish};
+pub(crate) use session::{Address, Session};
+pub(crate) use statements::PostgresLog;

@@ -1,0 +1,248 @@
+//! The statements of the owner of a hub.
+
+use std::time::Duration;
+
+use tokio_postgres::types::ToSql;
+
+use super::members::{SHARD, chain};
+use super::session::{Address, Connected, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::shared::{LogError, Record, SharedLog, Snapshot};
+
+/// Time for which the hub waits for a database that cannot be reached. Then the hub stops.
+const OUTAGE: Duration = Duration::from_secs(600);
+
+/// Number of records that are deleted at once behind a snapshot.
+const TRIM: i64 = 1_000;
+
+/// Appends at the expected end, in the expected tenure. No row means that one of the two is different.
+const APPEND: &str = "\
+WITH mine AS (UPDATE abide.shard SET head = head + 1, commit = $6, chain = $7
+    WHERE hub = $1 AND shard = $2 AND epoch = $3 AND head = $4::bigint - 1 RETURNING head)
+INSERT INTO abide.log (hub, shard, position, epoch, first_commit, last_commit, chain, body)
+SELECT $1, $2, head, $3, $5, $6, $7, $8 FROM mine RETURNING position";
+
+/// Changes a row, so that it also waits for the synchronous standby, which a read would not.
+const CONFIRM: &str =
+    "UPDATE abide.shard SET confirmed = confirmed + 1 WHERE hub = $1 AND shard = $2 AND epoch = $3 RETURNING head";
+
+const PUBLISH: &str = "\
+UPDATE abide.shard SET snapshot_epoch = $3, snapshot = $4, snapshot_parts = $5, snapshot_before = $6
+WHERE hub = $1 AND shard = $2 AND epoch = $3";
+
+type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// The log of a hub, for its owner.
+#[derive(Debug)]
+pub(crate) struct PostgresLog {
+    /// The connection for appends.
+    session: Session,
+    /// The connection for all that takes long, so that no append waits for it.
+    slow: Session,
+    hub: i16,
+}
+
+impl PostgresLog {
+    pub(crate) fn new(address: &Address, hub: i16) -> Result<Self> {
+        Ok(Self {
+            session: Session::new(address.clone())?,
+            slow: Session::new(address.clone())?,
+            hub,
+        })
+    }
+
+    fn run<R>(&self, job: impl AsyncFn(&Connected) -> Result<R, tokio_postgres::Error>) -> Result<R, LogError> {
+        self.session.run(OUTAGE, job).map_err(LogError::Failed)
+    }
+
+    fn run_slowly<R>(&self, job: impl AsyncFn(&Connected) -> Result<R, tokio_postgres::Error>) -> Result<R, LogError> {
+        self.slow.run(OUTAGE, job).map_err(LogError::Failed)
+    }
+}
+
+/// How an append has ended.
+enum Appended {
+    Done,
+    Fenced,
+    WentBack(i64),
+}
+
+impl SharedLog for PostgresLog {
+    fn append(&self, epoch: u64, record: &Record) -> Result<(), LogError> {
+        let (epoch, position) = (epoch as i64, record.position as i64);
+        let (first, last, new) = (record.first as i64, record.last as i64, &record.chain.0[..]);
+        let done = self.run(async |connected: &Connected| {
+            let append = connected.statement(APPEND).await?;
+            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &first, &last, &new, &record.body];
+            if connected.client.query_opt(&append, parameters).await?.is_some() {
+                return Ok(Appended::Done);
+            }
+            // An earlier attempt may have succeeded, and its answer was lost.
+            let there = "SELECT chain FROM abide.log WHERE hub = $1 AND shard = $2 AND position = $3";
+            let there = connected
+                .client
+                .query_opt(there, &[&self.hub, &SHARD, &position])
+                .await?;
+            let is_ours = there.is_some_and(|row| chain(row.get(0)) == record.chain);
+            // What can be read may not be on the standby yet. A write waits for it.
+            let confirm = connected.statement(CONFIRM).await?;
+            let confirmed = connected
+                .client
+                .query_opt(&confirm, &[&self.hub, &SHARD, &epoch])
+                .await?;
+            Ok(match confirmed {
+                Some(_) if is_ours => Appended::Done,
+                Some(row) => Appended::WentBack(row.get(0)),
+                None => Appended::Fenced,
+            })
+        })?;
+        match done {
+            Appended::Done => Ok(()),
+            Appended::Fenced => Err(LogError::Fenced),
+            Appended::WentBack(found) => Err(LogError::WentBack {
+                acknowledged: record.position - 1,
+                found: found as u64,
+            }),
+        }
+    }
+
+    fn confirm(&self, epoch: u64) -> Result<(), LogError> {
+        let epoch = epoch as i64;
+        let confirmed = self.run(async |connected: &Connected| {
+            let confirm = connected.statement(CONFIRM).await?;
+            connected.client.query_opt(&confirm, &[&self.hub, &SHARD, &epoch]).await
+        })?;
+        confirmed.map(drop).ok_or(LogError::Fenced)
+    }
+
+    fn read(&self, from: u64, bytes: usize) -> Result<Vec<Record>, LogError> {
+        // The sizes first, so that the answer is bounded whatever the records have.
+        let sizes = "SELECT position, octet_length(body) FROM abide.log \
+                     WHERE hub = $1 AND shard = $2 AND position >= $3 ORDER BY position LIMIT 1000";
+        let records = "SELECT position, first_commit, last_commit, chain, body FROM abide.log \
+                       WHERE hub = $1 AND shard = $2 AND position BETWEEN $3 AND $4 ORDER BY position";
+        let from = from as i64;
+        self.run_slowly(async |connected: &Connected| {
+            let found = connected.client.query(sizes, &[&self.hub, &SHARD, &from]).await?;
+            let (mut until, mut size) = (from, 0);
+            for row in &found {
+                if size > 0 && size + row.get::<_, i32>(1) as usize > bytes {
+                    break;
+                }
+                size += row.get::<_, i32>(1) as usize;
+                until = row.get(0);
+            }
+            let rows = connected
+                .client
+                .query(records, &[&self.hub, &SHARD, &from, &until])
+                .await?;
+            let record = |row: &tokio_postgres::Row| Record {
+                position: row.get::<_, i64>(0) as u64,
+                first: row.get::<_, i64>(1) as u64,
+                last: row.get::<_, i64>(2) as u64,
+                chain: chain(row.get(3)),
+                body: row.get(4),
+            };
+            Ok(rows.iter().map(record).collect())
+        })
+    }
+
+    fn find(&self, commit: u64) -> Result<Option<u64>, LogError> {
+        let text = "SELECT position FROM abide.log WHERE hub = $1 AND shard = $2 AND last_commit >= $3 \
+                    ORDER BY last_commit LIMIT 1";
+        let commit = commit as i64;
+        let row = self.run_slowly(async |connected: &Connected| {
+            connected.client.query_opt(text, &[&self.hub, &SHARD, &commit]).await
+        })?;
+        Ok(row.map(|row| row.get::<_, i64>(0) as u64))
+    }
+
+    fn bytes(&self) -> Result<u64, LogError> {
+        let text = "SELECT coalesce(sum(octet_length(body)), 0)::bigint FROM abide.log WHERE hub = $1 AND shard = $2";
+        let row = self
+            .run_slowly(async |connected: &Connected| connected.client.query_one(text, &[&self.hub, &SHARD]).await)?;
+        Ok(row.get::<_, i64>(0) as u64)
+    }
+
+    fn set_calm_since(&self, epoch: u64, batch: u64) -> Result<(), LogError> {
+        let text = "UPDATE abide.shard SET calm_since = $4 WHERE hub = $1 AND shard = $2 AND epoch = $3";
+        let (epoch, batch) = (epoch as i64, batch as i64);
+        let changed = self.run(async |connected: &Connected| {
+            connected
+                .client
+                .execute(text, &[&self.hub, &SHARD, &epoch, &batch])
+                .await
+        })?;
+        if changed == 0 { Err(LogError::Fenced) } else { Ok(()) }
+    }
+
+    fn put_part(&self, epoch: u64, position: u64, part: u32, body: &[u8]) -> Result<(), LogError> {
+        let put = "INSERT INTO abide.snapshot (hub, shard, epoch, position, part, crc32, body) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+        let (epoch, position, part) = (epoch as i64, position as i64, part as i32);
+        let crc = i64::from(crc32fast::hash(body));
+        self.run_slowly(async |connected: &Connected| {
+            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &part, &crc, &body];
+            connected.client.execute(put, parameters).await.map(drop)
+        })
+    }
+
+    fn publish(&self, epoch: u64, snapshot: Snapshot) -> Result<(), LogError> {
+        let (epoch, position, parts) = (epoch as i64, snapshot.position as i64, snapshot.parts as i32);
+        let before = &snapshot.before.0[..];
+        let changed = self.run_slowly(async |connected: &Connected| {
+            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &parts, &before];
+            connected.client.execute(PUBLISH, parameters).await
+        })?;
+        if changed == 0 {
+            return Err(LogError::Fenced);
+        }
+        // From here on, the older records and snapshots are of no use.
+        let trim = "DELETE FROM abide.log WHERE hub = $1 AND shard = $2 AND position IN (SELECT position FROM abide.log \
+                    WHERE hub = $1 AND shard = $2 AND position < $3 ORDER BY position LIMIT $4)";
+        let remove = "DELETE FROM abide.snapshot WHERE hub = $1 AND shard = $2 \
+                      AND (epoch < $3 OR (epoch = $3 AND position < $4))";
+        self.run_slowly(async |connected: &Connected| {
+            while connected
+                .client
+                .execute(trim, &[&self.hub, &SHARD, &position, &TRIM])
+                .await?
+                > 0
+            {}
+            connected
+                .client
+                .execute(remove, &[&self.hub, &SHARD, &epoch, &position])
+                .await
+                .map(drop)
+        })
+    }
+
+    fn part(&self, snapshot: Snapshot, part: u32) -> Result<Vec<u8>, LogError> {
+        let text = "SELECT crc32, body FROM abide.snapshot \
+                    WHERE hub = $1 AND shard = $2 AND epoch = $3 AND position = $4 AND part = $5";
+        let (epoch, position, number) = (snapshot.epoch as i64, snapshot.position as i64, part as i32);
+        let row = self.run_slowly(async |connected: &Connected| {
+            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &number];
+            connected.client.query_opt(text, parameters).await
+        })?;
+        let found = row.map(|row| (row.get::<_, i64>(0), row.get::<_, Vec<u8>>(1)));
+        match found {
+            Some((crc, body)) if crc == i64::from(crc32fast::hash(&body)) => Ok(body),
+            found => {
+                let what = if found.is_some() { "is damaged" } else { "is missing" };
+                let text = format!(
+                    "part {part} of the snapshot at position {} {what} in the database; restore a backup of it",
+                    snapshot.position
+                );
+                Err(LogError::Failed(Error::new(ErrorKind::Corrupted, text)))
+            }
+        }
+    }
+
+    fn release(&self, epoch: u64) -> Result<(), LogError> {
+        let text = "UPDATE abide.shard SET owner = NULL, crashes = 0 WHERE hub = $1 AND shard = $2 AND epoch = $3";
+        let epoch = epoch as i64;
+        self.run(async |connected: &Connected| connected.client.execute(text, &[&self.hub, &SHARD, &epoch]).await)
+            .map(drop)
+    }
+}

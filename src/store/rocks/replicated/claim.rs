@@ -1,0 +1,166 @@
+//! How a node becomes the owner of a hub.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::postgres::{Members, Owner, Seen};
+use crate::log::shared::Tenure;
+use crate::spawn::spawn;
+use crate::time::Stopwatch;
+
+/// Interval between two beats.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// Time without a beat after which an owner without a connection is dead.
+const DISCONNECTED: Duration = Duration::from_millis(1_500);
+
+/// Time without a beat after which any owner is dead.
+const SILENT: Duration = Duration::from_secs(6);
+
+/// Time for which the next node waits after this number of owners that died one after the other. An operation that ends
+/// its process would otherwise end all nodes in turn.
+const CRASH_PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::ZERO,
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+];
+
+/// Time of service after which the deaths of earlier owners no longer count.
+const GOOD_SERVICE: Duration = Duration::from_secs(60);
+
+/// The beats of the owner, as a watching node has seen them.
+struct Watch {
+    owner: Owner,
+    /// Counts since the beat was first seen.
+    since: Stopwatch,
+}
+
+impl Watch {
+    /// Returns `true` if the owner is dead: its beat has stood still for long enough on the clock of this node.
+    fn is_dead(&self, crashes: u32) -> bool {
+        let still = if self.owner.is_connected { SILENT } else { DISCONNECTED };
+        let pause = CRASH_PAUSES[(crashes as usize).min(CRASH_PAUSES.len() - 1)];
+        self.since.elapsed() >= still + pause
+    }
+}
+
+/// Waits until this node owns the hub, or until `canceled`. Returns the tenure, and whether the previous owner has
+/// released the hub.
+pub(super) fn wait(members: &Members, canceled: &AtomicBool, patience: Duration) -> Result<(Tenure, bool)> {
+    let mut watch: Option<Watch> = None;
+    let mut told = None;
+    loop {
+        let seen = members.beat(patience)?;
+        if may_claim(members, &seen, &mut watch) {
+            let released = seen.owner.is_none();
+            if let Some(tenure) = members.claim(&seen, patience)? {
+                return Ok((tenure, released));
+            }
+        } else if let Some(Watch { owner, .. }) = &watch
+            && told != Some(owner.id)
+        {
+            told = Some(owner.id);
+            tracing::info!(owner = owner.name, "another node runs this hub; waiting to take over");
+        }
+        if canceled.load(Ordering::Relaxed) {
+            return Err(Error::new(
+                ErrorKind::Closed,
+                "the open was canceled while it waited for another node",
+            ));
+        }
+        std::thread::park_timeout(BEAT);
+    }
+}
+
+/// Returns `true` if the hub has no owner, or this node is its owner, or the owner is dead.
+fn may_claim(members: &Members, seen: &Seen, watch: &mut Option<Watch>) -> bool {
+    let Some(owner) = seen.owner.as_ref().filter(|owner| owner.id != members.node().id) else {
+        return true;
+    };
+    match watch {
+        Some(watch) if (watch.owner.id, watch.owner.beat) == (owner.id, owner.beat) => {
+            watch.owner.is_connected = owner.is_connected;
+            watch.is_dead(seen.crashes)
+        }
+        _ => {
+            *watch = Some(Watch {
+                owner: owner.clone(),
+                since: Stopwatch::start(),
+            });
+            false
+        }
+    }
+}
+
+/// The beats of an owner, on a thread of their own. They end when this is dropped.
+#[derive(Debug)]
+pub(super) struct Beats {
+    stop: Arc<(Mutex<bool>, Condvar)>,
+    /// Set when another node has become the owner.
+    is_replaced: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Beats {
+    pub(super) fn start(members: Members, epoch: u64) -> Result<Self> {
+        let stop = Arc::new((Mutex::new(false), Condvar::new()));
+        let is_replaced = Arc::new(AtomicBool::new(false));
+        let thread = spawn("abide-beat", {
+            let (stop, is_replaced) = (Arc::clone(&stop), Arc::clone(&is_replaced));
+            move || beat(&members, epoch, &stop, &is_replaced)
+        })?;
+        Ok(Self {
+            stop,
+            is_replaced,
+            thread: Some(thread),
+        })
+    }
+
+    pub(super) fn is_replaced(&self) -> bool {
+        self.is_replaced.load(Ordering::Relaxed)
+    }
+}
+
+fn beat(members: &Members, epoch: u64, stop: &(Mutex<bool>, Condvar), is_replaced: &AtomicBool) {
+    let (stop, stopped) = stop;
+    let service = Stopwatch::start();
+    let mut is_new = true;
+    let mut ended = stop.lock().unwrap_or_else(PoisonError::into_inner);
+    while !*ended {
+        drop(ended);
+        // A database that cannot be reached is reported by the session, and by the log.
+        match members.beat(BEAT * 2) {
+            Ok(seen) if seen.epoch > epoch => {
+                is_replaced.store(true, Ordering::Relaxed);
+                return;
+            }
+            Ok(_) if is_new && service.elapsed() > GOOD_SERVICE => {
+                is_new = members.forget_crashes(epoch, BEAT * 2).is_err();
+            }
+            _ => {}
+        }
+        ended = stop.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*ended {
+            ended = stopped
+                .wait_timeout(ended, BEAT)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+impl Drop for Beats {
+    fn drop(&mut self) {
+        *self.stop.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.stop.1.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // The panic hook has already reported any panic.
+            let _ = thread.join();
+        }
+    }
+}

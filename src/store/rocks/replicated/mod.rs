@@ -1,0 +1,23 @@
+//! The store of a hub whose log is shared: RocksDB has a copy that may be lost at any time.
+//!
+//! ```text
+//! NODE        the id of this node
+//! LOCK        held by the process
+//! copy/COPY   the place in the log up to which the copy certainly agrees with it
+//! copy/db/    RocksDB
+//! ```
+//!
+//! A node waits until it owns the hub, brings its copy up to date, and then works as a hub in a directory does. Only the
+//! log is different. A copy that does not agree with the log is replaced.
+
+mod claim;
+mod copy;
+mod mark;
+mod node;
+mod open;
+mod snapshot;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use open::{OpenOptions, open};

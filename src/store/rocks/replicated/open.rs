@@ -1,0 +1,129 @@
+//! Opens a hub whose log is shared: joins it, waits to own it, and brings the copy up to date.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::claim::{self, Beats};
+use super::copy::{self, Owned};
+use super::node;
+use super::snapshot::Snapshots;
+use super::store::ReplicatedStore;
+use crate::error::Result;
+use crate::files::create_private_directory;
+use crate::log::postgres::{Address, Members, PostgresLog, Session, Wish};
+use crate::log::replicated::ReplicatedLog;
+use crate::log::shared::SharedLog;
+use crate::model::CommitRecord;
+use crate::random;
+use crate::store::Reader;
+use crate::store::directory::{DirectoryLock, Format};
+use crate::store::durable::{Bounds, Durable};
+use crate::store::rocks::open::commit_in;
+use crate::store::rocks::options::front_bytes;
+use crate::store::rocks::store::Materialized;
+
+/// Options for opening a hub as one of its nodes.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenOptions {
+    pub(crate) address: Address,
+    /// The name of the hub in the database.
+    pub(crate) name: String,
+    /// The directory of this node.
+    pub(crate) directory: PathBuf,
+    pub(crate) memory_budget: usize,
+    /// Size of the log that a reopened copy may have to read, in bytes.
+    pub(crate) wal_limit: u64,
+    /// Number of partitions of a new hub.
+    pub(crate) partitions: u16,
+    /// Time for which the open waits for a database that cannot be reached.
+    pub(crate) patience: Duration,
+    /// Ends the wait for another node.
+    pub(crate) canceled: Arc<AtomicBool>,
+}
+
+/// An open hub and its description.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) store: Arc<ReplicatedStore>,
+    pub(crate) last_commit: Option<CommitRecord>,
+    pub(crate) hub: Uuid,
+    pub(crate) partitions: u16,
+    pub(crate) incarnation: u64,
+    /// The first batch since which no crash has happened.
+    pub(crate) calm_since: u64,
+    pub(crate) epoch: u64,
+}
+
+/// Waits until this node owns the hub, and opens it.
+///
+/// # Errors
+/// Returns the errors of [`Members::join`] and of [`copy::open`].
+pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
+    create_private_directory(&how.directory)?;
+    let lock = DirectoryLock::take(&how.directory)?;
+    let node = node::read_or_create(&how.directory)?;
+    let wish = Wish {
+        name: how.name.clone(),
+        partitions: how.partitions,
+        id: random::uuid(),
+    };
+    let members = Members::join(Session::new(how.address.clone())?, &wish, node, how.patience)?;
+    let identity = members.identity();
+    let (tenure, is_calm) = claim::wait(&members, &how.canceled, how.patience)?;
+    let calm_since = members.calm_since(how.patience)?;
+    // The beats begin before the copy is brought up to date, which may take long.
+    let beats = Beats::start(members, tenure.epoch)?;
+    let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub)?);
+    let owned = Owned {
+        hub: identity.id,
+        incarnation: identity.incarnation,
+        tenure: &tenure,
+    };
+    let current = copy::open(&how.directory.join("copy"), owned, shared.as_ref(), how.memory_budget)?;
+    let log = ReplicatedLog::new(Arc::clone(&shared), &tenure, Arc::clone(&current.appended));
+    let bounds = Bounds {
+        front_bytes: front_bytes(how.memory_budget),
+        log_bytes: how.wal_limit / 2,
+    };
+    let durable = Materialized::start(Durable::new(log, current.copy, current.fronts, current.kept, bounds))?;
+    let last_commit = commit_in(durable.store.as_ref() as &dyn Reader)?;
+    let first = last_commit.map_or(1, |commit| commit.next_batch);
+    let calm_since = if is_calm { calm_since } else { first };
+    shared.set_calm_since(tenure.epoch, calm_since)?;
+    let log_bytes = shared.bytes()?;
+    let snapshots = Snapshots::start(
+        Arc::clone(&durable.store),
+        current.appended,
+        tenure.epoch,
+        Arc::clone(&shared),
+        log_bytes,
+    )?;
+    let format = Format {
+        hub: identity.id,
+        incarnation: identity.incarnation,
+        ..Format::new(identity.partitions)
+    };
+    let store = ReplicatedStore {
+        _snapshots: snapshots,
+        beats,
+        durable,
+        shared,
+        epoch: tenure.epoch,
+        format,
+        closed: AtomicBool::new(false),
+        _lock: lock,
+    };
+    Ok(Opened {
+        store: Arc::new(store),
+        last_commit,
+        hub: identity.id,
+        partitions: identity.partitions,
+        incarnation: identity.incarnation,
+        calm_since,
+        epoch: tenure.epoch,
+    })
+}

@@ -1,0 +1,125 @@
+//! The open store of the owner of a hub.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rocksdb::properties;
+
+use super::claim::Beats;
+use super::copy::Copy;
+use super::snapshot::Snapshots;
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::Log;
+use crate::log::replicated::ReplicatedLog;
+use crate::log::shared::{LogError, SharedLog};
+use crate::store::directory::{DirectoryLock, Format};
+use crate::store::rocks::checkpoint;
+use crate::store::rocks::store::Materialized;
+use crate::store::{Batch, Reader, Store, StoreStats, Visitor};
+
+/// The open copy of a hub, and the log that it follows. The fields are dropped in this order: the lock is released last.
+#[derive(Debug)]
+pub(crate) struct ReplicatedStore {
+    pub(super) _snapshots: Snapshots,
+    pub(super) beats: Beats,
+    pub(super) durable: Materialized<ReplicatedLog, Copy>,
+    pub(super) shared: Arc<dyn SharedLog>,
+    pub(super) epoch: u64,
+    pub(super) format: Format,
+    pub(super) closed: AtomicBool,
+    pub(super) _lock: DirectoryLock,
+}
+
+impl ReplicatedStore {
+    fn still_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "the store is closed; open the hub again"));
+        }
+        Ok(())
+    }
+}
+
+impl Store for ReplicatedStore {
+    fn write(&self, batch: &Batch) -> Result<()> {
+        self.still_open()?;
+        self.durable.store.write(batch)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.still_open()?;
+        self.durable.store.sync()
+    }
+
+    fn confirms_reads(&self) -> bool {
+        true
+    }
+
+    fn confirm(&self) -> Result<()> {
+        self.still_open()?;
+        if self.beats.is_replaced() {
+            return Err(LogError::Fenced.into());
+        }
+        self.durable.store.log().confirm()
+    }
+
+    /// The log itself says what it has.
+    fn acknowledge(&self, _commit: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Box<dyn Reader + '_> {
+        Box::new(self.durable.store.view())
+    }
+
+    fn checkpoint(&self, directory: &Path, commit: u64) -> Result<()> {
+        checkpoint::check_empty(directory)?;
+        self.durable.store.sync()?;
+        self.durable.store.materialize()?;
+        checkpoint::create(
+            &self.durable.store.base().base.database,
+            &self.format,
+            directory,
+            commit,
+        )
+    }
+
+    fn stats(&self) -> StoreStats {
+        let store = &self.durable.store;
+        let (log, progress) = (store.log().stats(), store.progress());
+        StoreStats {
+            wal_bytes: log.appended_bytes,
+            wal_live_bytes: log.live_bytes,
+            block_cache_bytes: store.base().base.property(properties::BLOCK_CACHE_USAGE),
+            front_rows: progress.front_rows,
+            front_bytes: progress.front_bytes,
+            front_lag: progress.lag,
+            front_stalls: progress.stalls,
+            materialized_changes: progress.materialized_changes,
+            materialized_rows: progress.materialized_rows,
+        }
+    }
+
+    /// Ends the tenure, so that another node can continue at once.
+    fn close(&self, _commit: u64) -> Result<()> {
+        self.sync()?;
+        self.durable.store.materialize()?;
+        self.closed.store(true, Ordering::Release);
+        Ok(self.shared.release(self.epoch)?)
+    }
+}
+
+impl Reader for ReplicatedStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.durable.store.get(key)
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.durable.store.get_many(keys)
+    }
+
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        self.durable.store.visit(range, visitor)
+    }
+}

@@ -1,0 +1,136 @@
+//! The copy, its snapshots and its restore, over a real server.
+
+#[path = "../../../../tests/cluster/server.rs"]
+mod server;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use server::Server;
+
+use super::open::{OpenOptions, Opened, open};
+use super::snapshot;
+use crate::error::{ErrorKind, Result};
+use crate::log::postgres::Address;
+use crate::model::{self, CommitRecord};
+use crate::schema;
+use crate::store::{Batch, Reader, Store};
+
+fn options(server: &Server, directory: &Path) -> OpenOptions {
+    OpenOptions {
+        address: Address::parse(&server.url()).unwrap(),
+        name: "snapshots".to_owned(),
+        directory: directory.to_owned(),
+        memory_budget: 4 << 20,
+        wal_limit: 128 << 10,
+        partitions: 8,
+        patience: Duration::from_secs(10),
+        canceled: Arc::default(),
+    }
+}
+
+/// Writes commits that each put a row, and some of which delete one.
+fn write(opened: &Opened, commits: std::ops::Range<u64>) {
+    for number in commits {
+        let mut batch = Batch::default();
+        batch.put(&key(number), &[number as u8; 700]);
+        if number % 3 == 0 {
+            batch.delete(&key(number / 2));
+        }
+        let record = CommitRecord {
+            number,
+            next_batch: number + 1,
+            ..CommitRecord::before_the_first(8)
+        };
+        batch.put(&schema::COMMIT, &model::encode(&record).unwrap());
+        opened.store.write(&batch).unwrap();
+        if number % 10 == 0 {
+            opened.store.sync().unwrap();
+        }
+    }
+    opened.store.sync().unwrap();
+}
+
+fn key(number: u64) -> Vec<u8> {
+    [&[0, 1][..], &number.to_be_bytes()].concat()
+}
+
+fn rows(opened: &Opened) -> Vec<(Vec<u8>, Vec<u8>)> {
+    opened.store.scan(Vec::new()..vec![0xff; 64], usize::MAX).unwrap()
+}
+
+fn take_snapshot(opened: &Opened) -> Result<()> {
+    let store = &opened.store;
+    store.durable.store.materialize()?;
+    let copy = store.durable.store.base();
+    snapshot::make(copy, &copy.appended, opened.epoch, store.shared.as_ref())
+}
+
+/// A snapshot replaces the log before it, and a node without a copy begins with it.
+#[test]
+fn a_node_without_a_copy_begins_with_the_snapshot() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let first = open(&options(&server, places[0].path())).unwrap();
+    write(&first, 1..3_000);
+    take_snapshot(&first).unwrap();
+    let position: u64 = server.run("SELECT min(position) FROM abide.log").parse().unwrap();
+    assert!(position > 1, "the log before the snapshot is gone");
+    write(&first, 3_000..3_500);
+    let expected = rows(&first);
+    assert!(expected.len() > 2_000);
+    first.store.close(3_499).unwrap();
+    drop(first);
+
+    let second = open(&options(&server, places[1].path())).unwrap();
+    assert_eq!(rows(&second), expected);
+    assert_eq!(second.last_commit.unwrap().number, 3_499);
+    // A second snapshot replaces the first one.
+    write(&second, 3_500..3_600);
+    take_snapshot(&second).unwrap();
+    assert_eq!(
+        server.run("SELECT count(DISTINCT (epoch, position)) FROM abide.snapshot"),
+        "1"
+    );
+    let expected = rows(&second);
+    second.store.close(3_599).unwrap();
+    drop(second);
+
+    // The copy of the first node is older than the log reaches back.
+    let first = open(&options(&server, places[0].path())).unwrap();
+    assert_eq!(rows(&first), expected);
+    first.store.close(3_599).unwrap();
+    drop(first);
+
+    server.run("UPDATE abide.snapshot SET body = '\\x00' WHERE part = 1");
+    let error = open(&options(&server, places[2].path())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+    assert!(error.to_string().contains("part 1 of the snapshot"), "{error}");
+}
+
+/// A record of the log that was changed, or is missing, is not applied.
+#[test]
+fn a_damaged_log_is_refused() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let first = open(&options(&server, places[0].path())).unwrap();
+    write(&first, 1..200);
+    first.store.close(199).unwrap();
+    drop(first);
+    for (statement, place) in [
+        (
+            "UPDATE abide.log SET body = set_byte(body, 20, 255 - get_byte(body, 20)) WHERE position = 5",
+            &places[1],
+        ),
+        ("DELETE FROM abide.log WHERE position = 5", &places[2]),
+    ] {
+        server.run(statement);
+        let error = open(&options(&server, place.path())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupted, "{statement}: {error}");
+        assert!(
+            error.to_string().contains("record 5 of the log"),
+            "{statement}: {error}"
+        );
+    }
+}

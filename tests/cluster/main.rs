@@ -1,0 +1,372 @@
+//! Hubs whose log is in PostgreSQL: another node continues after whatever happens to the one that runs the hub, and has
+//! everything that was acknowledged.
+//!
+//! The tests start a server and nodes of their own. Without PostgreSQL they are skipped.
+
+mod server;
+#[path = "../worker/mod.rs"]
+mod worker;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use abide::prelude::*;
+use server::{Server, copy_all};
+use worker::Worker;
+
+const URL: &str = "ABIDE_TEST_URL";
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Counter {
+    count: u64,
+}
+
+#[operations]
+impl Counter {
+    pub fn add(&mut self) -> u64 {
+        self.count += 1;
+        self.count
+    }
+
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+#[activity]
+async fn shout(text: String) -> String {
+    text.to_uppercase()
+}
+
+#[orchestration]
+async fn greet(ctx: OrchestrationContext, name: String) -> Result<String, Failure> {
+    ctx.create_timer(Duration::from_millis(20)).await;
+    Ok(ctx.call_activity::<shout>(name).await?)
+}
+
+fn builder(url: &str, directory: &Path) -> abide::HubBuilder {
+    Hub::cluster(url, "orders")
+        .directory(directory)
+        .entity::<Counter>()
+        .activity::<shout>()
+        .orchestration::<greet>()
+        // A small log, so that rows move to the copy.
+        .wal_limit(128 << 10)
+        .memory_budget(8 << 20)
+}
+
+#[test]
+fn worker() {
+    if let Some((_, directory)) = worker::role() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(node(&directory));
+    }
+}
+
+/// A node: waits for the hub, and adds to a counter until it fails. Reports every acknowledged value.
+async fn node(directory: &Path) {
+    let url = std::env::var(URL).unwrap();
+    let hub = builder(&url, directory).open().await.unwrap();
+    worker::report("open");
+    let counter = hub.client().entity::<Counter>("one");
+    loop {
+        match counter.add().await {
+            Ok(value) => worker::report(value),
+            Err(error) => return worker::report(format!("failed: {error}")),
+        }
+    }
+}
+
+fn start(server: &Server, directory: &Path) -> Worker {
+    Worker::spawn(Worker::command("node", directory).env(URL, server.url()))
+}
+
+/// Reads acknowledged values until there are `count` of them. Each is larger than the one before.
+fn acknowledged(node: &mut Worker, mut newest: u64, count: usize) -> u64 {
+    for _ in 0..count {
+        let line = node.next_report().expect("the node reports");
+        let value: u64 = line.parse().unwrap_or_else(|_| panic!("the node reported {line}"));
+        assert!(value > newest, "{value} was acknowledged after {newest}");
+        newest = value;
+    }
+    newest
+}
+
+fn signal(node: &Worker, name: &str) {
+    let status = Command::new("kill").args([name, &node.id().to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+/// After a kill, another node continues with everything that was acknowledged, within seconds.
+#[test]
+fn another_node_continues_after_a_kill() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let mut newest = 0;
+    let mut running = start(&server, places[0].path());
+    assert_eq!(running.next_report().unwrap(), "open");
+    for turn in 1..6 {
+        newest = acknowledged(&mut running, newest, 50);
+        let mut next = start(&server, places[turn % 2].path());
+        let killed = Instant::now();
+        // Acknowledged before the kill, and not read yet.
+        for line in running.kill() {
+            newest = line.parse().unwrap();
+        }
+        assert_eq!(next.next_report().unwrap(), "open");
+        newest = acknowledged(&mut next, newest, 1);
+        let away = killed.elapsed();
+        println!("serves again after {away:?}");
+        assert!(away < Duration::from_secs(20), "{away:?}");
+        running = next;
+        // Otherwise, each owner that dies makes the next one wait longer.
+        server.run("UPDATE abide.shard SET crashes = 0");
+    }
+}
+
+/// After owners that died one after the other, the next node waits before it takes over: an operation that ends its process
+/// would otherwise end all nodes in turn.
+#[test]
+fn a_crash_loop_slows_down() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let mut running = start(&server, places[0].path());
+    running.expect("open");
+    // As after two deaths; the next one is the third.
+    server.run("UPDATE abide.shard SET crashes = 2");
+    let mut next = start(&server, places[1].path());
+    running.kill();
+    let killed = Instant::now();
+    next.expect("open");
+    assert!(killed.elapsed() > Duration::from_secs(10), "{:?}", killed.elapsed());
+    assert_eq!(server.run("SELECT crashes FROM abide.shard"), "3");
+}
+
+/// An owner that sleeps for longer than the others wait acknowledges nothing any more, and ends.
+#[test]
+fn a_sleeping_owner_is_replaced_and_learns_it() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let mut sleeper = start(&server, places[0].path());
+    assert_eq!(sleeper.next_report().unwrap(), "open");
+    let mut newest = acknowledged(&mut sleeper, 0, 50);
+    signal(&sleeper, "-STOP");
+    let mut next = start(&server, places[1].path());
+    assert_eq!(next.next_report().unwrap(), "open");
+    let first = acknowledged(&mut next, newest, 1);
+    signal(&sleeper, "-CONT");
+    loop {
+        let line = sleeper.next_report().expect("the sleeper reports its end");
+        match line.parse::<u64>() {
+            // Acknowledged before it slept, and read only now.
+            Ok(value) => {
+                assert!(
+                    value > newest && value < first,
+                    "{value} was acknowledged beside {first}"
+                );
+                newest = value;
+            }
+            Err(_) => {
+                assert!(line.contains("another node runs this hub"), "{line}");
+                break;
+            }
+        }
+    }
+    acknowledged(&mut next, first, 50);
+}
+
+/// A server that is killed and comes back loses nothing, and the node continues by itself.
+#[test]
+fn the_database_may_be_killed() {
+    let Some(mut server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let mut node = start(&server, place.path());
+    assert_eq!(node.next_report().unwrap(), "open");
+    let mut newest = 0;
+    for _ in 0..4 {
+        newest = acknowledged(&mut node, newest, 50);
+        server.kill();
+        server.resume();
+        // Each value is one larger than the last one: nothing is lost, and nothing is done twice.
+        let after = acknowledged(&mut node, newest, 100);
+        assert_eq!(after, newest + 100);
+        newest = after;
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// A node that shuts down hands the hub over at once, and orchestrations continue on the next node.
+#[test]
+fn a_shutdown_hands_the_hub_over() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    runtime().block_on(async {
+        let first = builder(&server.url(), places[0].path()).open().await.unwrap();
+        for _ in 0..10 {
+            first.client().entity::<Counter>("one").add().await.unwrap();
+        }
+        let started = first.client().start::<greet>("ada".to_owned()).instance_id("greeting");
+        started.await.unwrap();
+        let waiting = tokio::spawn(builder(&server.url(), places[1].path()).open());
+        first.shutdown().await.unwrap();
+        let second = waiting.await.unwrap().unwrap();
+        let client = second.client();
+        assert_eq!(client.entity::<Counter>("one").count().await.unwrap(), 10);
+        let greeting = client.orchestration::<greet>("greeting").result().await.unwrap();
+        assert_eq!(greeting, "ADA");
+        second.shutdown().await.unwrap();
+    });
+}
+
+/// Whatever happens to the copy of a node, the hub has everything after the next open.
+#[test]
+fn a_damaged_copy_is_replaced() {
+    let Some(server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("copy");
+    let old = place.path().join("old");
+    let mut expected = 0;
+    let damages: [(&str, &dyn Fn()); 5] = [
+        ("nothing", &|| {}),
+        ("lost", &|| std::fs::remove_dir_all(&copy).unwrap()),
+        ("its mark is lost", &|| std::fs::remove_file(copy.join("COPY")).unwrap()),
+        ("a table is cut", &|| {
+            let files = std::fs::read_dir(copy.join("db")).unwrap().flatten();
+            let table = files
+                .map(|file| file.path())
+                .find(|path| path.extension().is_some_and(|end| end == "sst"));
+            std::fs::write(table.expect("a table"), b"garbage").unwrap();
+        }),
+        ("an older copy", &|| {
+            std::fs::remove_dir_all(&copy).unwrap();
+            copy_all(&old, &copy);
+        }),
+    ];
+    for (what, damage) in damages {
+        runtime().block_on(async {
+            let hub = builder(&server.url(), place.path()).open().await.unwrap();
+            let counter = hub.client().entity::<Counter>("one");
+            assert_eq!(counter.count().await.unwrap(), expected, "before: {what}");
+            for _ in 0..20 {
+                expected = counter.add().await.unwrap();
+            }
+            hub.shutdown().await.unwrap();
+        });
+        if !old.exists() {
+            copy_all(&copy, &old);
+        }
+        damage();
+    }
+    runtime().block_on(async {
+        let hub = builder(&server.url(), place.path()).open().await.unwrap();
+        assert_eq!(hub.client().entity::<Counter>("one").count().await.unwrap(), expected);
+        hub.shutdown().await.unwrap();
+    });
+}
+
+/// A database that was restored from a backup lacks what it has acknowledged, and the node that knows it refuses.
+#[test]
+fn a_database_that_went_back_is_noticed() {
+    let Some(mut server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let add = |server: &Server| {
+        runtime().block_on(async {
+            let hub = builder(&server.url(), place.path()).open().await.unwrap();
+            for _ in 0..10 {
+                hub.client().entity::<Counter>("one").add().await.unwrap();
+            }
+            hub.shutdown().await.unwrap();
+        });
+    };
+    add(&server);
+    server.kill();
+    let backup = server.data().with_extension("backup");
+    copy_all(&server.data(), &backup);
+    server.resume();
+    add(&server);
+    server.kill();
+    std::fs::remove_dir_all(server.data()).unwrap();
+    copy_all(&backup, &server.data());
+    server.resume();
+    let error = runtime()
+        .block_on(builder(&server.url(), place.path()).open())
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+    assert!(error.to_string().contains("the database has lost data"), "{error}");
+}
+
+/// A user who owns the schema needs no right to create another one. Without a right, the error names it.
+#[test]
+fn a_user_needs_only_the_schema() {
+    let Some(server) = Server::start() else { return };
+    server.run("CREATE ROLE guest LOGIN");
+    server.run("REVOKE CREATE ON DATABASE postgres FROM PUBLIC");
+    let place = tempfile::tempdir().unwrap();
+    let url = server.url().replace("abide@", "guest@");
+    let open = || builder(&url, place.path()).open();
+    let error = runtime().block_on(open()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("CREATE on the database"), "{error}");
+    server.run("CREATE SCHEMA abide AUTHORIZATION guest");
+    runtime().block_on(async {
+        let hub = open().await.unwrap();
+        assert_eq!(hub.client().entity::<Counter>("one").add().await.unwrap(), 1);
+        hub.shutdown().await.unwrap();
+    });
+}
+
+/// An error of the open names the database, the reason and the way out.
+#[test]
+fn an_unsuitable_database_is_refused() {
+    let Some(server) = Server::start_with(&["fsync=off"]) else {
+        return;
+    };
+    let refused = |url: &str| {
+        let place = tempfile::tempdir().unwrap();
+        let open = builder(url, place.path())
+            .open_patience(Duration::from_millis(200))
+            .open();
+        runtime().block_on(open).unwrap_err()
+    };
+    let good = server.url();
+    let cases = [
+        (good.clone(), ErrorKind::Configuration, "`fsync` switched off"),
+        (
+            good.replace("/postgres", "/missing")
+                .replace("postgres:", "postgresql:"),
+            ErrorKind::Configuration,
+            "create the database",
+        ),
+        (
+            good.replace("abide@", "nobody@"),
+            ErrorKind::Configuration,
+            "check user and password",
+        ),
+        (
+            "postgres://abide@127.0.0.1:1/postgres".to_owned(),
+            ErrorKind::Io,
+            "127.0.0.1:1/postgres cannot be reached",
+        ),
+        (
+            "mysql://here".to_owned(),
+            ErrorKind::Configuration,
+            "postgres://user:password@host:port/database",
+        ),
+    ];
+    for (url, kind, text) in cases {
+        let error = refused(&url);
+        assert_eq!(error.kind(), kind, "{url}: {error}");
+        assert!(error.to_string().contains(text), "{url}: {error}");
+    }
+}

@@ -1,0 +1,180 @@
+//! A PostgreSQL server of the tests' own, in a temporary directory.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// The directory of the server programs of Debian, below the version.
+const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// A server, which ends when this is dropped.
+pub(crate) struct Server {
+    place: TempDir,
+    programs: PathBuf,
+    port: u16,
+    settings: Vec<&'static str>,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts a server. Returns `None` if PostgreSQL is not installed, unless `ABIDE_POSTGRES=require` is set.
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server with settings such as `fsync=off`.
+    pub(crate) fn start_with(settings: &[&'static str]) -> Option<Self> {
+        let Some(programs) = programs() else {
+            let required = std::env::var("ABIDE_POSTGRES").is_ok_and(|value| value == "require");
+            assert!(!required, "PostgreSQL is not installed: apt-get install postgresql");
+            eprintln!("skipped: PostgreSQL is not installed");
+            return None;
+        };
+        let place = tempfile::Builder::new().prefix("abide-postgres-").tempdir().unwrap();
+        if let Some((user, group)) = account() {
+            std::os::unix::fs::chown(place.path(), Some(user), Some(group)).unwrap();
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let mut server = Self {
+            place,
+            programs,
+            port,
+            settings: settings.to_vec(),
+            child: None,
+        };
+        let created = server
+            .command("initdb")
+            .args([
+                "--username=abide",
+                "--auth=trust",
+                "--no-sync",
+                "--no-locale",
+                "--encoding=UTF8",
+                "-D",
+            ])
+            .arg(server.data())
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(created.success(), "initdb failed");
+        server.resume();
+        Some(server)
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.place.path().join("data")
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://abide@127.0.0.1:{}/postgres", self.port)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let path = self.programs.join(program);
+        let mut command = Command::new(if path.exists() { path } else { program.into() });
+        command.current_dir(self.place.path()).stdin(Stdio::null());
+        // The server refuses to run as root.
+        if let Some((user, group)) = account() {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    /// Starts the server after [`kill`](Self::kill), and waits until it accepts connections.
+    pub(crate) fn resume(&mut self) {
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
+        command.arg("-k").arg(self.place.path());
+        for setting in ["listen_addresses=127.0.0.1", "shared_buffers=16MB", "lc_messages=C"]
+            .iter()
+            .chain(&self.settings)
+        {
+            command.args(["-c", setting]);
+        }
+        // A direct child: a server that was started by `pg_ctl` would be nobody's child.
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut text = String::new();
+        while !text.contains("ready to accept connections") {
+            assert!(log.read_line(&mut text).unwrap() > 0, "the server ended: {text}");
+        }
+        // The server stops when nobody reads what it writes.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        self.child = Some(child);
+    }
+
+    /// Kills the server and all of its processes.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().expect("the server runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Its processes end by themselves. A new server waits for their end.
+        let _ = fs::remove_file(self.data().join("postmaster.pid"));
+    }
+
+    /// Runs a statement and returns its output.
+    pub(crate) fn run(&self, statement: &str) -> String {
+        let output = self
+            .command("psql")
+            .args(["-h", "127.0.0.1", "-U", "abide", "-d", "postgres", "-At", "-p"])
+            .arg(self.port.to_string())
+            .args(["-c", statement])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            self.kill();
+        }
+    }
+}
+
+/// Returns the directory of the programs of a server: the newest of Debian's, or one in the `PATH`.
+fn programs() -> Option<PathBuf> {
+    let versions = fs::read_dir(DEBIAN).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    found.sort();
+    found.reverse();
+    found.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let is_complete = |directory: &PathBuf| directory.join("initdb").exists() && directory.join("postgres").exists();
+    found.into_iter().find(is_complete)
+}
+
+/// Returns the user and the group of the server if this process is root.
+fn account() -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt;
+    (fs::metadata("/proc/self").ok()?.uid() == 0).then(|| {
+        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let line = |name: &str| {
+            users
+                .lines()
+                .find(|line| line.starts_with(&format!("{name}:")))
+                .map(str::to_owned)
+        };
+        let line = line("postgres")
+            .or_else(|| line("nobody"))
+            .expect("a user other than root");
+        let mut fields = line.split(':').skip(2).map(|field| field.parse().unwrap());
+        (fields.next().unwrap(), fields.next().unwrap())
+    })
+}
+
+// Not every test copies directories.
+#[allow(dead_code)]
+/// Copies a directory with everything in it.
+pub(crate) fn copy_all(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+}
