@@ -109,8 +109,9 @@ impl<T> CommitOrder<T> {
     /// Creates an order that continues after `last`, which is durable. `aging` provides the clock record of each
     /// commit.
     pub(crate) fn new(store: Arc<dyn Store>, last: CommitRecord, aging: Aging) -> Self {
+        let confirms_reads = store.confirms_reads();
         Self {
-            confirms_reads: store.confirms_reads(),
+            confirms_reads,
             store,
             writing: Mutex::new(()),
             state: Mutex::new(State {
@@ -126,7 +127,7 @@ impl<T> CommitOrder<T> {
                 sync_begun: 0,
                 sync_ended: 0,
                 sync_wanted: 0,
-                unsettled: false,
+                unsettled: confirms_reads,
                 stopping: false,
             }),
             wake: Condvar::new(),
@@ -314,7 +315,8 @@ impl<T> CommitOrder<T> {
     pub(crate) fn settle(&self) -> Released<T> {
         let durable = {
             let mut state = self.state();
-            state.unsettled = false;
+            // A shared store says here that another process has taken over, also while nothing happens.
+            state.unsettled = self.confirms_reads;
             state.durable
         };
         let Err(error) = self.store.acknowledge(durable) else {

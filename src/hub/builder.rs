@@ -635,6 +635,11 @@ impl HubBuilder {
     fn open_store(&self, canceled: Arc<AtomicBool>) -> Result<OpenStore> {
         match &self.place {
             #[cfg(feature = "cluster")]
+            Place::Cluster(_) if self.restore || self.accept_loss => Err(configuration(
+                "`restore` and `accept_loss` are only for a hub in a directory; a hub over PostgreSQL has what the database \
+                 has",
+            )),
+            #[cfg(feature = "cluster")]
             Place::Cluster(place) => {
                 let memory_budget = memory_of_store(self.memory_budget);
                 cluster::open_store(place, memory_budget, self.wal_limit, self.partitions, canceled)

@@ -1,5 +1,6 @@
 //! The configuration of a hub whose log is in PostgreSQL.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,7 +16,6 @@ use crate::store::rocks::replicated;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The place of a hub whose log is in PostgreSQL.
-#[derive(Debug)]
 pub(super) struct ClusterPlace {
     url: String,
     name: String,
@@ -33,6 +33,16 @@ impl ClusterPlace {
             requires_standby: false,
             patience: PATIENCE,
         }
+    }
+}
+
+impl fmt::Debug for ClusterPlace {
+    /// Leaves out the URL, which may have a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterPlace")
+            .field("name", &self.name)
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,4 +113,32 @@ pub(super) fn open_store(
         hub: format!("{}-{}", opened.hub, opened.incarnation).into(),
         store: opened.store,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Hub;
+
+    /// A builder and an error are printed, and the URL may have a password.
+    #[test]
+    fn the_password_is_not_printed() {
+        let builder = Hub::cluster("postgres://abide:secret@db/app", "orders");
+        assert!(!format!("{builder:?}").contains("secret"));
+        for url in [
+            "postgress://abide:secret@db/app?sslmode=require",
+            "postgres://abide:secret@db:x/app",
+        ] {
+            let error = Address::parse(url).unwrap_err();
+            assert!(std::error::Error::source(&error).is_none());
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn the_options_of_a_cluster_are_for_a_cluster() {
+        let mut builder = Hub::in_memory().open_patience(Duration::ZERO);
+        let error = builder.check().unwrap_err();
+        assert!(error.to_string().contains("`open_patience` is only for"), "{error}");
+    }
 }

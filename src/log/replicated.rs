@@ -48,7 +48,8 @@ pub(crate) struct Appended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) position: u64,
-    /// The last commit of the record.
+    /// The first and the last commit of the record.
+    pub(crate) first: u64,
     pub(crate) last: u64,
     pub(crate) before: Chain,
     pub(crate) chain: Chain,
@@ -127,6 +128,7 @@ impl ReplicatedLog {
         self.stored_bytes.fetch_add(record.body.len() as u64, Ordering::Relaxed);
         self.appended.push(Place {
             position: record.position,
+            first,
             last,
             before: end.chain,
             chain: record.chain,
@@ -164,6 +166,10 @@ impl Log for ReplicatedLog {
         // After a failed append, the store is poisoned, so nobody relies on what the panic of another thread left.
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let pending = std::mem::take(&mut *self.pending());
+        if pending.is_empty() {
+            // Another thread has appended what the caller waits for, perhaps before a read that the caller confirms.
+            self.confirm()?;
+        }
         for commits in &pending {
             self.append_record(&mut end, commits)?;
             self.unsynced_bytes.fetch_sub(commits.bytes() as u64, Ordering::Relaxed);

@@ -5,6 +5,7 @@
 //! of the log, and the log compares both in one step. No clock decides anything.
 
 use std::fmt;
+use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -40,8 +41,8 @@ pub(crate) trait SharedLog: Send + Sync + fmt::Debug {
     /// Returns a part of a snapshot.
     fn part(&self, snapshot: Snapshot, part: u32) -> Result<Vec<u8>, LogError>;
 
-    /// Ends a tenure, so that the next one can begin at once.
-    fn release(&self, epoch: u64) -> Result<(), LogError>;
+    /// Ends a tenure, so that the next one can begin at once. Gives up after `patience`.
+    fn release(&self, epoch: u64, patience: Duration) -> Result<(), LogError>;
 }
 
 /// The reason why a shared log refuses.
@@ -57,16 +58,21 @@ pub(crate) enum LogError {
 
 impl From<LogError> for Error {
     fn from(error: LogError) -> Self {
-        let text = match error {
-            LogError::Failed(error) => return error,
-            LogError::Fenced => "another node runs this hub now; open the hub again to wait for it".to_owned(),
-            LogError::WentBack { acknowledged, found } => format!(
-                "the database has lost data: it acknowledged the records of this hub up to {acknowledged}, and has them \
+        match error {
+            LogError::Failed(error) => error,
+            LogError::Fenced => {
+                let text = "another node runs this hub now; open the hub again to wait for it";
+                Error::new(ErrorKind::Closed, text)
+            }
+            LogError::WentBack { acknowledged, found } => Error::new(
+                ErrorKind::Corrupted,
+                format!(
+                    "the database has lost data: it acknowledged the records of this hub up to {acknowledged}, and has them \
                  only up to {found}; it was restored from a backup, or it failed over to a standby that was behind; \
                  restore a newer state of it, or remove the directory of this node to continue without them"
+                ),
             ),
-        };
-        Error::new(ErrorKind::Corrupted, text)
+        }
     }
 }
 

@@ -229,6 +229,19 @@ fn a_shutdown_hands_the_hub_over() {
     });
 }
 
+/// A hub that is dropped without a shutdown is released as well, and does not count as a crash.
+#[test]
+fn a_dropped_hub_is_released() {
+    let Some(server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let hub = builder(&server.url(), place.path()).open().await.unwrap();
+        hub.client().entity::<Counter>("one").add().await.unwrap();
+        drop(hub);
+    });
+    assert_eq!(server.run("SELECT owner IS NULL, crashes FROM abide.shard"), "t|0");
+}
+
 /// Whatever happens to the copy of a node, the hub has everything after the next open.
 #[test]
 fn a_damaged_copy_is_replaced() {
@@ -273,6 +286,29 @@ fn a_damaged_copy_is_replaced() {
         assert_eq!(hub.client().entity::<Counter>("one").count().await.unwrap(), expected);
         hub.shutdown().await.unwrap();
     });
+}
+
+/// Another hub of the same name in the database, such as after the database was lost, does not replace the copy.
+#[test]
+fn another_hub_of_the_same_name_is_refused() {
+    let Some(server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let count = || {
+        runtime().block_on(async {
+            let hub = builder(&server.url(), place.path()).open().await?;
+            let count = hub.client().entity::<Counter>("one").add().await.unwrap();
+            hub.shutdown().await?;
+            Ok::<u64, Error>(count)
+        })
+    };
+    assert_eq!((count().unwrap(), count().unwrap(), count().unwrap()), (1, 2, 3));
+    assert_eq!(server.run("SELECT last_value FROM abide.hub_hub_seq"), "1");
+    server.run("DROP SCHEMA abide CASCADE");
+    let error: Error = count().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("has a copy of the hub"), "{error}");
+    std::fs::remove_dir_all(place.path().join("copy")).unwrap();
+    assert_eq!(count().unwrap(), 1);
 }
 
 /// A database that was restored from a backup lacks what it has acknowledged, and the node that knows it refuses.

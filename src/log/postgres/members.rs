@@ -43,7 +43,7 @@ pub(crate) struct Wish {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// Its number in the database.
-    pub(crate) hub: i16,
+    pub(crate) hub: i32,
     pub(crate) id: Uuid,
     pub(crate) incarnation: u64,
     pub(crate) partitions: u16,
@@ -86,15 +86,21 @@ impl Members {
         schema::ensure(&session, patience)?;
         let (identity, format) = session.run(patience, async |connected: &Connected| {
             let client = &connected.client;
-            let create = "INSERT INTO abide.hub (name, id, partitions, shards, format) VALUES ($1, $2, $3, 1, $4) \
-                          ON CONFLICT (name) DO NOTHING";
-            let (partitions, format) = (i32::from(wish.partitions), model::STORED_FORMAT as i32);
-            client
-                .execute(create, &[&wish.name, &wish.id, &partitions, &format])
-                .await?;
             let find = "SELECT hub, id, incarnation, partitions, format FROM abide.hub WHERE name = $1";
-            let row = client.query_one(find, &[&wish.name]).await?;
-            let hub: i16 = row.get(0);
+            let row = match client.query_opt(find, &[&wish.name]).await? {
+                Some(row) => row,
+                None => {
+                    // Another node may be faster.
+                    let create = "INSERT INTO abide.hub (name, id, partitions, shards, format) \
+                                  VALUES ($1, $2, $3, 1, $4) ON CONFLICT (name) DO NOTHING";
+                    let (partitions, format) = (i32::from(wish.partitions), model::STORED_FORMAT as i32);
+                    client
+                        .execute(create, &[&wish.name, &wish.id, &partitions, &format])
+                        .await?;
+                    client.query_one(find, &[&wish.name]).await?
+                }
+            };
+            let hub: i32 = row.get(0);
             let begin = "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) VALUES ($1, $2, $3, $3) \
                          ON CONFLICT DO NOTHING";
             client.execute(begin, &[&hub, &SHARD, &&Chain::default().0[..]]).await?;
@@ -140,7 +146,7 @@ impl Members {
     pub(crate) fn beat(&self, patience: Duration) -> Result<Seen> {
         self.session.run(patience, async |connected: &Connected| {
             let (hub, node) = (self.identity.hub, self.node.id);
-            let class = CONNECTED + i32::from(hub);
+            let class = CONNECTED + hub;
             // The lock ends with the connection. Other nodes see its absence sooner than a beat that stands still.
             let lock = "SELECT CASE WHEN NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' \
                             AND pid = pg_backend_pid() AND classid = $1::int4::oid) \

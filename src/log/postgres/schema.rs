@@ -16,7 +16,7 @@ const LOCK: i64 = 0x0061_6269_6465;
 const TABLES: &str = "
 CREATE TABLE abide.meta (version int NOT NULL);
 CREATE TABLE abide.hub (
-    hub smallint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    hub int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE,
     id uuid NOT NULL,
     incarnation bigint NOT NULL DEFAULT 1,
@@ -25,7 +25,7 @@ CREATE TABLE abide.hub (
     format int NOT NULL,
     created timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE abide.shard (
-    hub smallint NOT NULL REFERENCES abide.hub,
+    hub int NOT NULL REFERENCES abide.hub,
     shard smallint NOT NULL,
     epoch bigint NOT NULL DEFAULT 0,
     head bigint NOT NULL DEFAULT 0,
@@ -41,14 +41,14 @@ CREATE TABLE abide.shard (
     snapshot_before bytea NOT NULL,
     PRIMARY KEY (hub, shard)) WITH (fillfactor = 10);
 CREATE TABLE abide.node (
-    hub smallint NOT NULL REFERENCES abide.hub,
+    hub int NOT NULL REFERENCES abide.hub,
     node uuid NOT NULL,
     name text NOT NULL,
     build text NOT NULL,
     beat bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (hub, node)) WITH (fillfactor = 50);
 CREATE TABLE abide.log (
-    hub smallint NOT NULL,
+    hub int NOT NULL,
     shard smallint NOT NULL,
     position bigint NOT NULL,
     epoch bigint NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE abide.log (
     PRIMARY KEY (hub, shard, position));
 CREATE INDEX ON abide.log (hub, shard, last_commit);
 CREATE TABLE abide.snapshot (
-    hub smallint NOT NULL,
+    hub int NOT NULL,
     shard smallint NOT NULL,
     epoch bigint NOT NULL,
     position bigint NOT NULL,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -25,8 +25,8 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// The first and the longest pause between two attempts to connect.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// The text of the warning with which PostgreSQL ends a wait for a standby that was canceled.
-const NOT_REPLICATED: &str = "might not have been replicated";
+/// The function of PostgreSQL that warns when a wait for a standby was canceled. Unlike the text, it is in no language.
+const NOT_REPLICATED: &str = "SyncRepWaitForLSN";
 
 /// The address of a database, with everything that a connection needs.
 #[derive(Clone)]
@@ -44,15 +44,17 @@ impl Address {
     /// Returns an error of kind [`ErrorKind::Configuration`] if it is no such URL.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         // The URL may have a password, so it is not part of the error.
-        let mut config: Config = url.parse().map_err(|error| {
+        let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
             let text = format!(
                 "the URL of the database is not valid: {error}; it has the form postgres://user:password@host:port/database"
             );
-            Error::new(ErrorKind::Configuration, text).with_source(error)
+            // No source: its text may quote a part of the URL.
+            Error::new(ErrorKind::Configuration, text)
         })?;
         // As parameters of the connection, and not as statements: a pooler that shares connections refuses them.
         let options = "-c synchronous_commit=on -c statement_timeout=0 -c lock_timeout=0 \
-                       -c idle_in_transaction_session_timeout=0";
+                       -c idle_in_transaction_session_timeout=0 -c client_min_messages=warning \
+                       -c client_connection_check_interval=2000";
         let options = config
             .get_options()
             .map_or_else(|| options.to_owned(), |given| format!("{given} {options}"));
@@ -60,8 +62,11 @@ impl Address {
             .options(options)
             .application_name("abide")
             .connect_timeout(ATTEMPT)
-            .keepalives_idle(Duration::from_secs(5));
-        let is_local = config.get_hosts().iter().all(is_local);
+            .keepalives_idle(Duration::from_secs(5))
+            // A replica may become the primary server during a failover, so it is worth another attempt.
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+        let is_local =
+            config.get_hosts().iter().all(is_local) && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
         if config.get_ssl_mode() == SslMode::Prefer {
             config.ssl_mode(if is_local { SslMode::Disable } else { SslMode::Require });
         }
@@ -290,10 +295,7 @@ impl Session {
         let driver = async move {
             while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
                 if let AsyncMessage::Notice(notice) = message
-                    && [Some(notice.message()), notice.detail()]
-                        .into_iter()
-                        .flatten()
-                        .any(|text| text.contains(NOT_REPLICATED))
+                    && notice.routine() == Some(NOT_REPLICATED)
                 {
                     // Before the answer to the statement, which follows in the same stream.
                     warned.store(true, Ordering::Relaxed);
@@ -323,8 +325,8 @@ impl Session {
         };
         let (code, message) = (database.code().code(), database.message().to_owned());
         let advice = match code {
-            // A shutdown, a recovery, too many connections, a full disk, a deadlock.
-            _ if ["08", "53", "57", "58"].contains(&&code[..2]) || ["40001", "40P01"].contains(&code) => {
+            // A shutdown, a recovery, too many connections, a full disk, a deadlock, a replica.
+            _ if ["08", "53", "57", "58"].contains(&&code[..2]) || ["25006", "40001", "40P01"].contains(&code) => {
                 return Failed::Broken(message);
             }
             "28P01" | "28000" => "check user and password in the URL",

@@ -1,13 +1,16 @@
 //! The statements of the owner of a hub.
 
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use super::members::{SHARD, chain};
 use super::session::{Address, Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::shared::{LogError, Record, SharedLog, Snapshot};
+use crate::spawn::spawn;
 
 /// Time for which the hub waits for a database that cannot be reached. Then the hub stops.
 const OUTAGE: Duration = Duration::from_secs(600);
@@ -18,36 +21,42 @@ const TRIM: i64 = 1_000;
 /// Appends at the expected end, in the expected tenure. No row means that one of the two is different.
 const APPEND: &str = "\
 WITH mine AS (UPDATE abide.shard SET head = head + 1, commit = $6, chain = $7
-    WHERE hub = $1 AND shard = $2 AND epoch = $3 AND head = $4::bigint - 1 RETURNING head)
+    WHERE hub = $1 AND shard = $2 AND epoch = $3 AND head = $4::bigint - 1 AND owner = $9 RETURNING head)
 INSERT INTO abide.log (hub, shard, position, epoch, first_commit, last_commit, chain, body)
 SELECT $1, $2, head, $3, $5, $6, $7, $8 FROM mine RETURNING position";
 
 /// Changes a row, so that it also waits for the synchronous standby, which a read would not.
-const CONFIRM: &str =
-    "UPDATE abide.shard SET confirmed = confirmed + 1 WHERE hub = $1 AND shard = $2 AND epoch = $3 RETURNING head";
+const CONFIRM: &str = "\
+UPDATE abide.shard SET confirmed = confirmed + 1
+WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4 RETURNING head";
 
 const PUBLISH: &str = "\
 UPDATE abide.shard SET snapshot_epoch = $3, snapshot = $4, snapshot_parts = $5, snapshot_before = $6
-WHERE hub = $1 AND shard = $2 AND epoch = $3";
+WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $7 AND snapshot <= $4";
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// The log of a hub, for its owner.
 #[derive(Debug)]
 pub(crate) struct PostgresLog {
+    address: Address,
     /// The connection for appends.
     session: Session,
     /// The connection for all that takes long, so that no append waits for it.
     slow: Session,
-    hub: i16,
+    hub: i32,
+    /// The owner.
+    node: Uuid,
 }
 
 impl PostgresLog {
-    pub(crate) fn new(address: &Address, hub: i16) -> Result<Self> {
+    pub(crate) fn new(address: &Address, hub: i32, node: Uuid) -> Result<Self> {
         Ok(Self {
+            address: address.clone(),
             session: Session::new(address.clone())?,
             slow: Session::new(address.clone())?,
             hub,
+            node,
         })
     }
 
@@ -73,7 +82,17 @@ impl SharedLog for PostgresLog {
         let (first, last, new) = (record.first as i64, record.last as i64, &record.chain.0[..]);
         let done = self.run(async |connected: &Connected| {
             let append = connected.statement(APPEND).await?;
-            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &first, &last, &new, &record.body];
+            let parameters: Parameters<'_> = &[
+                &self.hub,
+                &SHARD,
+                &epoch,
+                &position,
+                &first,
+                &last,
+                &new,
+                &record.body,
+                &self.node,
+            ];
             if connected.client.query_opt(&append, parameters).await?.is_some() {
                 return Ok(Appended::Done);
             }
@@ -88,7 +107,7 @@ impl SharedLog for PostgresLog {
             let confirm = connected.statement(CONFIRM).await?;
             let confirmed = connected
                 .client
-                .query_opt(&confirm, &[&self.hub, &SHARD, &epoch])
+                .query_opt(&confirm, &[&self.hub, &SHARD, &epoch, &self.node])
                 .await?;
             Ok(match confirmed {
                 Some(_) if is_ours => Appended::Done,
@@ -110,7 +129,8 @@ impl SharedLog for PostgresLog {
         let epoch = epoch as i64;
         let confirmed = self.run(async |connected: &Connected| {
             let confirm = connected.statement(CONFIRM).await?;
-            connected.client.query_opt(&confirm, &[&self.hub, &SHARD, &epoch]).await
+            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &self.node];
+            connected.client.query_opt(&confirm, parameters).await
         })?;
         confirmed.map(drop).ok_or(LogError::Fenced)
     }
@@ -178,7 +198,8 @@ impl SharedLog for PostgresLog {
 
     fn put_part(&self, epoch: u64, position: u64, part: u32, body: &[u8]) -> Result<(), LogError> {
         let put = "INSERT INTO abide.snapshot (hub, shard, epoch, position, part, crc32, body) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (hub, shard, epoch, position, part) \
+                   DO UPDATE SET crc32 = excluded.crc32, body = excluded.body";
         let (epoch, position, part) = (epoch as i64, position as i64, part as i32);
         let crc = i64::from(crc32fast::hash(body));
         self.run_slowly(async |connected: &Connected| {
@@ -191,7 +212,7 @@ impl SharedLog for PostgresLog {
         let (epoch, position, parts) = (epoch as i64, snapshot.position as i64, snapshot.parts as i32);
         let before = &snapshot.before.0[..];
         let changed = self.run_slowly(async |connected: &Connected| {
-            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &parts, &before];
+            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &parts, &before, &self.node];
             connected.client.execute(PUBLISH, parameters).await
         })?;
         if changed == 0 {
@@ -239,10 +260,30 @@ impl SharedLog for PostgresLog {
         }
     }
 
-    fn release(&self, epoch: u64) -> Result<(), LogError> {
-        let text = "UPDATE abide.shard SET owner = NULL, crashes = 0 WHERE hub = $1 AND shard = $2 AND epoch = $3";
-        let epoch = epoch as i64;
-        self.run(async |connected: &Connected| connected.client.execute(text, &[&self.hub, &SHARD, &epoch]).await)
-            .map(drop)
+    fn release(&self, epoch: u64, patience: Duration) -> Result<(), LogError> {
+        let text = "UPDATE abide.shard SET owner = NULL, crashes = 0 \
+                    WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4";
+        let (hub, node, epoch) = (self.hub, self.node, epoch as i64);
+        // The other connections may wait for the database.
+        let session = Session::new(self.address.clone()).map_err(LogError::Failed)?;
+        let (tell, told) = channel();
+        // The caller may be a thread of the program's runtime, on which no other runtime can run.
+        let release = move || {
+            let released = session.run(patience, async |connected: &Connected| {
+                let parameters: Parameters<'_> = &[&hub, &SHARD, &epoch, &node];
+                connected.client.execute(text, parameters).await.map(drop)
+            });
+            // The caller may have given up.
+            let _ = tell.send(released);
+        };
+        spawn("abide-release", release).map_err(LogError::Failed)?;
+        let late = |_| {
+            Error::new(
+                ErrorKind::Io,
+                "the database has not confirmed the release of the hub in time",
+            )
+        };
+        let released = told.recv_timeout(patience * 2).map_err(late).flatten();
+        released.map_err(LogError::Failed)
     }
 }

@@ -107,6 +107,8 @@ extern "C" fn end_writes() {
     if planted::is(Fault::ExitDuringWrites) || ENDED.swap(true, Ordering::AcqRel) {
         return;
     }
+    // First, so that an open that has begun is among the databases.
+    let _forever = ManuallyDrop::new(END.write().unwrap_or_else(PoisonError::into_inner));
     let open = std::mem::take(&mut *lock(&OPEN));
     for Open { database, writes } in open {
         let Some(database) = database.upgrade() else {
@@ -119,7 +121,6 @@ extern "C" fn end_writes() {
         // It is not closed any more.
         let _forever = ManuallyDrop::new(database);
     }
-    let _forever = ManuallyDrop::new(END.write().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// Ignores poisoning: the lock protects no data that a panic could leave half changed.

@@ -388,9 +388,8 @@ const LEAST_SEGMENTS: u64 = 4;
 pub(super) fn open_writable(path: &Path, options: &Options) -> Result<RocksBase> {
     // The family is named so that its handle exists, which reads of many keys need.
     let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options.clone());
-    let end = before_the_end();
+    let _end = before_the_end();
     let db = DB::open_cf_descriptors(options, path, [family]);
-    drop(end);
     let db = db.map_err(|failed| open_error(path, failed))?;
     Ok(RocksBase::writable(db, options.clone()))
 }

@@ -15,7 +15,7 @@ use crate::time::Stopwatch;
 const BEAT: Duration = Duration::from_millis(500);
 
 /// Time without a beat after which an owner without a connection is dead.
-const DISCONNECTED: Duration = Duration::from_millis(1_500);
+const DISCONNECTED: Duration = Duration::from_secs(2);
 
 /// Time without a beat after which any owner is dead.
 const SILENT: Duration = Duration::from_secs(6);
@@ -29,6 +29,13 @@ const CRASH_PAUSES: [Duration; 5] = [
     Duration::from_secs(60),
     Duration::from_secs(300),
 ];
+
+/// Time between two looks after which what was seen before no longer counts: the database was away, and the owner has to
+/// find it again as well.
+const GAP: Duration = Duration::from_millis(1_500);
+
+/// Time for which a waiting node tries to reach the database. The owner waits as long.
+const OUTAGE: Duration = Duration::from_secs(600);
 
 /// Time of service after which the deaths of earlier owners no longer count.
 const GOOD_SERVICE: Duration = Duration::from_secs(60);
@@ -54,8 +61,27 @@ impl Watch {
 pub(super) fn wait(members: &Members, canceled: &AtomicBool, patience: Duration) -> Result<(Tenure, bool)> {
     let mut watch: Option<Watch> = None;
     let mut told = None;
+    let (mut look, mut outage) = (Stopwatch::start(), None);
     loop {
-        let seen = members.beat(patience)?;
+        let seen = match members.beat(if watch.is_none() { patience } else { BEAT * 4 }) {
+            Ok(seen) => seen,
+            // The hub was seen before, so the database will be back.
+            Err(error) if error.kind() == ErrorKind::Io && watch.is_some() => {
+                let outage = outage.get_or_insert_with(Stopwatch::start);
+                if outage.elapsed() > OUTAGE {
+                    return Err(error);
+                }
+                check_canceled(canceled)?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        outage = None;
+        if std::mem::replace(&mut look, Stopwatch::start()).elapsed() > GAP
+            && let Some(watch) = &mut watch
+        {
+            watch.since = Stopwatch::start();
+        }
         if may_claim(members, &seen, &mut watch) {
             let released = seen.owner.is_none();
             if let Some(tenure) = members.claim(&seen, patience)? {
@@ -67,14 +93,19 @@ pub(super) fn wait(members: &Members, canceled: &AtomicBool, patience: Duration)
             told = Some(owner.id);
             tracing::info!(owner = owner.name, "another node runs this hub; waiting to take over");
         }
-        if canceled.load(Ordering::Relaxed) {
-            return Err(Error::new(
-                ErrorKind::Closed,
-                "the open was canceled while it waited for another node",
-            ));
-        }
+        check_canceled(canceled)?;
         std::thread::park_timeout(BEAT);
     }
+}
+
+fn check_canceled(canceled: &AtomicBool) -> Result<()> {
+    if canceled.load(Ordering::Relaxed) {
+        return Err(Error::new(
+            ErrorKind::Closed,
+            "the open was canceled while it waited for another node",
+        ));
+    }
+    Ok(())
 }
 
 /// Returns `true` if the hub has no owner, or this node is its owner, or the owner is dead.
@@ -103,6 +134,8 @@ pub(super) struct Beats {
     stop: Arc<(Mutex<bool>, Condvar)>,
     /// Set when another node has become the owner.
     is_replaced: Arc<AtomicBool>,
+    /// Set when the copy is up to date.
+    serves: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -110,15 +143,22 @@ impl Beats {
     pub(super) fn start(members: Members, epoch: u64) -> Result<Self> {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let is_replaced = Arc::new(AtomicBool::new(false));
+        let serves = Arc::new(AtomicBool::new(false));
         let thread = spawn("abide-beat", {
-            let (stop, is_replaced) = (Arc::clone(&stop), Arc::clone(&is_replaced));
-            move || beat(&members, epoch, &stop, &is_replaced)
+            let (stop, is_replaced, serves) = (Arc::clone(&stop), Arc::clone(&is_replaced), Arc::clone(&serves));
+            move || beat(&members, epoch, &stop, &is_replaced, &serves)
         })?;
         Ok(Self {
             stop,
             is_replaced,
+            serves,
             thread: Some(thread),
         })
+    }
+
+    /// Records that the service begins.
+    pub(super) fn serve(&self) {
+        self.serves.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_replaced(&self) -> bool {
@@ -126,20 +166,23 @@ impl Beats {
     }
 }
 
-fn beat(members: &Members, epoch: u64, stop: &(Mutex<bool>, Condvar), is_replaced: &AtomicBool) {
+fn beat(members: &Members, epoch: u64, stop: &(Mutex<bool>, Condvar), is_replaced: &AtomicBool, serves: &AtomicBool) {
     let (stop, stopped) = stop;
-    let service = Stopwatch::start();
+    let mut service = None;
     let mut is_new = true;
     let mut ended = stop.lock().unwrap_or_else(PoisonError::into_inner);
     while !*ended {
         drop(ended);
+        if service.is_none() && serves.load(Ordering::Relaxed) {
+            service = Some(Stopwatch::start());
+        }
         // A database that cannot be reached is reported by the session, and by the log.
         match members.beat(BEAT * 2) {
             Ok(seen) if seen.epoch > epoch => {
                 is_replaced.store(true, Ordering::Relaxed);
                 return;
             }
-            Ok(_) if is_new && service.elapsed() > GOOD_SERVICE => {
+            Ok(_) if is_new && service.as_ref().is_some_and(|service| service.elapsed() > GOOD_SERVICE) => {
                 is_new = members.forget_crashes(epoch, BEAT * 2).is_err();
             }
             _ => {}

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::mark::Mark;
 use super::snapshot;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{create_private_directory, io_error};
+use crate::files::{create_private_directory, io_error, is_absent_or_empty};
 use crate::log::commits::decompress;
 use crate::log::replicated::{Appended, Place};
 use crate::log::shared::{Chain, LogError, SharedLog, Tenure};
@@ -51,17 +51,28 @@ impl Base for Copy {
     }
 }
 
+impl Copy {
+    /// If a read has found damage, makes the next open replace the copy.
+    fn noted<T>(&self, read: Result<T>) -> Result<T> {
+        if read.as_ref().is_err_and(|error| error.kind() == ErrorKind::Corrupted) {
+            // Without the file, the hub still fails with the error, and the next open finds the damage again.
+            let _ = Mark::remove(&self.directory);
+        }
+        read
+    }
+}
+
 impl Reader for Copy {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.base.get(key)
+        self.noted(self.base.get(key))
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        self.base.get_many(keys)
+        self.noted(self.base.get_many(keys))
     }
 
     fn visit(&self, range: std::ops::Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
-        self.base.visit(range, visitor)
+        self.noted(self.base.visit(range, visitor))
     }
 }
 
@@ -82,25 +93,96 @@ pub(super) struct Owned<'a> {
     pub(super) tenure: &'a Tenure,
 }
 
-/// Opens the copy in a directory and brings it up to date, or replaces it.
+/// Opens the copy in a directory and brings it up to date, or replaces it. A copy is removed only when there is another one
+/// in its place.
 ///
 /// # Errors
 /// Returns an error of kind [`ErrorKind::Corrupted`] if the log has lost records that it acknowledged, or if the log itself
-/// is damaged.
+/// is damaged, and of kind [`ErrorKind::Configuration`] if the directory has a copy of another hub, or no copy.
 pub(super) fn open(directory: &Path, owned: Owned<'_>, log: &dyn SharedLog, memory_budget: usize) -> Result<Current> {
-    match Mark::read(directory)? {
-        Some(mark) if (mark.hub, mark.incarnation) == (owned.hub, owned.incarnation) => {
-            check_mark(&mark, owned.tenure, log)?;
-            match reopen(directory, mark, owned, log, memory_budget) {
-                Ok(Some(current)) => return Ok(current),
-                Ok(None) => tracing::info!("the copy is older than the log reaches back; replacing it"),
-                // Whatever is wrong with it, the log has everything.
-                Err(error) => tracing::warn!(%error, "the copy is damaged; replacing it"),
-            }
-        }
-        _ => {}
+    let old = directory.with_extension("old");
+    if old.exists() {
+        // A replacement was interrupted.
+        remove_all(directory)?;
+        rename(&old, directory)?;
     }
-    restore(directory, owned, log, memory_budget)
+    if let Some(mark) = Mark::read(directory)? {
+        check_hub(&mark, owned, directory)?;
+        check_mark(&mark, owned.tenure, log)?;
+        match open_base(directory, memory_budget) {
+            Ok(base) => match start(&base, &mark, owned.tenure, log)? {
+                Some(start) => return replay(directory, base, mark, start, owned, log, memory_budget),
+                None => tracing::info!("the copy is older than the log reaches back; replacing it"),
+            },
+            // The log has everything that it has.
+            Err(error) if error.kind() == ErrorKind::Corrupted => {
+                tracing::warn!(%error, "the copy is damaged; replacing it");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if directory.exists() {
+        check_ours(directory)?;
+        rename(directory, &old)?;
+    }
+    match restore(directory, owned, log, memory_budget) {
+        Ok(current) => {
+            remove_all(&old)?;
+            Ok(current)
+        }
+        Err(error) => {
+            if old.exists() {
+                remove_all(directory)?;
+                rename(&old, directory)?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Checks that a copy is one of this hub. Another hub of the same name in the database may mean that the database is the
+/// wrong one, or was lost.
+fn check_hub(mark: &Mark, owned: Owned<'_>, directory: &Path) -> Result<()> {
+    if (mark.hub, mark.incarnation) == (owned.hub, owned.incarnation) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Configuration,
+        format!(
+            "{} has a copy of the hub {}-{}, but the hub of this name in the database is {}-{}; correct the URL or the name, \
+             or remove the copy if the hub that it belongs to is gone",
+            directory.display(),
+            mark.hub,
+            mark.incarnation,
+            owned.hub,
+            owned.incarnation
+        ),
+    ))
+}
+
+/// Checks that a directory that will be replaced is a copy, and not something of the user.
+fn check_ours(directory: &Path) -> Result<()> {
+    if database(directory).exists() || is_absent_or_empty(directory)? {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Configuration,
+        format!(
+            "{} is not empty and is no copy of a hub; give the hub a directory of its own",
+            directory.display()
+        ),
+    ))
+}
+
+fn remove_all(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", directory, error)),
+        _ => Ok(()),
+    }
+}
+
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|error| io_error("rename", from, error))
 }
 
 /// Checks that the log still has the record of the mark, which it acknowledged. A record that a snapshot has replaced is
@@ -128,32 +210,26 @@ fn check_mark(mark: &Mark, tenure: &Tenure, log: &dyn SharedLog) -> Result<()> {
     .into())
 }
 
-/// Opens the copy that is there. Returns `None` if the log no longer has all records that it lacks.
-fn reopen(
-    directory: &Path,
-    mark: Mark,
-    owned: Owned<'_>,
-    log: &dyn SharedLog,
-    memory_budget: usize,
-) -> Result<Option<Current>> {
+fn open_base(directory: &Path, memory_budget: usize) -> Result<RocksBase> {
     let base = open_writable(&database(directory), &options(memory_budget))?;
     base.remove_leftover()?;
-    let kept = number(commit_in(&base)?);
-    let first = owned.tenure.snapshot.map_or(1, |snapshot| snapshot.position);
+    commit_in(&base)?;
+    Ok(base)
+}
+
+/// Returns the first record that a copy needs, and the chain before it. Returns `None` if the log no longer has all records
+/// that it lacks.
+fn start(base: &RocksBase, mark: &Mark, tenure: &Tenure, log: &dyn SharedLog) -> Result<Option<(u64, Chain)>> {
+    let kept = number(commit_in(base)?);
+    let first = tenure.snapshot.map_or(1, |snapshot| snapshot.position);
     if mark.position < first {
         return Ok(None);
     }
-    let start = match log.find(kept)? {
+    match log.find(kept)? {
         // The record with the newest commit of the copy.
-        Some(position) => position,
-        None if owned.tenure.head == 0 => return Ok(Some(empty(directory, base, mark))),
-        None => return Ok(None),
-    };
-    if kept == 0 && start != 1 {
-        return Ok(None);
+        Some(position) if kept > 0 || position == 1 => Ok(Some((position, chain_before(position, tenure, log)?))),
+        _ => Ok(None),
     }
-    let before = chain_before(start, owned.tenure, log)?;
-    replay(directory, base, mark, (start, before), owned, log, memory_budget).map(Some)
 }
 
 fn empty(directory: &Path, base: RocksBase, mark: Mark) -> Current {
@@ -171,12 +247,8 @@ fn empty(directory: &Path, base: RocksBase, mark: Mark) -> Current {
     }
 }
 
-/// Replaces the copy with the newest snapshot, and replays the records after it.
+/// Makes a copy of the newest snapshot, and replays the records after it.
 fn restore(directory: &Path, owned: Owned<'_>, log: &dyn SharedLog, memory_budget: usize) -> Result<Current> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io_error("remove", directory, error)),
-        _ => {}
-    }
     create_private_directory(&database(directory))?;
     let mut options = options(memory_budget);
     options.create_if_missing(true);
@@ -235,6 +307,7 @@ fn replay(
     };
     let (mut position, mut chain) = (start, before);
     while position <= owned.tenure.head {
+        let from = position;
         for record in log.read(position, READ)? {
             let after = chain.after(record.first, record.last, &record.body);
             if record.position != position || record.chain != after {
@@ -243,6 +316,7 @@ fn replay(
             decompress(&record.body, &mut |commit, changes| apply(&fronts, commit, changes))?;
             appended.push(Place {
                 position,
+                first: record.first,
                 last: record.last,
                 before: chain,
                 chain: after,
@@ -257,7 +331,7 @@ fn replay(
                 kept = commit;
             }
         }
-        if position <= start {
+        if position == from {
             return Err(damaged(position, "is missing"));
         }
     }

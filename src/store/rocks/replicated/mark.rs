@@ -57,6 +57,11 @@ impl Mark {
             .flatten()
     }
 
+    /// Removes the mark.
+    pub(super) fn remove(copy: &Path) -> std::io::Result<()> {
+        std::fs::remove_file(copy.join(COPY))
+    }
+
     /// Replaces the mark durably.
     pub(super) fn write(&self, copy: &Path) -> Result<()> {
         let document = serde_json::to_string(self).map_err(|error| {

@@ -72,12 +72,12 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
         id: random::uuid(),
     };
     let members = Members::join(Session::new(how.address.clone())?, &wish, node, how.patience)?;
-    let identity = members.identity();
+    let (identity, node) = (members.identity(), members.node().id);
     let (tenure, is_calm) = claim::wait(&members, &how.canceled, how.patience)?;
     let calm_since = members.calm_since(how.patience)?;
     // The beats begin before the copy is brought up to date, which may take long.
     let beats = Beats::start(members, tenure.epoch)?;
-    let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub)?);
+    let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub, node)?);
     let owned = Owned {
         hub: identity.id,
         incarnation: identity.incarnation,
@@ -102,6 +102,7 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
         Arc::clone(&shared),
         log_bytes,
     )?;
+    beats.serve();
     let format = Format {
         hub: identity.id,
         incarnation: identity.incarnation,

@@ -68,12 +68,14 @@ pub(super) fn restore(base: &RocksBase, snapshot: Snapshot, log: &dyn SharedLog)
     Ok(())
 }
 
-/// Writes a snapshot of the copy to the database and makes it the newest one.
-pub(super) fn make(copy: &Copy, appended: &Appended, epoch: u64, log: &dyn SharedLog) -> Result<()> {
+/// Writes a snapshot of the copy to the database and makes it the newest one. Returns its position, or `None` if the copy
+/// has moved on in the meantime.
+pub(super) fn make(copy: &Copy, appended: &Appended, epoch: u64, log: &dyn SharedLog) -> Result<Option<u64>> {
     let view = copy.base.snapshot();
     let commit = number(commit_in(view.as_ref())?);
-    let Some(place) = appended.of(commit) else {
-        return Ok(());
+    // A record after this commit would leave a gap: the copy has taken a front, and the place of the commit is forgotten.
+    let Some(place) = appended.of(commit).filter(|place| place.first <= commit + 1) else {
+        return Ok(None);
     };
     let (mut part, mut parts, mut failed) = (Vec::with_capacity(PART), 0, None);
     let mut write = |part: &mut Vec<u8>| {
@@ -110,7 +112,7 @@ pub(super) fn make(copy: &Copy, appended: &Appended, epoch: u64, log: &dyn Share
     }
     log.publish(epoch, snapshot)?;
     tracing::info!(commit, parts, "stored a snapshot of the hub in the database");
-    Ok(())
+    Ok(Some(place.position))
 }
 
 /// The thread that makes snapshots when the log has become long. It ends when this is dropped.
@@ -159,7 +161,8 @@ fn keep(
             .materialize()
             .and_then(|()| make(store.base(), appended, epoch, shared));
         match made {
-            Ok(()) => log_bytes = 0,
+            Ok(Some(_)) => log_bytes = 0,
+            Ok(None) => {}
             Err(error) => tracing::warn!(%error, "cannot store a snapshot; trying again"),
         }
     }

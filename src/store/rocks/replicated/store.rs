@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rocksdb::properties;
 
@@ -18,6 +19,10 @@ use crate::store::directory::{DirectoryLock, Format};
 use crate::store::rocks::checkpoint;
 use crate::store::rocks::store::Materialized;
 use crate::store::{Batch, Reader, Store, StoreStats, Visitor};
+
+/// Time for which a node that shuts down, or that abandons the hub, tries to tell the others.
+const RELEASE: Duration = Duration::from_secs(30);
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// The open copy of a hub, and the log that it follows. The fields are dropped in this order: the lock is released last.
 #[derive(Debug)]
@@ -64,8 +69,11 @@ impl Store for ReplicatedStore {
         self.durable.store.log().confirm()
     }
 
-    /// The log itself says what it has.
+    /// The log itself says what it has. An idle owner that was replaced learns it here.
     fn acknowledge(&self, _commit: u64) -> Result<()> {
+        if self.beats.is_replaced() {
+            return Err(LogError::Fenced.into());
+        }
         Ok(())
     }
 
@@ -106,7 +114,11 @@ impl Store for ReplicatedStore {
         self.sync()?;
         self.durable.store.materialize()?;
         self.closed.store(true, Ordering::Release);
-        Ok(self.shared.release(self.epoch)?)
+        Ok(self.shared.release(self.epoch, RELEASE)?)
+    }
+
+    fn leave(&self) -> Result<()> {
+        Ok(self.shared.release(self.epoch, LEAVE)?)
     }
 }
 
