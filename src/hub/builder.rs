@@ -668,16 +668,13 @@ impl HubBuilder {
                     incarnation = opened.incarnation,
                     "opened the store"
                 );
-                let partitions = opened.partitions;
-                Ok(OpenStore {
-                    last: opened
-                        .last_commit
-                        .unwrap_or_else(|| CommitRecord::before_the_first(partitions)),
-                    partitions,
-                    calm_since: opened.calm_since,
-                    hub: format!("{}-{}", opened.hub, opened.incarnation).into(),
-                    store: Arc::new(opened.store),
-                })
+                Ok(OpenStore::new(
+                    Arc::new(opened.store),
+                    opened.last_commit,
+                    opened.partitions,
+                    opened.calm_since,
+                    format!("{}-{}", opened.hub, opened.incarnation),
+                ))
             }
             #[cfg(not(feature = "rocksdb"))]
             Place::Directory(_) => Err(configuration(
@@ -696,6 +693,26 @@ pub(crate) struct OpenStore {
     pub(crate) calm_since: u64,
     /// The id and incarnation of the hub, as one text.
     pub(crate) hub: Arc<str>,
+}
+
+#[cfg(feature = "rocksdb")]
+impl OpenStore {
+    /// Describes a store whose newest commit is `last`, if it has one. `hub` is its id and incarnation.
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        last: Option<CommitRecord>,
+        partitions: u16,
+        calm_since: u64,
+        hub: String,
+    ) -> Self {
+        Self {
+            store,
+            last: last.unwrap_or_else(|| CommitRecord::before_the_first(partitions)),
+            partitions,
+            calm_since,
+            hub: hub.into(),
+        }
+    }
 }
 
 /// Everything that the runtime of a hub needs.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::{HubBuilder, OpenStore, Place};
 use crate::log::postgres::Address;
-use crate::model::CommitRecord;
 use crate::store::rocks::replicated;
 
 /// Default time for which an open waits for a database that cannot be reached.
@@ -103,16 +102,13 @@ pub(super) fn open_store(
         incarnation = opened.incarnation,
         "this node runs the hub"
     );
-    let partitions = opened.partitions;
-    Ok(OpenStore {
-        last: opened
-            .last_commit
-            .unwrap_or_else(|| CommitRecord::before_the_first(partitions)),
-        partitions,
-        calm_since: opened.calm_since,
-        hub: format!("{}-{}", opened.hub, opened.incarnation).into(),
-        store: opened.store,
-    })
+    Ok(OpenStore::new(
+        opened.store,
+        opened.last_commit,
+        opened.partitions,
+        opened.calm_since,
+        format!("{}-{}", opened.hub, opened.incarnation),
+    ))
 }
 
 #[cfg(test)]

@@ -88,9 +88,14 @@ impl RocksBase {
             writer.finish()
         };
         write().map_err(|failed| error("write a table", failed))?;
+        self.ingest(&path)
+    }
+
+    /// Makes a table part of the database, atomically with one edit of the MANIFEST.
+    fn ingest(&self, table: &Path) -> Result<()> {
         let mut how = IngestExternalFileOptions::default();
         how.set_move_files(true);
-        let taken = self.database.ingest_external_file_opts(&how, vec![path.clone()]);
+        let taken = self.database.ingest_external_file_opts(&how, vec![table]);
         taken.map_err(|failed| error("ingest a table", failed))
     }
 
@@ -117,7 +122,7 @@ impl RocksBase {
 }
 
 impl Base for RocksBase {
-    /// Writes the front as a table, which RocksDB ingests atomically with one edit of its MANIFEST.
+    /// Writes the front as a table, which RocksDB ingests.
     fn take(&self, front: &Front) -> Result<()> {
         let _write = self.writes.begin();
         self.wait_for_compaction()?;
@@ -132,10 +137,7 @@ impl Base for RocksBase {
                 return Err(error("write a table", failed));
             }
         }
-        let mut how = IngestExternalFileOptions::default();
-        how.set_move_files(true);
-        let taken = self.database.ingest_external_file_opts(&how, vec![path]);
-        taken.map_err(|failed| error("ingest a table", failed))
+        self.ingest(&path)
     }
 
     fn snapshot(&self) -> Box<dyn Reader + '_> {
