@@ -217,10 +217,8 @@ impl OrchestrationTurn<'_> {
         };
         let start = start_of(ctx.reader, ctx.settings.partition_of(self.id), self.id, record)?;
         acknowledge(&message, b"true".to_vec(), ctx)?;
-        self.mailbox.consume(&message, ctx);
         let begin = Message {
             origin: Origin::of_stored(None),
-            stored: false,
             ..message
         };
         self.create(begin, start, life, ctx)
