@@ -236,6 +236,14 @@ impl CoreStep {
 mod tests {
     use super::*;
 
+    /// The name of a kind is the same in all interfaces.
+    #[test]
+    fn a_kind_has_one_name() {
+        for kind in ChangeKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+
     /// A step notes changes of watched kinds. Of every other kind it reports only that there was a change, to watchers
     /// that began during the step.
     #[test]

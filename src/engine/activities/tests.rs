@@ -301,8 +301,10 @@ fn a_dropped_activity_ends_unheard() {
     assert_eq!(stage.drop(1).len(), 1);
     assert_eq!((stage.row(1), stage.row(2)), (None, None));
     assert_eq!(stage.core.running(), 0, "its result is not needed");
+    assert_eq!(stage.core.occupied(), 1, "it still runs");
     assert_eq!(stage.run(), NONE, "it still holds its slot");
     assert_eq!(stage.answer(1), [3]);
+    assert_eq!(stage.core.occupied(), 1, "the next one runs");
     assert_eq!(stage.answer(1), NONE, "a second end has no effect");
     assert_eq!(stage.told(), []);
 }

@@ -216,3 +216,73 @@ impl OrchestrationTurn<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::time::Timestamp;
+
+    fn call(sequence: Sequence, attempt: u32) -> Command {
+        Command::CallActivity {
+            sequence,
+            name: "mail".into(),
+            input: Vec::new(),
+            attempt,
+            timeout_ms: None,
+        }
+    }
+
+    fn answer(sequence: Sequence) -> Incoming {
+        Incoming::Completed {
+            sequence,
+            outcome: Outcome::Answer(b"null".to_vec()),
+        }
+    }
+
+    fn failure(sequence: Sequence) -> Incoming {
+        Incoming::Completed {
+            sequence,
+            outcome: Outcome::Runtime(Error::new(ErrorKind::Panicked, "oh")),
+        }
+    }
+
+    fn turns(turns: impl IntoIterator<Item = (Vec<Incoming>, Vec<Command>)>) -> Vec<TurnRecord> {
+        let turns = turns.into_iter().map(|(incoming, commands)| TurnRecord {
+            incoming,
+            commands,
+            ..TurnRecord::default()
+        });
+        turns.collect()
+    }
+
+    /// A step that had begun before the failure and succeeded after it keeps its result.
+    #[test]
+    fn a_result_after_the_failure_is_kept() {
+        let cut = Cut::find(turns([
+            (vec![], vec![call(1, 1), call(2, 1)]),
+            (vec![failure(2)], vec![]),
+            (vec![answer(1)], vec![]),
+        ]))
+        .unwrap();
+        assert_eq!((cut.turns.len(), cut.kept), (1, vec![answer(1)]));
+        assert_eq!(cut.again, BTreeMap::from([(2, call(2, 1))]));
+    }
+
+    /// An attempt that began after the failure and succeeded would run again, so the history cannot be cut.
+    #[test]
+    fn an_attempt_after_the_failure_is_in_the_way() {
+        let delay = Command::CreateTimer {
+            sequence: 3,
+            due: Timestamp(1),
+        };
+        let cut = Cut::find(turns([
+            (vec![], vec![call(1, 1), call(2, 1)]),
+            (vec![failure(1)], vec![delay]),
+            (vec![failure(2)], vec![]),
+            (vec![answer(3)], vec![call(1, 2)]),
+            (vec![answer(1)], vec![]),
+        ]));
+        assert!(cut.unwrap_err().contains("would run twice"));
+    }
+}

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::engine::code::OrchestrationCode;
 use crate::engine::core::CoreConfig;
-use crate::engine::message::{ClientOrigin, Input, Message, Origin, Output, Response, Token};
-use crate::engine::{Core, Limits, Registry};
+use crate::engine::message::{ClientOrigin, Effect, Input, Message, Origin, Output, Response, Token};
+use crate::engine::{ChangeKind, ChangeKinds, Core, CoreStep, Limits, Registry, WatchedKinds};
 use crate::error::{Error, ErrorKind};
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId};
 use crate::model::Action;
-use crate::model::history::Parent;
+use crate::model::history::{Parent, TurnRecord};
 use crate::model::orchestration::{OrchestrationRecord, OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::orchestration::orchestration_code;
 use crate::prelude::*;
@@ -19,10 +19,13 @@ use crate::schema;
 use crate::store::{Batch, Model, Reader, Store};
 use crate::time::Timestamp;
 use crate::views::orchestrations::{record, start_of};
+use crate::views::turns::read_turns;
 use crate::{OrchestrationContext, orchestration};
 
 mod children;
+mod orders;
 mod traces;
+mod watching;
 
 const PARTITIONS: u16 = 4;
 
@@ -57,6 +60,8 @@ struct Stage {
     batch: u64,
     tokens: u64,
     answers: BTreeMap<Token, Response>,
+    /// All steps, in order.
+    steps: Vec<CoreStep>,
 }
 
 impl Stage {
@@ -69,6 +74,7 @@ impl Stage {
             batch: 1,
             tokens: 0,
             answers: BTreeMap::new(),
+            steps: Vec::new(),
         }
     }
 
@@ -83,7 +89,13 @@ impl Stage {
         for code in code {
             registry.add_orchestration(Arc::clone(code)).unwrap();
         }
-        Core::open(CoreConfig::of_all(PARTITIONS, registry, &Limits::default()), model).unwrap()
+        let watched = WatchedKinds::default();
+        watched.set(ChangeKinds::from_iter(ChangeKind::ALL));
+        let config = CoreConfig {
+            watched: Arc::new(watched),
+            ..CoreConfig::of_all(PARTITIONS, registry, &Limits::default())
+        };
+        Core::open(config, model).unwrap()
     }
 
     /// Runs steps until there is no work left.
@@ -101,11 +113,42 @@ impl Stage {
         if !step.batch.is_empty() {
             self.model.write(&step.batch).unwrap();
         }
-        for output in step.outputs {
+        for output in &step.outputs {
             if let Output::Settle { token, settled } = output {
-                self.answers.insert(token, settled);
+                self.answers.insert(*token, settled.clone());
             }
         }
+        self.steps.push(step);
+    }
+
+    /// Returns the effects of all steps, in order.
+    fn effects(&self) -> impl Iterator<Item = &Effect> {
+        let outputs = self.steps.iter().flat_map(|step| &step.outputs);
+        outputs.filter_map(|output| match output {
+            Output::Effect(effect) => Some(effect),
+            Output::Settle { .. } => None,
+        })
+    }
+
+    /// Returns the history of the current execution of an orchestration.
+    fn turns(&self, id: &str) -> Vec<TurnRecord> {
+        let record = self.record(id).unwrap();
+        let id = InstanceId::trusted(id);
+        let mut turns = Vec::new();
+        let push = |_, turn| {
+            turns.push(turn);
+            true
+        };
+        read_turns(
+            &self.model,
+            id.partition(PARTITIONS),
+            &id,
+            &record,
+            0..record.turns,
+            push,
+        )
+        .unwrap();
+        turns
     }
 
     /// Returns the start of the current execution of an orchestration.

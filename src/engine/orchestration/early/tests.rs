@@ -97,6 +97,17 @@ fn many_events_before_a_start_are_told_in_pages() {
     }
 }
 
+/// A start and an event arrive together, after another event. The first turn receives both events.
+#[test]
+fn an_event_that_arrives_with_the_start_follows_earlier_ones() {
+    let mut stage = Stage::new(Limits::default());
+    stage.raise("o", 0, 0, Some(HOUR)).unwrap();
+    stage.send_event("o", 1, 0, Some(HOUR));
+    stage.start("o", 2, None).unwrap();
+    assert_eq!(stage.result("o").unwrap(), "[0,1]");
+    nothing_is_left(&stage);
+}
+
 /// An event that is delivered late because of others still counts as being in time. An event that expired before the
 /// start is not delivered.
 #[test]

@@ -71,7 +71,7 @@ fn open() -> Stage {
     stage
 }
 
-fn order(name: &str, input: &str) -> Order {
+pub(super) fn order(name: &str, input: &str) -> Order {
     Order::Start(Box::new(StartRecord {
         name: name.into(),
         input: input.into(),
@@ -79,11 +79,11 @@ fn order(name: &str, input: &str) -> Order {
     }))
 }
 
-fn purge(children: bool) -> Order {
+pub(super) fn purge(children: bool) -> Order {
     Order::Purge { children, seen: None }
 }
 
-fn terminate(children: bool) -> Order {
+pub(super) fn terminate(children: bool) -> Order {
     Order::Terminate {
         reason: "a client".into(),
         children,
@@ -228,6 +228,48 @@ fn a_child_that_begins_again_stays_a_child() {
     assert_eq!(stage.children().len(), 1);
     stage.tell("parent", purge(true)).unwrap();
     assert_eq!((stage.orchestrations(), stage.children()), (0, Vec::new()));
+}
+
+/// A child that continues as new stays a child, and so does its restart by a client.
+#[test]
+fn a_child_that_continues_as_new_stays_a_child() {
+    let mut stage = open();
+    let start = StartRecord {
+        name: "family".into(),
+        input: b"[2,1]".to_vec(),
+        ..wanted(0, 1)
+    };
+    stage.deliver("parent", "kid", vec![Order::Start(Box::new(start))]);
+    assert_eq!(stage.status("kid"), OrchestrationStatus::Completed);
+    let parent = wanted(0, 1).parent;
+    assert_eq!(
+        (stage.start_of("kid").input, stage.start_of("kid").parent),
+        (b"[1,1]".to_vec(), parent.clone())
+    );
+    stage.tell("kid", Order::Restart).unwrap();
+    assert_eq!(stage.record("kid").unwrap().parent, parent);
+}
+
+/// A parent could not start a child, because the child of its earlier execution ran. After a rewind, it starts a child
+/// of its own and does not take the result of the other one.
+#[test]
+fn a_rewound_parent_does_not_take_the_result_of_an_earlier_execution() {
+    use OrchestrationStatus::{Completed, Failed, Running};
+    let mut stage = open();
+    stage.tell("parent", order("single", "null")).unwrap();
+    stage.tell("parent", terminate(false)).unwrap();
+    stage.tell("parent", Order::Restart).unwrap();
+    stage.tell("kid", go()).unwrap();
+    let statuses = |stage: &Stage| (stage.status("parent"), stage.status("kid"));
+    assert_eq!(statuses(&stage), (Failed, Completed));
+    let rewind = Order::Rewind {
+        reason: "the id is free".into(),
+        start: None,
+    };
+    stage.tell("parent", rewind).unwrap();
+    assert_eq!(statuses(&stage), (Running, Running));
+    stage.tell("kid", go()).unwrap();
+    assert_eq!(statuses(&stage), (Completed, Completed));
 }
 
 /// A rewind keeps the children of the parent, whatever their state, with one row each.
