@@ -470,3 +470,30 @@ impl fmt::Debug for Effect {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The memory of a message includes its payload and its trace.
+    #[test]
+    fn a_message_weighs_as_much_as_its_parts() {
+        let message = |bytes: usize| {
+            let action = Action::Operation {
+                operation: "add".into(),
+                arguments: vec![b'1'; bytes],
+            };
+            Message::new(
+                MessageId::MIN,
+                InstanceId::trusted("@a@k"),
+                action,
+                Origin::of_stored(None),
+            )
+        };
+        let empty = message(0).weight();
+        assert_eq!(message(100).weight(), empty + 100);
+        let trace = TraceContext::new([1; 16]);
+        let traced = message(100).in_trace(Some(Box::new(trace.clone())));
+        assert_eq!(traced.weight(), empty + 100 + trace.weight());
+    }
+}

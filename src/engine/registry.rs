@@ -245,3 +245,21 @@ impl fmt::Debug for Registry {
         f.debug_list().entries(self.entities.keys()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each missing name is new once, and remains listed.
+    #[test]
+    fn missing_names_are_listed() {
+        let registry = Registry::default();
+        assert_eq!(registry.missing(), BTreeSet::new());
+        let new = ["ship", "pay", "ship"].map(|name| registry.note_missing(name));
+        assert_eq!(new, [true, true, false]);
+        assert_eq!(
+            registry.missing(),
+            BTreeSet::from(["pay".to_owned(), "ship".to_owned()])
+        );
+    }
+}

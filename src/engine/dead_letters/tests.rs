@@ -130,3 +130,16 @@ fn dead_letters_expire_unread() {
     assert_eq!(letters(&stage), []);
     assert!(stage.most_read < 32, "{} bytes were read", stage.most_read);
 }
+
+/// While the dead letters are within their limit, a search reads one page of their places.
+#[test]
+fn a_search_reads_one_page() {
+    let mut stage = stage();
+    signal_nonsense(&mut stage, "@counter@a", 9);
+    stage.finish_async();
+    stage.settle();
+    stage.reopen();
+    stage.rows_read = 0;
+    stage.settle();
+    assert!((1..=4).contains(&stage.rows_read), "{} rows were read", stage.rows_read);
+}

@@ -147,6 +147,25 @@ fn a_clock_in_doubt_forgets_no_request() {
     assert_eq!(ask(&mut stage), 2);
 }
 
+/// The search for events that arrived under a wrong clock is over when it is due, so the core becomes idle again.
+#[test]
+fn a_search_for_misdated_events_ends() {
+    let mut stage = counting::Stage::new(Limits::default());
+    next_life(&mut stage, true);
+    stage.raise("o", 7, 0, Some(7 * DAY)).unwrap();
+    next_life(&mut stage, false);
+    for _ in 0..3 {
+        stage.now = stage.core.next_wake().unwrap().0;
+        stage.step();
+        assert!(
+            stage.core.next_wake().unwrap().0 > stage.now,
+            "the search at {} is repeated at once",
+            stage.now
+        );
+    }
+    assert_eq!(kept(&stage)[2], 1);
+}
+
 /// An early event that is within its time to live is delivered in a life whose clock is far ahead.
 #[test]
 fn a_clock_in_doubt_delivers_events_before_a_start() {

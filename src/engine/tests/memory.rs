@@ -1,6 +1,6 @@
 //! The cache of orchestrations counts the memory that it holds.
 
-use super::stage::Stage;
+use super::stage::{Stage, tally, with_number};
 use crate::engine::Limits;
 use crate::id::InstanceId;
 use crate::model::Action;
@@ -83,4 +83,27 @@ fn the_cache_keeps_its_budget() {
 fn small_orchestrations_stay_in_memory() {
     let most = held(100, || start("rests", "\"\""));
     assert!(most > 100 * 500, "{most} bytes are held");
+}
+
+/// A core reports how many instances are in its memory.
+#[test]
+fn the_instances_in_memory_are_counted() {
+    let mut stage = Stage::new(Limits::default());
+    for number in 0..3 {
+        let order = Order::Start(Box::new(start("rests", "\"\"")));
+        stage.signal(
+            &InstanceId::trusted(format!("o-{number}")),
+            Action::Order(Box::new(order)),
+        );
+    }
+    for key in ["a", "b"] {
+        stage.signal(&tally(key), with_number("add_slowly", 1));
+    }
+    for key in ["c", "d"] {
+        stage.signal(&tally(key), with_number("add", 1));
+    }
+    stage.settle();
+    let sizes = stage.core.sizes();
+    // Only the mailboxes of running operations are kept.
+    assert_eq!((sizes.orchestrations, sizes.entities, sizes.mailboxes), (3, 4, 2));
 }

@@ -3,6 +3,7 @@
 mod aging;
 mod bounds;
 pub(super) mod counting;
+mod history;
 mod lingering;
 mod memory;
 mod queue;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use super::memory;
 use crate::ErrorKind;
@@ -50,6 +51,12 @@ impl Tally {
     pub async fn add_slowly(&mut self, n: u64) -> u64 {
         self.sum += n;
         self.sum
+    }
+
+    /// Schedules an addition to the tally `a`.
+    pub fn add_later(&mut self, ctx: &mut EntityContext, n: u64) {
+        self.sum += 1;
+        ctx.entity::<Tally>("a").add(n).signal_after(Duration::from_secs(1));
     }
 }
 
