@@ -396,3 +396,68 @@ fn a_log_begins_anew_behind_what_is_kept() {
     log.sync().unwrap();
     place.holds(35, 37);
 }
+
+/// Segments of an earlier life are recycled: those that are not needed at an open, and those that are trimmed later.
+#[test]
+fn segments_of_an_earlier_life_are_recycled() {
+    let place = Place::new();
+    let log = place.open(0);
+    append(&log, 1..=60);
+    log.sync().unwrap();
+    drop(log);
+    let files = place.numbers().len();
+    assert!(files > 5, "{files} segments");
+    // The last commit is needed, and the segments before it are not.
+    let log = place.open(59);
+    assert_eq!(place.numbers().len(), files, "the new segment is an old file");
+    append(&log, 61..=61);
+    log.sync().unwrap();
+    log.trim(60).unwrap();
+    let spare = place.numbers().len();
+    assert_eq!(spare, 3, "two segments are spare");
+    log.make_room().unwrap();
+    assert_eq!(place.numbers().len(), spare, "the next segment is an old file");
+    append(&log, 62..=90);
+    log.sync().unwrap();
+    place.holds(60, 90);
+}
+
+/// Nothing is left of a removed log, so the log of another hub can take its place.
+#[test]
+fn a_removed_log_leaves_nothing() {
+    let place = synced_one_by_one(24);
+    remove_all(&place.path(), &skip(&place.path(), 24).unwrap()).unwrap();
+    assert_eq!(place.numbers(), Vec::<u64>::new());
+    let other = Uuid::from_u128(8);
+    drop(FileLog::open(&place.path(), other, SEGMENT, &Reading::default(), 0).unwrap());
+    let reading = read(&place.path(), other, 0, &mut |_, _| Ok(())).unwrap();
+    assert_eq!((reading.newest, reading.damage), (0, None));
+}
+
+/// A log asks for the next segment when more than half of the current one is used.
+#[test]
+fn the_next_segment_is_wanted_in_time() {
+    let place = Place::with_segments_of(2 * SEGMENT);
+    let log = place.open(0);
+    // The first block fills a quarter.
+    log.append(1, &vec![1; START - record::HEADER]);
+    log.sync().unwrap();
+    assert!(!log.wants_room(), "half of the segment is used");
+    log.append(2, &[2]);
+    log.sync().unwrap();
+    assert!(log.wants_room(), "more than half of the segment is used");
+}
+
+/// A segment has exactly the size that its record needs, even if its zeros are written in several parts.
+#[test]
+fn a_segment_is_as_large_as_needed() {
+    let place = Place::new();
+    let log = place.open(0);
+    let bytes = (1 << 20) + 1_000;
+    log.append(1, &vec![1; bytes]);
+    log.sync().unwrap();
+    let length = fs::metadata(place.segment(*place.numbers().last().unwrap()))
+        .unwrap()
+        .len();
+    assert_eq!(length, (START + record::size(bytes)) as u64);
+}
