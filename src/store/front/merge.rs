@@ -137,3 +137,31 @@ pub(super) fn visit<'a>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Batch;
+    use crate::store::front::OpenSnapshots;
+
+    /// A scan copies twice as many rows each time, up to a limit, so a long scan copies few times.
+    #[test]
+    fn a_long_scan_copies_more_and_more_rows() {
+        let mut batch = Batch::default();
+        for row in 0..1_000_u16 {
+            batch.insert(&[[0, 0], row.to_be_bytes()].concat(), b"value");
+        }
+        let front = Front::behind(0);
+        front.apply(1, batch.changes(), &OpenSnapshots::default());
+        let range = vec![0, 0]..vec![0, 1];
+        let mut source = Source::new(&front, 0, &range, 1);
+        let (mut rows, mut limits) = (0, vec![source.limit]);
+        while source.chunk.key().is_some() {
+            rows += 1;
+            source.advance(&range.end);
+            limits.push(source.limit);
+        }
+        limits.dedup();
+        assert_eq!((rows, limits), (1_000, vec![4, 8, 16, 32, 64, 128]));
+    }
+}

@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::durable::Base;
-use crate::store::{Batch, Model, Reader};
+use crate::store::{Batch, Model, Reader, Visitor};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -202,4 +203,35 @@ fn versions_that_no_snapshot_shows_are_forgotten() {
         }
     }
     assert_eq!(old.unwrap().get(b"hot").unwrap(), Some(b"9".to_vec()));
+}
+
+/// A base that no read may reach.
+struct Unreadable;
+
+impl Reader for Unreadable {
+    fn get(&self, _: &[u8]) -> Result<Option<Vec<u8>>> {
+        Err(Error::new(ErrorKind::Io, "the base was read"))
+    }
+
+    fn get_many(&self, _: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        Err(Error::new(ErrorKind::Io, "the base was read"))
+    }
+
+    fn visit(&self, _: Range<Vec<u8>>, _: &mut Visitor<'_>) -> Result<()> {
+        Err(Error::new(ErrorKind::Io, "the base was read"))
+    }
+}
+
+/// Values and deletions that the fronts have are read without the base.
+#[test]
+fn what_the_fronts_have_is_read_without_the_base() {
+    let fronts = Fronts::over(0);
+    let mut batch = Batch::default();
+    batch.put(b"put", b"value");
+    batch.delete(b"deleted");
+    fronts.apply(batch.changes(), |_| {});
+    let keys = ["put", "deleted", "other"].map(|key| key.as_bytes().to_vec());
+    let found = fronts.get_many(&keys[..2], &Unreadable).unwrap();
+    assert_eq!(found, [Some(b"value".to_vec()), None]);
+    fronts.get_many(&keys, &Unreadable).unwrap_err();
 }

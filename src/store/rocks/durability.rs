@@ -141,4 +141,33 @@ mod tests {
             assert!(!is_refused(commit, newest, None), "{commit:?} {newest}");
         }
     }
+
+    /// The lives before an orderly end without a crash are calm. After a crash, the calm begins with the new life.
+    #[test]
+    fn an_orderly_end_keeps_the_calm() {
+        let calm_since = |acknowledged| {
+            let check = DurabilityCheck {
+                acknowledged,
+                accept_loss: false,
+            };
+            check.calm_since(8)
+        };
+        let ended = |left| Acknowledged {
+            left,
+            calm_since: 3,
+            ..Acknowledged::default()
+        };
+        assert_eq!([Some(ended(true)), Some(ended(false)), None].map(calm_since), [3, 8, 8]);
+    }
+
+    /// The error of a loss names the damage of the log, or the log if it is missing.
+    #[test]
+    fn a_loss_names_what_is_wrong_with_the_log() {
+        let place = tempfile::tempdir().unwrap();
+        let text = |damage| missing(place.path(), 8, 7, damage).to_string();
+        assert!(text(Some("a tear")).contains("(a tear)"), "{}", text(Some("a tear")));
+        assert!(text(None).contains("does not exist"), "{}", text(None));
+        std::fs::create_dir(commit_log(place.path())).unwrap();
+        assert!(!text(None).contains("does not exist"), "{}", text(None));
+    }
 }

@@ -7,7 +7,7 @@
 //! The CRC is not checked here. RocksDB checks it and stops at the first mismatch.
 
 use std::fs::File;
-use std::io::{ErrorKind as IoErrorKind, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -111,18 +111,10 @@ impl Edits {
     fn next_block(&mut self) -> Result<bool> {
         self.start += self.block.len() as u64;
         self.at = 0;
-        self.block.resize(BLOCK, 0);
-        let mut filled = 0;
-        while filled < BLOCK {
-            match self.file.read(&mut self.block[filled..]) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == IoErrorKind::Interrupted => {}
-                Err(error) => return Err(read_error(&self.path, error)),
-            }
-        }
-        self.block.truncate(filled);
-        Ok(filled >= HEADER)
+        self.block.clear();
+        let read = (&self.file).take(BLOCK as u64).read_to_end(&mut self.block);
+        read.map_err(|error| read_error(&self.path, error))?;
+        Ok(self.block.len() >= HEADER)
     }
 }
 
@@ -185,5 +177,15 @@ mod tests {
                 assert_eq!(found, edits, "{parts:?}");
             }
         }
+    }
+
+    /// A file that cannot be read is an error and not an end.
+    #[test]
+    fn an_unreadable_file_is_an_error() {
+        // A directory can be opened, but not read.
+        let place = tempfile::tempdir().unwrap();
+        let error = Edits::open(place.path(), 5).unwrap().next().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        assert!(error.to_string().contains(place.path().to_str().unwrap()), "{error}");
     }
 }

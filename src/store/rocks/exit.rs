@@ -127,3 +127,24 @@ extern "C" fn end_writes() {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::rocks::options::options;
+
+    /// The end of the process ends the writes of every database that is open for writing.
+    #[test]
+    fn the_end_of_the_process_knows_an_open_database() {
+        let place = tempfile::tempdir().unwrap();
+        let mut options = options(0);
+        options.create_if_missing(true);
+        let database = Database::new(DB::open(&options, place.path()).unwrap());
+        let writes = Writes::default();
+        writes.register(&database);
+        let is_it = |open: &Open| {
+            std::ptr::eq(open.database.as_ptr(), Arc::as_ptr(&database)) && Arc::ptr_eq(&open.writes, &writes.0)
+        };
+        assert_eq!(lock(&OPEN).iter().filter(|open| is_it(open)).count(), 1);
+    }
+}

@@ -38,6 +38,11 @@ pub(super) fn front_bytes(memory_budget: usize) -> usize {
     (memory_budget / FRONTS).clamp(SMALLEST_FRONT, LARGEST_FRONT)
 }
 
+/// Returns the size in bytes of the block cache, which has the memory that the fronts leave.
+fn cache_bytes(memory_budget: usize) -> usize {
+    memory_budget.saturating_sub(3 * front_bytes(memory_budget))
+}
+
 /// Returns the options for a database whose memory stays within `memory_budget`.
 pub(super) fn options(memory_budget: usize) -> Options {
     let mut options = Options::default();
@@ -58,7 +63,7 @@ fn configure(options: &mut Options, memory_budget: usize) {
 /// ingests whole tables.
 fn memory(options: &mut Options, memory_budget: usize) {
     let mut shards = LruCacheOptions::default();
-    shards.set_capacity(memory_budget.saturating_sub(3 * front_bytes(memory_budget)));
+    shards.set_capacity(cache_bytes(memory_budget));
     shards.set_num_shard_bits(CACHE_SHARD_BITS);
     let cache = Cache::new_lru_cache_opts(&shards);
     options.set_max_open_files(OPEN_FILES);
@@ -92,4 +97,18 @@ fn housekeeping(options: &mut Options) {
     options.set_max_log_file_size(1 << 20);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fronts, even while they take three times their size, and the cache use the whole budget.
+    #[test]
+    fn the_budget_is_divided_between_fronts_and_cache() {
+        for budget in [1 << 20, 8 << 20, 100 << 20, 4 << 30] {
+            assert_eq!(3 * front_bytes(budget) + cache_bytes(budget), budget);
+        }
+        assert_eq!((front_bytes(0), cache_bytes(0)), (SMALLEST_FRONT, 0));
+    }
 }

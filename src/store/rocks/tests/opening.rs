@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::store::{MEMORY_BUDGET, open_read_only};
+use crate::store::{MEMORY_BUDGET, is_no_hub, open_read_only};
 
 /// After a clean close, all acknowledged commits exist, and the hub has the same identity.
 #[test]
@@ -41,6 +41,8 @@ fn a_killed_hub_opens_with_everything_acknowledged() {
         let again = open(&copy, &small()).unwrap();
         assert!(!again.clean);
         assert_eq!(newest(&again), number);
+        // Each commit was a batch, and the kill happened in the last one.
+        assert_eq!(again.calm_since, number);
         assert_holds(&again.store, number);
     }
 }
@@ -242,4 +244,17 @@ fn a_closed_store_takes_no_more() {
     let error = opened.store.write(&Batch::default()).unwrap_err();
     assert_kind(&error, ErrorKind::Closed, &["open the hub again"]);
     assert_eq!(opened.store.sync().unwrap_err().kind(), ErrorKind::Closed);
+}
+
+/// A directory with a part of a hub is not free for other purposes.
+#[test]
+fn a_part_of_a_hub_is_recognized() {
+    let (_place, directory) = closed_hub(0);
+    assert!(!is_no_hub(&directory));
+    fs::remove_file(directory.join("FORMAT")).unwrap();
+    assert!(!is_no_hub(&directory), "the database is left");
+    fs::remove_dir_all(directory.join("db")).unwrap();
+    assert!(is_no_hub(&directory));
+    fs::write(directory.join("FORMAT"), []).unwrap();
+    assert!(!is_no_hub(&directory), "a broken file is left");
 }
