@@ -59,8 +59,10 @@ pub(crate) struct Place {
 impl Appended {
     /// Adds the newest record.
     pub(crate) fn push(&self, place: Place) {
-        self.records().push_back(place);
+        let mut records = self.records();
+        // Under the lock, so that the bytes are not subtracted before they are added.
         self.bytes.fetch_add(place.bytes, Ordering::Relaxed);
+        records.push_back(place);
     }
 
     /// Returns the place of the record that has this commit.
@@ -157,8 +159,8 @@ impl Log for ReplicatedLog {
         let before = commits.bytes();
         commits.push(commit, changes);
         let bytes = (commits.bytes() - before) as u64;
-        drop(pending);
         self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
+        // Under the lock, so that the bytes are not subtracted before they are added.
         self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 

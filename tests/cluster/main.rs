@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use abide::prelude::*;
+use futures::future::Either;
 use server::{Server, copy_all};
 use worker::Worker;
 
@@ -126,6 +127,37 @@ fn another_node_continues_after_a_kill() {
         // Otherwise, each owner that dies makes the next one wait longer.
         server.run("UPDATE abide.shard SET crashes = 0");
     }
+}
+
+/// Nodes that find no tables at the same time create them once, and share them.
+#[test]
+fn nodes_that_start_together_share_the_tables() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    std::thread::scope(|scope| {
+        // Holds the lock of the tables until both nodes wait for it.
+        let held = scope.spawn(|| {
+            server.run(
+                "DO $$ BEGIN PERFORM pg_advisory_lock(418262901861); \
+                 WHILE (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted) < 2 \
+                 LOOP PERFORM pg_sleep(0.01); END LOOP; END $$",
+            )
+        });
+        while server.run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted") == "0" {}
+        runtime().block_on(async {
+            let [one, other] = places
+                .each_ref()
+                .map(|place| builder(&server.url(), place.path()).open());
+            let (one, other) = (tokio::spawn(one), tokio::spawn(other));
+            held.join().unwrap();
+            // One of them opens the hub, and the other one follows.
+            let (first, second) = match futures::future::select(one, other).await {
+                Either::Left(opened) | Either::Right(opened) => opened,
+            };
+            first.unwrap().unwrap().shutdown().await.unwrap();
+            second.await.unwrap().unwrap().shutdown().await.unwrap();
+        });
+    });
 }
 
 /// After owners that died one after the other, the next node waits before it takes over: an operation that ends its process

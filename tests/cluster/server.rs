@@ -1,5 +1,8 @@
 //! A PostgreSQL server of the tests' own, in a temporary directory.
 
+// The campaigns use a part of this module.
+#![allow(dead_code)]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -70,6 +73,10 @@ impl Server {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.place.path().join("data")
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn url(&self) -> String {
@@ -171,8 +178,6 @@ fn account() -> Option<(u32, u32)> {
     })
 }
 
-// Not every test copies directories.
-#[allow(dead_code)]
 /// Copies a directory with everything in it.
 pub(crate) fn copy_all(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();

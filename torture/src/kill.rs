@@ -57,6 +57,7 @@ fn plan(seed: u64, random: &mut fastrand::Rng) -> Plan {
         exits_after: None,
         ticks: random.bool(),
         readers: random.u64(..3),
+        node: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod bitrot;
 mod calls;
 mod campaign;
 mod clock;
+mod cluster;
 mod disk;
 mod failing;
 mod kill;
@@ -58,6 +59,8 @@ enum Campaign {
     Poison(Share),
     /// Sends more than there is room for
     Pressure(Share),
+    /// Lets nodes, connections and the database of a cluster fail
+    Cluster(Share),
     /// Opens directories of other builds
     Upgrade(Share),
     /// Plants faults in the library, which the campaigns have to find
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
         Campaign::Programs(share) => programs::programs(&share),
         Campaign::Poison(share) => poison::poison(&share),
         Campaign::Pressure(share) => pressure::pressure(&share),
+        Campaign::Cluster(share) => cluster::cluster(&share),
         Campaign::Upgrade(share) => upgrade::upgrade(&share),
         Campaign::Planted { fault } => return exit(planted::planted(fault.as_deref()).is_empty()),
         Campaign::Short => return exit(short::short()),

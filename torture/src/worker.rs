@@ -43,7 +43,10 @@ impl Worker {
     }
 
     fn spawn(role: &[&str], place: &Path, plan: &Plan, calls: &Calls) -> Self {
-        let errors = place.join("errors");
+        let errors = match &plan.node {
+            Some(node) => node.directory.with_extension("errors"),
+            None => place.join("errors"),
+        };
         let stderr = File::create(&errors).expect("the place is writable");
         let mut command = Command::new(std::env::current_exe().expect("this program has a file"));
         command
@@ -51,26 +54,63 @@ impl Worker {
             .arg(place)
             .arg(serde_json::to_string(plan).expect("a plan is JSON"));
         calls.apply(&mut command, place);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        // The end of its input tells a node to leave.
+        let stdin = if plan.node.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr);
         Self {
             child: command.spawn().expect("this program starts again"),
             errors,
         }
     }
 
-    /// Waits until the hub of the worker is open, or the worker has ended.
+    /// Waits until the hub of the worker is open.
     pub(crate) fn wait_until_open(&mut self, limit: Duration) -> Result<(), Ended> {
-        let Some(stdout) = self.child.stdout.take() else {
-            return Ok(());
-        };
         let (tell, opened) = mpsc::channel();
+        self.when_open(move |is_open| {
+            let _ = tell.send(is_open);
+        });
+        match opened.recv_timeout(limit) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let status = self.child.wait().expect("a child can be waited for");
+                Err(self.ended(status))
+            }
+            Err(_) => Err(Ended::Badly(format!(
+                "the hub has not opened after {} s",
+                limit.as_secs()
+            ))),
+        }
+    }
+
+    /// Calls `tell` with `true` when the hub of the worker is open, or with `false` when the worker ends before.
+    pub(crate) fn when_open(&mut self, tell: impl FnOnce(bool) + Send + 'static) {
+        let stdout = self.child.stdout.take().expect("nobody has asked before");
         // The thread ends with the worker, whose end closes the pipe.
         std::thread::spawn(move || {
-            let _ = BufReader::new(stdout).read_line(&mut String::new());
-            let _ = tell.send(());
+            let line = BufReader::new(stdout).read_line(&mut String::new());
+            tell(line.is_ok_and(|bytes| bytes > 0));
         });
-        let opened = opened.recv_timeout(limit);
-        opened.map_err(|_| Ended::Badly(format!("the hub has not opened after {} s", limit.as_secs())))
+    }
+
+    /// Asks the worker to close its hub.
+    pub(crate) fn close(&mut self) {
+        self.child.stdin = None;
+    }
+
+    /// Sends a signal such as SIGSTOP to the worker.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, signal).expect("the worker is a child that was not waited for");
+    }
+
+    /// Returns how the worker has ended, if it has.
+    pub(crate) fn try_wait(&mut self) -> Option<Ended> {
+        let status = self.child.try_wait().expect("a child can be waited for");
+        status.map(|status| self.ended(status))
     }
 
     /// Kills the worker with SIGKILL, unless it has ended.

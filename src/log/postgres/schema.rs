@@ -109,7 +109,7 @@ pub(super) fn ensure(session: &Session, patience: std::time::Duration) -> Result
 
 async fn create(connected: &Connected) -> Result<(), PostgresError> {
     // `IF NOT EXISTS` would need the right to create a schema that exists.
-    let exists = "SELECT to_regnamespace('abide') IS NOT NULL";
+    let exists = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'abide')";
     if !connected.client.query_one(exists, &[]).await?.get::<_, bool>(0) {
         connected.client.batch_execute("CREATE SCHEMA abide").await?;
     }
@@ -118,7 +118,11 @@ async fn create(connected: &Connected) -> Result<(), PostgresError> {
 
 /// Returns the version of the tables, or `None` if there are none.
 async fn version(connected: &Connected) -> Result<Option<i32>, PostgresError> {
-    let exists = "SELECT to_regclass('abide.meta') IS NOT NULL";
+    // A read of the catalog. `to_regclass` would ask the cache of the connection, which does not have the tables that
+    // another node has just created.
+    let exists = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class class \
+                  JOIN pg_catalog.pg_namespace namespace ON namespace.oid = class.relnamespace \
+                  WHERE namespace.nspname = 'abide' AND class.relname = 'meta')";
     if !connected.client.query_one(exists, &[]).await?.get::<_, bool>(0) {
         return Ok(None);
     }

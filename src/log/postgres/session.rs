@@ -54,7 +54,8 @@ impl Address {
         // As parameters of the connection, and not as statements: a pooler that shares connections refuses them.
         let options = "-c synchronous_commit=on -c statement_timeout=0 -c lock_timeout=0 \
                        -c idle_in_transaction_session_timeout=0 -c client_min_messages=warning \
-                       -c client_connection_check_interval=2000";
+                       -c client_connection_check_interval=2000 \
+                       -c default_transaction_isolation=read\\ committed";
         let options = config
             .get_options()
             .map_or_else(|| options.to_owned(), |given| format!("{given} {options}"));

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use abide::prelude::*;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::entities::{Journal, Relay};
+use super::ledger::Acknowledged;
 use super::orchestrations::{Order, Transfer, order, tick, transfer};
 use super::plan::{CALL, LATER, RELAY, Request, SIGNAL, SLOW, journal, request_id};
 use super::{Ledger, Plan, builder};
@@ -17,8 +19,9 @@ use super::{Ledger, Plan, builder};
 /// # Errors
 /// Returns the error of the open, of the first request that failed, or of the shutdown.
 pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl FnOnce()) -> abide::Result<()> {
-    let ledger = Arc::new(Ledger::open(place));
     let hub = builder(place, plan).open().await?;
+    // Until then, another process may have added to it.
+    let ledger = Arc::new(Ledger::open(place));
     opened();
     if let Some(micros) = plan.exits_after {
         std::thread::spawn(move || {
@@ -31,9 +34,18 @@ pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl FnOnce()) -> a
     }
     let mut readers = JoinSet::new();
     for number in 0..plan.readers {
-        readers.spawn(read(hub.client(), ledger.clone(), number, plan.clients));
+        let acknowledged = Acknowledged::follow(place, plan);
+        readers.spawn(read(hub.client(), ledger.clone(), acknowledged, number, plan.clients));
     }
-    ask(&hub.client(), plan, &ledger, |_| plan.requests).await?;
+    let client = hub.client();
+    let asking = ask(&client, plan, &ledger, |_| plan.requests);
+    match plan.node {
+        None => asking.await?,
+        Some(_) => tokio::select! {
+            asked = asking => asked?,
+            () = end_of_input() => {}
+        },
+    }
     readers.shutdown().await;
     if !plan.closes {
         std::process::exit(0);
@@ -41,16 +53,31 @@ pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl FnOnce()) -> a
     hub.shutdown().await
 }
 
-/// Reads the journals of all clients in turn, and records what it has read.
-async fn read(client: Client, ledger: Arc<Ledger>, number: u64, clients: u64) {
+/// Waits until the campaign closes the standard input of this process.
+async fn end_of_input() {
+    let (tell, end) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = tell.send(());
+    });
+    let _ = end.await;
+}
+
+/// Reads the journals of all clients in turn, and records what it has read. A read shows everything that was acknowledged
+/// before it began, by whichever process.
+async fn read(client: Client, ledger: Arc<Ledger>, mut acknowledged: Acknowledged, number: u64, clients: u64) {
     let mut before = vec![0; clients as usize];
     for turn in number.. {
         let index = turn % clients;
         let key = journal(index, CALL);
+        let called = acknowledged.calls(index);
         // A hub that fails is reported by the clients.
         let Ok((length, stamp)) = client.entity::<Journal>(&key).last().await else {
             return;
         };
+        if length < called {
+            ledger.stale(&key, length, called);
+        }
         if std::mem::replace(&mut before[index as usize], length) != length {
             ledger.read(&key, length, stamp);
         }

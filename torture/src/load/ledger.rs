@@ -4,10 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use super::Plan;
+use super::plan::Request;
 
 /// The names of the files outside of the hub.
 pub(crate) const OUTSIDE: [&str; 2] = [LEDGER, WORLD];
@@ -116,9 +119,11 @@ impl Ledger {
             ["answered", client, n, answer] => {
                 let (client, n) = (number(client), number(n));
                 let before = self.answers.entry(client).or_default().insert(n, answer.to_owned());
-                if before.is_some() {
-                    self.faults
-                        .push(format!("request {n} of client {client} was answered twice"));
+                // A node of a cluster that was stopped records an answer late, when another node has repeated the request.
+                if let Some(before) = before.filter(|before| before != answer) {
+                    self.faults.push(format!(
+                        "request {n} of client {client} was answered twice: {before}, then {answer}"
+                    ));
                 }
             }
             ["started", client, n, execution] => {
@@ -135,6 +140,9 @@ impl Ledger {
             ["read", journal, length, stamp] => {
                 self.reads.push((journal.to_owned(), number(length), number(stamp)));
             }
+            ["stale", journal, length, called] => self.faults.push(format!(
+                "a read has shown {length} notes of {journal}, of which {called} were acknowledged before it began"
+            )),
             _ => self.faults.push(format!("the ledger has the line `{line}`")),
         }
     }
@@ -159,9 +167,59 @@ impl Ledger {
         write(&self.file, &format!("read {journal} {length} {stamp}"));
     }
 
+    /// Records that a read has not shown everything that was acknowledged before it began.
+    pub(super) fn stale(&self, journal: &str, length: u64, called: u64) {
+        write(&self.file, &format!("stale {journal} {length} {called}"));
+    }
+
     /// Records that the start of an order was acknowledged.
     pub(super) fn start(&self, client: u64, n: u64, execution: &str) {
         write(&self.file, &format!("started {client} {n} {execution}"));
+    }
+}
+
+/// Returns the length of the ledger in bytes. It grows with each acknowledgment.
+pub(crate) fn ledger_bytes(place: &Path) -> u64 {
+    std::fs::metadata(ledger_path(place)).map_or(0, |file| file.len())
+}
+
+/// The calls that were acknowledged, also by other processes.
+#[derive(Debug)]
+pub(super) struct Acknowledged {
+    ledger: BufReader<File>,
+    /// The begin of a line that is not complete yet.
+    line: String,
+    plan: Plan,
+    /// By client, the number of acknowledged requests and how many of them were calls.
+    counts: BTreeMap<u64, (u64, u64)>,
+}
+
+impl Acknowledged {
+    pub(super) fn follow(place: &Path, plan: &Plan) -> Self {
+        let opened = File::open(ledger_path(place));
+        Self {
+            ledger: BufReader::new(opened.expect("the ledger exists")),
+            line: String::new(),
+            plan: plan.clone(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the number of calls of a client that are acknowledged now.
+    pub(super) fn calls(&mut self, client: u64) -> u64 {
+        while self.ledger.read_line(&mut self.line).is_ok_and(|bytes| bytes > 0) && self.line.ends_with('\n') {
+            if let ["answered", client, n, _] = self.line.split(' ').collect::<Vec<_>>()[..]
+                && let (Ok(client), Ok(n)) = (client.parse(), n.parse::<u64>())
+            {
+                let (requests, calls) = self.counts.entry(client).or_default();
+                let new = self.plan.requests(client).skip(*requests as usize);
+                let new = new.take((n + 1).saturating_sub(*requests) as usize);
+                *calls += new.filter(|request| matches!(request, Request::Call { .. })).count() as u64;
+                *requests = (n + 1).max(*requests);
+            }
+            self.line.clear();
+        }
+        self.counts.get(&client).map_or(0, |(_, calls)| *calls)
     }
 }
 

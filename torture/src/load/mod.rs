@@ -21,8 +21,8 @@ use orchestrations::{charge, order, pack, tick, transfer, wrap};
 
 pub(crate) use client::serve;
 pub(crate) use finish::{Broken, finish_now};
-pub(crate) use ledger::{Ledger, OUTSIDE};
-pub(crate) use plan::Plan;
+pub(crate) use ledger::{Ledger, OUTSIDE, ledger_bytes};
+pub(crate) use plan::{Node, Plan};
 
 /// Returns the directory of the hub in a place.
 pub(crate) fn hub(place: &Path) -> PathBuf {
@@ -31,7 +31,11 @@ pub(crate) fn hub(place: &Path) -> PathBuf {
 
 /// Returns a hub with all types of the load. Its log is small, so that rows move to RocksDB and segments are reused.
 fn builder(place: &Path, plan: &Plan) -> HubBuilder {
-    Hub::builder(hub(place))
+    let builder = match &plan.node {
+        Some(node) => Hub::cluster(&node.url, "torture").directory(&node.directory),
+        None => Hub::builder(hub(place)),
+    };
+    builder
         .entity::<Account>()
         .entity::<Journal>()
         .entity::<Relay>()

@@ -1,5 +1,7 @@
 //! Which requests each client asks.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -27,6 +29,17 @@ pub(crate) struct Plan {
     pub(crate) ticks: bool,
     /// Number of readers, which read all the time what the clients have written.
     pub(crate) readers: u64,
+    /// The process is a node of a cluster.
+    pub(crate) node: Option<Node>,
+}
+
+/// A node of a cluster, which runs the hub together with others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Node {
+    /// The URL of the database.
+    pub(crate) url: String,
+    /// The directory of its copy.
+    pub(crate) directory: PathBuf,
 }
 
 /// A request of a client. `n` counts the requests of one kind by one client from 0.
@@ -81,6 +94,7 @@ impl Plan {
             exits_after: None,
             ticks: false,
             readers: 0,
+            node: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
@@ -30,6 +30,8 @@ pub(super) struct Copy {
     directory: PathBuf,
     pub(super) base: RocksBase,
     mark: Mark,
+    /// Set when a read has found damage. Held while the mark is written, which must not come back then.
+    is_damaged: Mutex<bool>,
     pub(super) appended: Arc<Appended>,
 }
 
@@ -38,7 +40,13 @@ impl Base for Copy {
     fn take(&self, front: &Front) -> Result<()> {
         let place = self.appended.of(front.commit());
         let place = place.expect("the log has every commit that is moved to the copy");
+        let is_damaged = self.is_damaged();
+        if *is_damaged {
+            let text = "the copy is damaged; the next open of the hub replaces it";
+            return Err(Error::new(ErrorKind::Corrupted, text));
+        }
         self.mark.at(place).write(&self.directory)?;
+        drop(is_damaged);
         self.base.take(front)
     }
 
@@ -53,12 +61,19 @@ impl Base for Copy {
 
 impl Copy {
     /// If a read has found damage, makes the next open replace the copy.
-    fn noted<T>(&self, read: Result<T>) -> Result<T> {
+    pub(super) fn noted<T>(&self, read: Result<T>) -> Result<T> {
         if read.as_ref().is_err_and(|error| error.kind() == ErrorKind::Corrupted) {
-            // Without the file, the hub still fails with the error, and the next open finds the damage again.
+            let mut is_damaged = self.is_damaged();
+            *is_damaged = true;
+            // If this fails, the hub still fails with the error, and the next open finds the damage again.
             let _ = Mark::remove(&self.directory);
         }
         read
+    }
+
+    /// Ignores poisoning: each change is one assignment.
+    fn is_damaged(&self) -> MutexGuard<'_, bool> {
+        self.is_damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -239,6 +254,7 @@ fn empty(directory: &Path, base: RocksBase, mark: Mark) -> Current {
             directory: directory.to_owned(),
             base,
             mark,
+            is_damaged: Mutex::default(),
             appended: Arc::clone(&appended),
         },
         fronts: Fronts::over(0),

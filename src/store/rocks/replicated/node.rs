@@ -4,26 +4,18 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::files::{read_if_present, replace};
 use crate::log::postgres::Node;
 use crate::random;
 
 const NODE: &str = "NODE";
 
-/// Reads the node of a directory, or creates one.
+/// Reads the node of a directory, or creates one. A file that is damaged is replaced: the hub gets a new node.
 pub(super) fn read_or_create(directory: &Path) -> Result<Node> {
     let path = directory.join(NODE);
-    let id = match read_if_present(&path)? {
-        Some(bytes) => parse(&bytes).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Corrupted,
-                format!(
-                    "{} has no id; remove the directory, which only has a copy",
-                    path.display()
-                ),
-            )
-        })?,
+    let id = match read_if_present(&path)?.and_then(|bytes| parse(&bytes)) {
+        Some(id) => id,
         None => {
             let id = random::uuid();
             replace(&path, format!("{id}\n").as_bytes())?;
@@ -37,4 +29,21 @@ pub(super) fn read_or_create(directory: &Path) -> Result<Node> {
 
 fn parse(bytes: &[u8]) -> Option<Uuid> {
     std::str::from_utf8(bytes).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_keeps_its_node_and_a_damaged_id_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let node = || read_or_create(directory.path()).unwrap().id;
+        let first = node();
+        assert_eq!(node(), first);
+        std::fs::write(directory.path().join(NODE), "no id").unwrap();
+        let second = node();
+        assert_ne!(second, first);
+        assert_eq!(node(), second);
+    }
 }

@@ -11,7 +11,7 @@ use server::Server;
 
 use super::open::{OpenOptions, Opened, open};
 use super::snapshot;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::log::postgres::Address;
 use crate::model::{self, CommitRecord};
 use crate::schema;
@@ -65,6 +65,29 @@ fn take_snapshot(opened: &Opened) -> Result<Option<u64>> {
     store.durable.store.materialize()?;
     let copy = store.durable.store.base();
     snapshot::make(copy, &copy.appended, opened.epoch, store.shared.as_ref())
+}
+
+/// After a read has found damage, no row moves to the copy any more, so that the next open replaces it.
+#[test]
+fn a_damaged_copy_takes_nothing() {
+    let Some(server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let opened = open(&options(&server, place.path())).unwrap();
+    write(&opened, 1..30);
+    let store = &opened.store.durable.store;
+    store.materialize().unwrap();
+    let mark = place.path().join("copy/COPY");
+    assert!(mark.exists());
+    write(&opened, 30..40);
+    let damage = store
+        .base()
+        .noted::<()>(Err(Error::new(ErrorKind::Corrupted, "a block is damaged")));
+    assert!(damage.is_err());
+    assert_eq!(store.materialize().unwrap_err().kind(), ErrorKind::Corrupted);
+    assert!(!mark.exists(), "the next open would keep the damaged copy");
+    drop(opened);
+    let opened = open(&options(&server, place.path())).unwrap();
+    assert_eq!(opened.last_commit.map(|commit| commit.number), Some(39));
 }
 
 /// A snapshot replaces the log before it, and a node without a copy begins with it.

@@ -1,0 +1,190 @@
+//! Nodes that run one hub over a database, while nodes, connections and the database fail.
+
+mod nodes;
+mod proxy;
+#[path = "../../../tests/cluster/server.rs"]
+mod server;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nodes::Nodes;
+use rustix::process::Signal;
+use server::Server;
+
+use crate::campaign::{Course, Outcome, Share, run};
+use crate::load::{Node, Plan, finish_now};
+
+/// Number of faults of one hub.
+const FAULTS: u64 = 20;
+
+/// Number of nodes of a hub.
+const NODES: usize = 3;
+
+/// What fails.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// The node that runs the hub is killed and starts again.
+    Restart,
+    /// It is killed, and remains so until another node runs the hub.
+    Kill,
+    /// It is killed, and its copy is lost or damaged.
+    Damage,
+    /// It sleeps for longer than the others wait for it, and then goes on.
+    Sleep,
+    /// It sleeps for less time than that.
+    Nap,
+    /// It closes the hub and ends.
+    Leave,
+    /// Answers of the database to it are lost.
+    LostAnswers,
+    /// No message passes between it and the database, until another node has taken over.
+    Partition,
+    /// The database is killed and starts again.
+    Database,
+    /// The database and the node are killed.
+    DatabaseAndNode,
+}
+
+const ALL: [Fault; 10] = [
+    Fault::Restart,
+    Fault::Kill,
+    Fault::Damage,
+    Fault::Sleep,
+    Fault::Nap,
+    Fault::Leave,
+    Fault::LostAnswers,
+    Fault::Partition,
+    Fault::Database,
+    Fault::DatabaseAndNode,
+];
+
+/// Lets something fail while nodes run a hub, and waits until the hub serves again. In the end, the hub has exactly the
+/// effects of everything that was acknowledged, by whichever node, and no read has shown less than that.
+pub(crate) fn cluster(share: &Share) -> Outcome {
+    let pauses = Mutex::new(Vec::new());
+    let outcome = run("cluster", "faults", share, |seed, course| round(seed, course, &pauses));
+    let mut pauses = pauses.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for fault in ALL {
+        let mut of_fault: Vec<Duration> = Vec::new();
+        of_fault.extend(
+            pauses
+                .iter()
+                .filter(|(of, _)| *of as u8 == fault as u8)
+                .map(|(_, pause)| *pause),
+        );
+        of_fault.sort_unstable();
+        if let Some(longest) = of_fault.last() {
+            let at = |percent| of_fault[(of_fault.len() - 1) * percent / 100];
+            println!(
+                "  {fault:?}: {} times; serves again after {:.1?} (median), {:.1?} (95th percentile), {longest:.1?} (longest)",
+                of_fault.len(),
+                at(50),
+                at(95)
+            );
+        }
+    }
+    pauses.clear();
+    outcome
+}
+
+fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let place = course.place();
+    let mut server = Server::start().expect("scripts/postgres installs PostgreSQL");
+    let plan = Plan {
+        clients: random.u64(2..8),
+        requests: u64::MAX,
+        executors: random.usize(1..3),
+        log_bytes: 128 << random.u64(10..12),
+        note_bytes: random.usize(..200),
+        ticks: random.bool(),
+        readers: 2,
+        ..Plan::small(seed)
+    };
+    let mut nodes = Nodes::start(NODES, &server, &plan, place.path());
+    let mut service = || -> Result<(), String> {
+        nodes.wait_for_service(course.patience())?;
+        for _ in 0..FAULTS {
+            std::thread::sleep(Duration::from_micros(random.u64(..300_000)));
+            let fault = ALL[random.usize(..ALL.len())];
+            nodes.look()?;
+            let mut endure = || -> Result<Duration, String> {
+                let since = fail(fault, &mut nodes, &mut server, &mut random)?;
+                nodes.wait_for_service(course.patience())?;
+                let pause = since.elapsed();
+                nodes.wake(course.patience())?;
+                Ok(pause)
+            };
+            let pause = endure().map_err(|why| format!("{fault:?}: {why}"))?;
+            pauses
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((fault, pause));
+            // Otherwise, each owner that dies makes the next one wait longer.
+            server.run("UPDATE abide.shard SET crashes = 0");
+            course.count(1);
+            if course.is_over() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    if let Err(why) = service() {
+        return course.violated(seed, place, &why);
+    }
+    drop(nodes);
+    let last = Node {
+        url: server.url(),
+        directory: place.path().join("last"),
+    };
+    let plan = Plan {
+        node: Some(last),
+        ..plan
+    };
+    match finish_now(place.path(), &plan, course.patience()) {
+        Ok(requests) => course.note("requests", requests),
+        Err(broken) => course.violated(seed, place, &broken.to_string()),
+    }
+}
+
+/// Lets something fail. Returns the time since when the hub may not serve.
+fn fail(fault: Fault, nodes: &mut Nodes, server: &mut Server, random: &mut fastrand::Rng) -> Result<Instant, String> {
+    let mut since = Instant::now();
+    match fault {
+        Fault::Restart => nodes.kill_owner()?,
+        Fault::Kill => {
+            nodes.stay_short();
+            nodes.kill_owner()?;
+        }
+        Fault::Damage => {
+            let copy = nodes.copy_of_owner();
+            nodes.kill_owner()?;
+            nodes::damage(&copy, random);
+        }
+        Fault::Sleep => nodes.signal_owner(Signal::STOP),
+        Fault::Nap => {
+            nodes.signal_owner(Signal::STOP);
+            std::thread::sleep(Duration::from_millis(random.u64(..1_500)));
+            nodes.signal_owner(Signal::CONT);
+        }
+        Fault::Leave => {
+            nodes.stay_short();
+            nodes.close_owner();
+        }
+        Fault::LostAnswers => nodes.proxy_of_owner().lose_answers(random.u64(1..6)),
+        Fault::Partition => nodes.isolate_owner(),
+        Fault::Database | Fault::DatabaseAndNode => {
+            server.kill();
+            if matches!(fault, Fault::DatabaseAndNode) {
+                nodes.kill_owner()?;
+            }
+            std::thread::sleep(Duration::from_millis(random.u64(..500)));
+            server.resume();
+            // The database counts from its return.
+            since = Instant::now();
+        }
+    }
+    nodes.forget_service();
+    Ok(since)
+}

@@ -1,0 +1,247 @@
+//! The nodes of a hub: which of them run, and which one runs the hub.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::proxy::Proxy;
+use super::server::Server;
+use crate::calls::Calls;
+use crate::load::{Node, Plan, ledger_bytes};
+use crate::worker::{Ended, Worker};
+
+/// Parts of the errors of a node that another one has replaced, and of one that has found damage in its copy. The next
+/// node has everything.
+const REPLACED: [&str; 3] = ["another node runs this hub", "Corruption", "the copy is damaged"];
+
+/// Time between two looks at the nodes.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The nodes of one hub. Dropping them kills them.
+pub(super) struct Nodes {
+    place: PathBuf,
+    plan: Plan,
+    nodes: Vec<Running>,
+    /// The node that has opened the hub last.
+    owner: usize,
+    opened: Receiver<(usize, u64)>,
+    tell: Sender<(usize, u64)>,
+    /// Length of the ledger after the last fault.
+    acknowledged: u64,
+    /// Set while nodes that have ended remain so.
+    is_short: bool,
+}
+
+struct Running {
+    proxy: Proxy,
+    directory: PathBuf,
+    worker: Option<Worker>,
+    /// Number of the process of this node.
+    life: u64,
+    /// Set if the node sleeps or is cut off, so that another one may have replaced it.
+    is_away: bool,
+}
+
+impl Nodes {
+    pub(super) fn start(count: usize, server: &Server, plan: &Plan, place: &Path) -> Self {
+        let (tell, opened) = channel();
+        let running = |number| Running {
+            proxy: Proxy::start(server.port()),
+            directory: place.join(format!("node-{number}")),
+            worker: None,
+            life: 0,
+            is_away: false,
+        };
+        let mut nodes = Self {
+            place: place.to_owned(),
+            plan: plan.clone(),
+            nodes: (0..count).map(running).collect(),
+            owner: 0,
+            opened,
+            tell,
+            acknowledged: 0,
+            is_short: false,
+        };
+        nodes.start_missing();
+        nodes
+    }
+
+    fn start_missing(&mut self) {
+        for number in 0..self.nodes.len() {
+            let node = &mut self.nodes[number];
+            if node.worker.is_some() {
+                continue;
+            }
+            node.life += 1;
+            let (life, tell) = (node.life, self.tell.clone());
+            let plan = Plan {
+                node: Some(Node {
+                    url: node.proxy.url(),
+                    directory: node.directory.clone(),
+                }),
+                ..self.plan.clone()
+            };
+            let mut worker = Worker::start(&self.place, &plan, &Calls::default());
+            worker.when_open(move |is_open| {
+                if is_open {
+                    // Nobody listens any more at the end of the case.
+                    let _ = tell.send((number, life));
+                }
+            });
+            node.worker = Some(worker);
+        }
+    }
+
+    /// Everything that is acknowledged from now on shows that the hub serves.
+    pub(super) fn forget_service(&mut self) {
+        self.acknowledged = ledger_bytes(&self.place);
+    }
+
+    /// Waits until something is acknowledged, and starts the nodes again that have ended.
+    pub(super) fn wait_for_service(&mut self, patience: Duration) -> Result<(), String> {
+        let end = Instant::now() + patience;
+        // What a node that is away acknowledges was on its way before.
+        while self.nodes[self.owner].is_away || ledger_bytes(&self.place) <= self.acknowledged {
+            if Instant::now() > end {
+                return Err(format!("nothing was acknowledged for {} s", patience.as_secs()));
+            }
+            std::thread::sleep(LOOK);
+            self.look()?;
+        }
+        self.look()
+    }
+
+    /// Notes which node has opened the hub, and replaces the nodes that have ended.
+    pub(super) fn look(&mut self) -> Result<(), String> {
+        loop {
+            match self.opened.try_recv() {
+                Ok((number, life)) if self.nodes[number].life == life => {
+                    self.owner = number;
+                    self.forget_service();
+                }
+                Ok(_) => {}
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        for node in &mut self.nodes {
+            match node.worker.as_mut().and_then(Worker::try_wait) {
+                None => {}
+                Some(Ended::Done) => node.worker = None,
+                // The others may take over from a node that was away, and from one that hung on a machine that is busy.
+                Some(Ended::Refused(why)) if is_replaced(&why) => node.worker = None,
+                Some(Ended::Refused(why) | Ended::Badly(why)) => return Err(why),
+            }
+        }
+        if !self.is_short {
+            self.start_missing();
+        }
+        Ok(())
+    }
+
+    /// Does not start the nodes again that end, until [`wake`](Self::wake).
+    pub(super) fn stay_short(&mut self) {
+        self.is_short = true;
+    }
+
+    /// Starts the nodes again that have ended, ends the sleep and the isolation of the others, and waits until each of them has noticed that it was replaced.
+    pub(super) fn wake(&mut self, patience: Duration) -> Result<(), String> {
+        self.is_short = false;
+        self.look()?;
+        for number in 0..self.nodes.len() {
+            if !std::mem::take(&mut self.nodes[number].is_away) {
+                continue;
+            }
+            let life = self.nodes[number].life;
+            self.nodes[number].proxy.unblock();
+            if let Some(worker) = &self.nodes[number].worker {
+                worker.signal(Signal::CONT);
+            }
+            let end = Instant::now() + patience;
+            while self.nodes[number].life == life {
+                if Instant::now() > end {
+                    return Err(format!("node {number} has not noticed that it was replaced"));
+                }
+                std::thread::sleep(LOOK);
+                self.look()?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn kill_owner(&mut self) -> Result<(), String> {
+        let worker = self.nodes[self.owner].worker.take();
+        match worker.map_or(Ok(()), Worker::kill) {
+            Err(Ended::Refused(why)) if is_replaced(&why) => Ok(()),
+            Err(Ended::Refused(why) | Ended::Badly(why)) => Err(why),
+            Ok(()) | Err(Ended::Done) => Ok(()),
+        }
+    }
+
+    /// Sends a signal to the owner. One that was stopped counts as away until it continues.
+    pub(super) fn signal_owner(&mut self, signal: Signal) {
+        let owner = &mut self.nodes[self.owner];
+        owner.is_away = signal == Signal::STOP;
+        if let Some(worker) = &owner.worker {
+            worker.signal(signal);
+        }
+    }
+
+    /// Has the owner close the hub and end.
+    pub(super) fn close_owner(&mut self) {
+        if let Some(worker) = &mut self.nodes[self.owner].worker {
+            worker.close();
+        }
+    }
+
+    pub(super) fn proxy_of_owner(&self) -> &Proxy {
+        &self.nodes[self.owner].proxy
+    }
+
+    /// Cuts the owner off from the database.
+    pub(super) fn isolate_owner(&mut self) {
+        let owner = &mut self.nodes[self.owner];
+        owner.is_away = true;
+        owner.proxy.block();
+    }
+
+    pub(super) fn copy_of_owner(&self) -> PathBuf {
+        self.nodes[self.owner].directory.clone()
+    }
+}
+
+fn is_replaced(why: &str) -> bool {
+    REPLACED.iter().any(|part| why.contains(part))
+}
+
+/// Removes the copy of a node, or changes a byte of one of its files.
+pub(super) fn damage(copy: &Path, random: &mut fastrand::Rng) {
+    let files = files(copy);
+    if random.bool() || files.is_empty() {
+        std::fs::remove_dir_all(copy).expect("the copy can be removed");
+        return;
+    }
+    let file = &files[random.usize(..files.len())];
+    let mut bytes = std::fs::read(file).expect("the file of a copy is readable");
+    if !bytes.is_empty() {
+        let place = random.usize(..bytes.len());
+        bytes[place] ^= random.u8(1..);
+        std::fs::write(file, bytes).expect("the file of a copy is writable");
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
