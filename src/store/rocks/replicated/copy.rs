@@ -30,7 +30,7 @@ pub(super) struct Copy {
     directory: PathBuf,
     pub(super) base: RocksBase,
     mark: Mark,
-    /// Set when a read has found damage. Held while the mark is written, which must not come back then.
+    /// Set when damage was found. Held while the mark is written, which must not come back then.
     is_damaged: Mutex<bool>,
     pub(super) appended: Arc<Appended>,
 }
@@ -47,11 +47,14 @@ impl Base for Copy {
         }
         self.mark.at(place).write(&self.directory)?;
         drop(is_damaged);
-        self.base.take(front)
+        self.noted(self.base.take(front))
     }
 
     fn snapshot(&self) -> Box<dyn Reader + '_> {
-        self.base.snapshot()
+        Box::new(View {
+            copy: self,
+            base: self.base.snapshot(),
+        })
     }
 
     fn stop(&self) {
@@ -60,7 +63,7 @@ impl Base for Copy {
 }
 
 impl Copy {
-    /// If a read has found damage, makes the next open replace the copy.
+    /// If RocksDB has found damage, makes the next open replace the copy.
     pub(super) fn noted<T>(&self, read: Result<T>) -> Result<T> {
         if read.as_ref().is_err_and(|error| error.kind() == ErrorKind::Corrupted) {
             let mut is_damaged = self.is_damaged();
@@ -88,6 +91,26 @@ impl Reader for Copy {
 
     fn visit(&self, range: std::ops::Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
         self.noted(self.base.visit(range, visitor))
+    }
+}
+
+/// A snapshot of the rows of a copy.
+struct View<'a> {
+    copy: &'a Copy,
+    base: Box<dyn Reader + 'a>,
+}
+
+impl Reader for View<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.copy.noted(self.base.get(key))
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.copy.noted(self.base.get_many(keys))
+    }
+
+    fn visit(&self, range: std::ops::Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        self.copy.noted(self.base.visit(range, visitor))
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn restore(base: &RocksBase, snapshot: Snapshot, log: &dyn SharedLog)
 /// Writes a snapshot of the copy to the database and makes it the newest one. Returns its position, or `None` if the copy
 /// has moved on in the meantime.
 pub(super) fn make(copy: &Copy, appended: &Appended, epoch: u64, log: &dyn SharedLog) -> Result<Option<u64>> {
-    let view = copy.base.snapshot();
+    let view = copy.snapshot();
     let commit = number(commit_in(view.as_ref())?);
     // A record after this commit would leave a gap: the copy has taken a front, and the place of the commit is forgotten.
     let Some(place) = appended.of(commit).filter(|place| place.first <= commit + 1) else {

@@ -90,6 +90,47 @@ fn a_damaged_copy_takes_nothing() {
     assert_eq!(opened.last_commit.map(|commit| commit.number), Some(39));
 }
 
+/// Wherever a table is damaged, and whichever read finds it, one of the next two opens replaces the copy.
+#[test]
+fn a_read_of_a_damaged_table_makes_the_next_open_replace_the_copy() {
+    let Some(server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let options = options(&server, place.path());
+    let opened = open(&options).unwrap();
+    write(&opened, 1..60);
+    opened.store.durable.store.materialize().unwrap();
+    let expected = rows(&opened);
+    drop(opened);
+    let mut found_late = 0;
+    for part in 0..6 {
+        let files = std::fs::read_dir(place.path().join("copy/db")).unwrap().flatten();
+        for table in files
+            .map(|file| file.path())
+            .filter(|path| path.extension().is_some_and(|end| end == "sst"))
+        {
+            let mut bytes = std::fs::read(&table).unwrap();
+            let at = bytes.len() * part / 6;
+            bytes[at] ^= 1;
+            std::fs::write(table, bytes).unwrap();
+        }
+        let opened = open(&options).unwrap();
+        let read = opened.store.snapshot().scan(Vec::new()..vec![0xff; 64], usize::MAX);
+        drop(opened);
+        match read {
+            Ok(read) => assert_eq!(read, expected),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+                found_late += 1;
+            }
+        }
+        let opened = open(&options).unwrap();
+        assert_eq!(rows(&opened), expected, "damage at {part}/6");
+        // The next damage is one of a table, too.
+        opened.store.durable.store.materialize().unwrap();
+    }
+    assert!(found_late > 0, "each damage was found by the open");
+}
+
 /// A snapshot replaces the log before it, and a node without a copy begins with it.
 #[test]
 fn a_node_without_a_copy_begins_with_the_snapshot() {
