@@ -109,6 +109,7 @@ fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
             std::thread::sleep(Duration::from_micros(random.u64(..300_000)));
             let fault = ALL[random.usize(..ALL.len())];
             nodes.look()?;
+            nodes.note(format!("{fault:?}"));
             let mut endure = || -> Result<Duration, String> {
                 let since = fail(fault, &mut nodes, &mut server, &mut random)?;
                 nodes.wait_for_service(course.patience())?;
@@ -131,7 +132,7 @@ fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
         Ok(())
     };
     if let Err(why) = service() {
-        return course.violated(seed, place, &why);
+        return course.violated(seed, place, &format!("{why}\n  {}", nodes.history()));
     }
     drop(nodes);
     let last = Node {

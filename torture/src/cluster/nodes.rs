@@ -32,6 +32,9 @@ pub(super) struct Nodes {
     acknowledged: u64,
     /// Set while nodes that have ended remain so.
     is_short: bool,
+    begin: Instant,
+    /// What has happened, for the report of a violation.
+    history: Vec<String>,
 }
 
 struct Running {
@@ -40,8 +43,14 @@ struct Running {
     worker: Option<Worker>,
     /// Number of the process of this node.
     life: u64,
-    /// Set if the node sleeps or is cut off, so that another one may have replaced it.
-    is_away: bool,
+    /// The life that sleeps or is cut off, so that another node replaces it.
+    away: Option<u64>,
+}
+
+impl Running {
+    fn is_away(&self) -> bool {
+        self.away == Some(self.life)
+    }
 }
 
 impl Nodes {
@@ -52,7 +61,7 @@ impl Nodes {
             directory: place.join(format!("node-{number}")),
             worker: None,
             life: 0,
-            is_away: false,
+            away: None,
         };
         let mut nodes = Self {
             place: place.to_owned(),
@@ -63,6 +72,8 @@ impl Nodes {
             tell,
             acknowledged: 0,
             is_short: false,
+            begin: Instant::now(),
+            history: Vec::new(),
         };
         nodes.start_missing();
         nodes
@@ -91,7 +102,19 @@ impl Nodes {
                 }
             });
             node.worker = Some(worker);
+            self.note(format!("node {number} starts"));
         }
+    }
+
+    pub(super) fn note(&mut self, what: String) {
+        self.history
+            .push(format!("{:.1} s: {what}", self.begin.elapsed().as_secs_f64()));
+    }
+
+    /// Returns the newest events.
+    pub(super) fn history(&self) -> String {
+        let first = self.history.len().saturating_sub(30);
+        self.history[first..].join("; ")
     }
 
     /// Everything that is acknowledged from now on shows that the hub serves.
@@ -103,7 +126,7 @@ impl Nodes {
     pub(super) fn wait_for_service(&mut self, patience: Duration) -> Result<(), String> {
         let end = Instant::now() + patience;
         // What a node that is away acknowledges was on its way before.
-        while self.nodes[self.owner].is_away || ledger_bytes(&self.place) <= self.acknowledged {
+        while self.nodes[self.owner].is_away() || ledger_bytes(&self.place) <= self.acknowledged {
             if Instant::now() > end {
                 return Err(format!("nothing was acknowledged for {} s", patience.as_secs()));
             }
@@ -119,20 +142,26 @@ impl Nodes {
             match self.opened.try_recv() {
                 Ok((number, life)) if self.nodes[number].life == life => {
                     self.owner = number;
+                    self.note(format!("node {number} has opened the hub"));
                     self.forget_service();
                 }
                 Ok(_) => {}
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
-        for node in &mut self.nodes {
-            match node.worker.as_mut().and_then(Worker::try_wait) {
-                None => {}
-                Some(Ended::Done) => node.worker = None,
+        for number in 0..self.nodes.len() {
+            let node = &mut self.nodes[number];
+            let Some(ended) = node.worker.as_mut().and_then(Worker::try_wait) else {
+                continue;
+            };
+            match ended {
+                Ended::Done => {}
                 // The others may take over from a node that was away, and from one that hung on a machine that is busy.
-                Some(Ended::Refused(why)) if is_replaced(&why) => node.worker = None,
-                Some(Ended::Refused(why) | Ended::Badly(why)) => return Err(why),
+                Ended::Refused(why) if is_replaced(&why) => {}
+                Ended::Refused(why) | Ended::Badly(why) => return Err(why),
             }
+            node.worker = None;
+            self.note(format!("node {number} has ended"));
         }
         if !self.is_short {
             self.start_missing();
@@ -150,10 +179,9 @@ impl Nodes {
         self.is_short = false;
         self.look()?;
         for number in 0..self.nodes.len() {
-            if !std::mem::take(&mut self.nodes[number].is_away) {
+            let Some(life) = self.nodes[number].away.take() else {
                 continue;
-            }
-            let life = self.nodes[number].life;
+            };
             self.nodes[number].proxy.unblock();
             if let Some(worker) = &self.nodes[number].worker {
                 worker.signal(Signal::CONT);
@@ -182,7 +210,7 @@ impl Nodes {
     /// Sends a signal to the owner. One that was stopped counts as away until it continues.
     pub(super) fn signal_owner(&mut self, signal: Signal) {
         let owner = &mut self.nodes[self.owner];
-        owner.is_away = signal == Signal::STOP;
+        owner.away = (signal == Signal::STOP).then_some(owner.life);
         if let Some(worker) = &owner.worker {
             worker.signal(signal);
         }
@@ -202,7 +230,7 @@ impl Nodes {
     /// Cuts the owner off from the database.
     pub(super) fn isolate_owner(&mut self) {
         let owner = &mut self.nodes[self.owner];
-        owner.is_away = true;
+        owner.away = Some(owner.life);
         owner.proxy.block();
     }
 
