@@ -43,7 +43,7 @@ struct Running {
     worker: Option<Worker>,
     /// Number of the process of this node.
     life: u64,
-    /// The life that sleeps or is cut off, so that another node replaces it.
+    /// The life that sleeps, is cut off or leaves, so that another node replaces it.
     away: Option<u64>,
 }
 
@@ -218,7 +218,10 @@ impl Nodes {
 
     /// Has the owner close the hub and end.
     pub(super) fn close_owner(&mut self) {
-        if let Some(worker) = &mut self.nodes[self.owner].worker {
+        let owner = &mut self.nodes[self.owner];
+        // Until it has closed the hub, it may still acknowledge.
+        owner.away = Some(owner.life);
+        if let Some(worker) = &mut owner.worker {
             worker.close();
         }
     }
