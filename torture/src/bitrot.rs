@@ -116,7 +116,7 @@ fn damage(directory: &Path, random: &mut fastrand::Rng) -> String {
 }
 
 /// Appends all files below a directory that can lose data.
-fn find(directory: &Path, files: &mut Vec<PathBuf>) {
+pub(crate) fn find(directory: &Path, files: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> = fs::read_dir(directory)
         .expect("a directory of the hub")
         .map(|entry| entry.expect("an entry").path())

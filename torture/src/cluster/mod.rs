@@ -22,7 +22,7 @@ const FAULTS: u64 = 20;
 const NODES: usize = 3;
 
 /// What fails.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     /// The node that runs the hub is killed and starts again.
     Restart,
@@ -64,15 +64,10 @@ const ALL: [Fault; 10] = [
 pub(crate) fn cluster(share: &Share) -> Outcome {
     let pauses = Mutex::new(Vec::new());
     let outcome = run("cluster", "faults", share, |seed, course| round(seed, course, &pauses));
-    let mut pauses = pauses.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let pauses = pauses.into_inner().unwrap_or_else(PoisonError::into_inner);
     for fault in ALL {
-        let mut of_fault: Vec<Duration> = Vec::new();
-        of_fault.extend(
-            pauses
-                .iter()
-                .filter(|(of, _)| *of as u8 == fault as u8)
-                .map(|(_, pause)| *pause),
-        );
+        let of_this = pauses.iter().filter(|(of, _)| *of == fault);
+        let mut of_fault: Vec<Duration> = of_this.map(|(_, pause)| *pause).collect();
         of_fault.sort_unstable();
         if let Some(longest) = of_fault.last() {
             let at = |percent| of_fault[(of_fault.len() - 1) * percent / 100];
@@ -84,7 +79,6 @@ pub(crate) fn cluster(share: &Share) -> Outcome {
             );
         }
     }
-    pauses.clear();
     outcome
 }
 

@@ -8,6 +8,7 @@ use rustix::process::Signal;
 
 use super::proxy::Proxy;
 use super::server::Server;
+use crate::bitrot::find;
 use crate::calls::Calls;
 use crate::load::{Node, Plan, ledger_bytes};
 use crate::worker::{Ended, Worker};
@@ -174,7 +175,8 @@ impl Nodes {
         self.is_short = true;
     }
 
-    /// Starts the nodes again that have ended, ends the sleep and the isolation of the others, and waits until each of them has noticed that it was replaced.
+    /// Starts the nodes again that have ended, ends the sleep and the isolation of the others, and waits until each of
+    /// them has noticed that it was replaced.
     pub(super) fn wake(&mut self, patience: Duration) -> Result<(), String> {
         self.is_short = false;
         self.look()?;
@@ -248,7 +250,8 @@ fn is_replaced(why: &str) -> bool {
 
 /// Removes the copy of a node, or changes a byte of one of its files.
 pub(super) fn damage(copy: &Path, random: &mut fastrand::Rng) {
-    let files = files(copy);
+    let mut files = Vec::new();
+    find(copy, &mut files);
     if random.bool() || files.is_empty() {
         std::fs::remove_dir_all(copy).expect("the copy can be removed");
         return;
@@ -260,19 +263,4 @@ pub(super) fn damage(copy: &Path, random: &mut fastrand::Rng) {
         bytes[place] ^= random.u8(1..);
         std::fs::write(file, bytes).expect("the file of a copy is writable");
     }
-}
-
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    paths.sort();
-    let mut found = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
 }
