@@ -352,7 +352,10 @@ fn a_history_shows_the_release_of_locks() {
             "#,
         );
         let is_release = |kind: &HistoryEventKind| matches!(kind, HistoryEventKind::LockReleased { sequence: 1, .. });
-        assert_eq!(history.iter().filter(|event| is_release(&event.kind)).count(), 1);
+        let releases: Vec<_> = history.iter().filter(|event| is_release(&event.kind)).collect();
+        assert_eq!(releases.len(), 1);
+        let json = serde_json::to_value(releases[0]).unwrap();
+        assert_eq!(json["event"], "LockReleased", "{json}");
     });
 }
 

@@ -107,8 +107,7 @@ pub enum HistoryEventKind {
         step: Option<HistoryStep>,
     },
     /// The code released the locks of a critical section. Locks that were not granted yet are
-    /// [canceled](Self::StepCanceled). In JSON, both are the event `StepCanceled`.
-    #[serde(rename = "StepCanceled")]
+    /// [canceled](Self::StepCanceled).
     LockReleased {
         /// The number of the step that took the locks.
         sequence: u64,

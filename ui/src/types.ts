@@ -131,6 +131,7 @@ export type HistoryEventKind =
       error: RuntimeError | null;
     }
   | { event: 'StepCanceled'; sequence: number; step: HistoryStep | null }
+  | { event: 'LockReleased'; sequence: number; step: HistoryStep }
   | { event: 'StepRefused'; sequence: number; what: string; error: RuntimeError }
   | { event: 'EventRaised'; name: string; payload: Json }
   | { event: 'EventSent'; sequence: number; instance: string; name: string; payload: Json }

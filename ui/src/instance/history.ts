@@ -125,6 +125,7 @@ export class History {
         break;
       }
       case 'StepCanceled':
+      case 'LockReleased':
         this.#end(this.#known(event), 'canceled');
         break;
       case 'EventRaised':

@@ -60,7 +60,6 @@ const ENDINGS: Record<string, string> = {
   StepScheduled: 'requested',
   StepCompletedTimer: 'fired',
   StepCompletedLock: 'granted',
-  StepCanceledLock: 'released',
 };
 
 /** The step that an event begins or ends. */

@@ -51,7 +51,7 @@ test('an event that came before its wait is read at once', () => {
 
 test('a lock is waited for, held and released', () => {
   const history = read(
-    new Sample().turn().started().scheduled(1, lock).turn().completed(1, lock).turn().turn().canceled(1, lock),
+    new Sample().turn().started().scheduled(1, lock).turn().completed(1, lock).turn().turn().released(1, lock),
   );
   assert.deepEqual(history.rows[0]?.spans.map((span) => [span.from, span.to, span.state]), [
     [0, 1_000, 'completed'],
@@ -65,7 +65,7 @@ test('open steps are those that a turn left open, and no held locks', () => {
       .turn().started().scheduled(1, lock).scheduled(2, pay)
       .turn().completed(1, lock)
       .turn().completed(2, pay).scheduled(3, take)
-      .turn().completed(3, take).canceled(1, lock),
+      .turn().completed(3, take).released(1, lock),
   );
   const open = (turn: number) => history.openAfter(turn).map((row) => row.sequence);
   assert.deepEqual([open(0), open(1), open(2), open(3)], [[1, 2], [2], [3], []]);

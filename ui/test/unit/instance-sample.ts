@@ -37,6 +37,10 @@ export class Sample {
     return this.add({ event: 'StepCanceled', sequence, step });
   }
 
+  released(sequence: number, step: HistoryStep): this {
+    return this.add({ event: 'LockReleased', sequence, step });
+  }
+
   raised(name: string): this {
     return this.add({ event: 'EventRaised', name, payload: true });
   }
