@@ -4,8 +4,8 @@
 
 /// A fault in the code at which [`is`] asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// Without RocksDB, some of these places do not exist.
-#[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
+// Without RocksDB or a cluster, some of these places do not exist.
+#[cfg_attr(not(feature = "cluster"), allow(dead_code))]
 pub(crate) enum Fault {
     /// Every other sync acknowledges without having synced.
     AcknowledgeBeforeSync,
@@ -37,6 +37,10 @@ pub(crate) enum Fault {
     ExitDuringWrites,
     /// A directory of another format is opened.
     OpenAnyFormat,
+    /// A node that another one has replaced still appends to the shared log.
+    AppendUnfenced,
+    /// A node answers reads without having checked that it still runs the hub.
+    SkipConfirm,
 }
 
 /// Returns `true` if the variable `ABIDE_PLANTED` names this fault.

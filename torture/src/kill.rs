@@ -47,17 +47,14 @@ pub(crate) fn exit(share: &Share) -> Outcome {
 
 fn plan(seed: u64, random: &mut fastrand::Rng) -> Plan {
     Plan {
-        seed,
         clients: random.u64(2..10),
         requests: u64::MAX,
         executors: random.usize(1..4),
         log_bytes: 128 << random.u64(10..13),
         note_bytes: random.usize(..200),
-        closes: true,
-        exits_after: None,
         ticks: random.bool(),
         readers: random.u64(..3),
-        node: None,
+        ..Plan::small(seed)
     }
 }
 

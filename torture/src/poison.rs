@@ -36,9 +36,11 @@ pub(crate) fn poison(share: &Share) -> Outcome {
             .build();
         let runtime = runtime.expect("threads");
         let place = course.place();
-        match runtime.block_on(one_hub(place.path(), course)) {
-            Ok(()) => course.count(1),
-            Err(what) => course.violated(seed, place, &what),
+        let hub = async { tokio::time::timeout(course.patience() * 4, one_hub(place.path(), course)).await };
+        match runtime.block_on(hub) {
+            Ok(Ok(())) => course.count(1),
+            Ok(Err(what)) => course.violated(seed, place, &what),
+            Err(_) => course.violated(seed, place, "an answer is missing"),
         }
         // Operations that hang are abandoned.
         runtime.shutdown_background();

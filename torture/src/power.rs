@@ -43,7 +43,7 @@ fn one_life(begin: &Image, plan: &Plan, random: &mut fastrand::Rng, course: &Cou
     begin.write(place.path()).expect("there is space for an image");
     let recording = recordings.path().join("calls");
     let calls = Calls::recorded(recording.clone()).with_slow_syncs(Duration::from_micros(random.u64(..2_000)));
-    match Worker::start(place.path(), plan, &calls).wait(Duration::from_secs(60)) {
+    match Worker::start(place.path(), plan, &calls).wait(course.patience() * 2) {
         Ended::Done => {}
         Ended::Refused(why) | Ended::Badly(why) => {
             course.violated(seed, place, &why);

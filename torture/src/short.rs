@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::campaign::{Outcome, Share, Verdict};
-use crate::{bitrot, clock, failing, kill, planted, poison, power, pressure, programs, upgrade};
+use crate::{bitrot, clock, cluster, failing, kill, planted, poison, power, pressure, programs, upgrade};
 
 /// Time after which a campaign ends, however slow the machine is.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// violations and all faults were found.
 pub(crate) fn short() -> bool {
     let share = |cycles| Share::of(cycles, LIMIT).in_memory();
-    let outcomes: [Outcome; 11] = [
+    let outcomes: [Outcome; 12] = [
         kill::kill(&share(250)),
         kill::exit(&share(150)),
         power::power(&share(600)),
@@ -24,6 +24,7 @@ pub(crate) fn short() -> bool {
         pressure::pressure(&Share::of(40_000, LIMIT).alone()),
         upgrade::upgrade(&share(11)),
         programs::programs(&share(150)),
+        cluster::cluster(&share(20)),
     ];
     let missed = planted::planted(None);
     let broken: Vec<&str> = outcomes

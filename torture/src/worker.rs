@@ -1,7 +1,7 @@
 //! A worker: this program, started again as a process with the load, which can be killed.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -54,7 +54,7 @@ impl Worker {
             .arg(place)
             .arg(serde_json::to_string(plan).expect("a plan is JSON"));
         calls.apply(&mut command, place);
-        // The end of its input tells a node to leave.
+        // A line of its input has the clients of a node rest, and the end tells the node to leave.
         let stdin = if plan.node.is_some() {
             Stdio::piped()
         } else {
@@ -94,6 +94,14 @@ impl Worker {
             let line = BufReader::new(stdout).read_line(&mut String::new());
             tell(line.is_ok_and(|bytes| bytes > 0));
         });
+    }
+
+    /// Has the clients of the worker ask nothing any more.
+    pub(crate) fn rest(&mut self) {
+        if let Some(input) = &mut self.child.stdin {
+            // A worker that has ended rests as well.
+            let _ = input.write_all(b"\n");
+        }
     }
 
     /// Asks the worker to close its hub.

@@ -10,6 +10,7 @@ use super::members::{SHARD, chain};
 use super::session::{Address, Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::shared::{LogError, Record, SharedLog, Snapshot};
+use crate::planted::{self, Fault};
 use crate::spawn::spawn;
 
 /// Time for which the hub waits for a database that cannot be reached. Then the hub stops.
@@ -22,6 +23,13 @@ const TRIM: i64 = 1_000;
 const APPEND: &str = "\
 WITH mine AS (UPDATE abide.shard SET head = head + 1, commit = $6, chain = $7
     WHERE hub = $1 AND shard = $2 AND epoch = $3 AND head = $4::bigint - 1 AND owner = $9 RETURNING head)
+INSERT INTO abide.log (hub, shard, position, epoch, first_commit, last_commit, chain, body)
+SELECT $1, $2, head, $3, $5, $6, $7, $8 FROM mine RETURNING position";
+
+/// What [`Fault::AppendUnfenced`] does instead: neither the end nor the tenure is compared.
+const APPEND_UNFENCED: &str = "\
+WITH mine AS (UPDATE abide.shard SET head = head + 1, commit = $6, chain = $7
+    WHERE hub = $1 AND shard = $2 AND $4::bigint > 0 AND $9::uuid IS NOT NULL RETURNING head)
 INSERT INTO abide.log (hub, shard, position, epoch, first_commit, last_commit, chain, body)
 SELECT $1, $2, head, $3, $5, $6, $7, $8 FROM mine RETURNING position";
 
@@ -80,8 +88,13 @@ impl SharedLog for PostgresLog {
     fn append(&self, epoch: u64, record: &Record) -> Result<(), LogError> {
         let (epoch, position) = (epoch as i64, record.position as i64);
         let (first, last, new) = (record.first as i64, record.last as i64, &record.chain.0[..]);
+        let append = if planted::is(Fault::AppendUnfenced) {
+            APPEND_UNFENCED
+        } else {
+            APPEND
+        };
         let done = self.run(async |connected: &Connected| {
-            let append = connected.statement(APPEND).await?;
+            let append = connected.statement(append).await?;
             let parameters: Parameters<'_> = &[
                 &self.hub,
                 &SHARD,

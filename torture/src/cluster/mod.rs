@@ -16,7 +16,7 @@ use crate::campaign::{Course, Outcome, Share, run};
 use crate::load::{Node, Plan, finish_now};
 
 /// Number of faults of one hub.
-const FAULTS: u64 = 20;
+const FAULTS: u64 = 10;
 
 /// Number of nodes of a hub.
 const NODES: usize = 3;
@@ -108,6 +108,11 @@ fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
                 let since = fail(fault, &mut nodes, &mut server, &mut random)?;
                 nodes.wait_for_service(course.patience())?;
                 let pause = since.elapsed();
+                if nodes.has_away() {
+                    // The others go on, so that a node that wakes can be behind.
+                    std::thread::sleep(Duration::from_millis(random.u64(..1_000)));
+                    nodes.look()?;
+                }
                 nodes.wake(course.patience())?;
                 Ok(pause)
             };
@@ -145,6 +150,11 @@ fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
 
 /// Lets something fail. Returns the time since when the hub may not serve.
 fn fail(fault: Fault, nodes: &mut Nodes, server: &mut Server, random: &mut fastrand::Rng) -> Result<Instant, String> {
+    // A node that writes learns from that whether it still runs the hub, so sometimes it only reads.
+    if matches!(fault, Fault::Sleep | Fault::Partition) && random.bool() {
+        nodes.rest_owner();
+        std::thread::sleep(Duration::from_millis(random.u64(..300)));
+    }
     let mut since = Instant::now();
     match fault {
         Fault::Restart => nodes.kill_owner()?,

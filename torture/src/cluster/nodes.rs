@@ -175,6 +175,11 @@ impl Nodes {
         self.is_short = true;
     }
 
+    /// Returns `true` if a node sleeps, is cut off or leaves.
+    pub(super) fn has_away(&self) -> bool {
+        self.nodes.iter().any(Running::is_away)
+    }
+
     /// Starts the nodes again that have ended, ends the sleep and the isolation of the others, and waits until each of
     /// them has noticed that it was replaced.
     pub(super) fn wake(&mut self, patience: Duration) -> Result<(), String> {
@@ -206,6 +211,13 @@ impl Nodes {
             Err(Ended::Refused(why)) if is_replaced(&why) => Ok(()),
             Err(Ended::Refused(why) | Ended::Badly(why)) => Err(why),
             Ok(()) | Err(Ended::Done) => Ok(()),
+        }
+    }
+
+    /// Has the clients of the owner ask nothing any more. Its readers continue.
+    pub(super) fn rest_owner(&mut self) {
+        if let Some(worker) = &mut self.nodes[self.owner].worker {
+            worker.rest();
         }
     }
 

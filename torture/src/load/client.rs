@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use abide::prelude::*;
@@ -13,6 +14,9 @@ use super::ledger::Acknowledged;
 use super::orchestrations::{Order, Transfer, order, tick, transfer};
 use super::plan::{CALL, LATER, RELAY, Request, SIGNAL, SLOW, journal, request_id};
 use super::{Ledger, Plan, builder};
+
+/// Set when the clients of this process ask nothing any more. Its readers continue.
+static RESTING: AtomicBool = AtomicBool::new(false);
 
 /// Opens the hub of a place and has the clients continue, until each of them has asked all of its requests.
 ///
@@ -43,6 +47,8 @@ pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl FnOnce()) -> a
         None => asking.await?,
         Some(_) => tokio::select! {
             asked = asking => asked?,
+            // Clients that rest do not notice that the hub has failed.
+            Some(failed) = readers.join_next() => return Err(failed.expect("a reader does not panic")),
             () = end_of_input() => {}
         },
     }
@@ -53,27 +59,30 @@ pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl FnOnce()) -> a
     hub.shutdown().await
 }
 
-/// Waits until the campaign closes the standard input of this process.
+/// Waits until the campaign closes the standard input of this process. A line before has the clients rest.
 async fn end_of_input() {
     let (tell, end) = oneshot::channel();
     std::thread::spawn(move || {
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        for _ in std::io::stdin().lines() {
+            RESTING.store(true, Ordering::Relaxed);
+        }
         let _ = tell.send(());
     });
     let _ = end.await;
 }
 
 /// Reads the journals of all clients in turn, and records what it has read. A read shows everything that was acknowledged
-/// before it began, by whichever process.
-async fn read(client: Client, ledger: Arc<Ledger>, mut acknowledged: Acknowledged, number: u64, clients: u64) {
+/// before it began, by whichever process. Returns the error with which a read failed.
+async fn read(client: Client, ledger: Arc<Ledger>, mut acknowledged: Acknowledged, number: u64, clients: u64) -> Error {
     let mut before = vec![0; clients as usize];
-    for turn in number.. {
+    let mut turn = number;
+    loop {
         let index = turn % clients;
         let key = journal(index, CALL);
         let called = acknowledged.calls(index);
-        // A hub that fails is reported by the clients.
-        let Ok((length, stamp)) = client.entity::<Journal>(&key).last().await else {
-            return;
+        let (length, stamp) = match client.entity::<Journal>(&key).last().await {
+            Ok(last) => last,
+            Err(failed) => return failed.into(),
         };
         if length < called {
             ledger.stale(&key, length, called);
@@ -81,6 +90,7 @@ async fn read(client: Client, ledger: Arc<Ledger>, mut acknowledged: Acknowledge
         if std::mem::replace(&mut before[index as usize], length) != length {
             ledger.read(&key, length, stamp);
         }
+        turn += 1;
         tokio::time::sleep(Duration::from_micros(300)).await;
     }
 }
@@ -112,6 +122,9 @@ pub(super) async fn ask(
         };
         clients.spawn(async move {
             for (n, request) in requests {
+                if RESTING.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
                 let answer = asking.ask(n as u64, request).await?;
                 asking.ledger.answer(number, n as u64, &answer);
             }
