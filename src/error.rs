@@ -118,6 +118,8 @@ pub enum ErrorKind {
     ReadOnly,
     /// The orchestration cannot continue and has not ended. Its status holds the reason, and a fixed build resumes it.
     Stopped,
+    /// The hub has moved into a database or out of it, or its move has not ended.
+    Moved,
 }
 
 impl Error {

@@ -162,6 +162,8 @@ pub mod activity;
 pub mod admin;
 mod canonical;
 pub mod client;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod commit;
 mod engine;
 pub mod entity;

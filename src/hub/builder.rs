@@ -659,6 +659,7 @@ impl HubBuilder {
                     partitions: self.partitions,
                     restore: self.restore,
                     accept_loss: self.accept_loss,
+                    moves: false,
                 };
                 let opened = crate::store::open(directory, &options)?;
                 tracing::info!(

@@ -12,7 +12,7 @@ use crate::log::postgres::Address;
 use crate::store::rocks::replicated;
 
 /// Default time for which an open waits for a database that cannot be reached.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The place of a hub whose log is in PostgreSQL.
 pub(super) struct ClusterPlace {

@@ -5,6 +5,8 @@ mod builder;
 pub(crate) mod check;
 #[cfg(feature = "cluster")]
 mod cluster;
+#[cfg(feature = "cluster")]
+pub(crate) mod database;
 mod handle;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod inspect;

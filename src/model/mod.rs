@@ -532,6 +532,7 @@ mod tests {
         pinned(&ErrorKind::Poisonous, b"\x01\x20");
         pinned(&ErrorKind::ReadOnly, b"\x01\x21");
         pinned(&ErrorKind::Stopped, b"\x01\x22");
+        pinned(&ErrorKind::Moved, b"\x01\x23");
     }
 
     /// Invalid bytes fail with an error that names the expected record. They cause neither a panic nor a wrong record.

@@ -3,6 +3,7 @@
 //!
 //! The tests start a server and nodes of their own. Without PostgreSQL they are skipped.
 
+mod moves;
 mod server;
 #[path = "../worker/mod.rs"]
 mod worker;

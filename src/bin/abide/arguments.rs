@@ -71,6 +71,10 @@ pub(crate) enum Command {
     Export(export::Arguments),
     /// Checks that every record in the directory of a stopped hub can be read.
     Check(check::Arguments),
+    /// Shows the hubs of a PostgreSQL database, and moves hubs into it or out of it.
+    #[cfg(feature = "cluster")]
+    #[command(subcommand)]
+    Cluster(crate::cluster::Command),
     /// Opens the dashboard of a running hub, or serves that of a stopped hub or of a checkpoint.
     Ui(ui::Arguments),
     /// Prints a shell completion script for `abide`.

@@ -6,6 +6,8 @@
 mod activities;
 mod arguments;
 mod check;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod completions;
 mod dead_letters;
 mod directory;
@@ -78,6 +80,8 @@ fn run(arguments: Arguments) -> Result {
         Command::Stats(command) => stats::run(&mut session, &command),
         Command::Export(command) => export::run(&mut session, &command),
         Command::Check(command) => check::run(&mut session, &command),
+        #[cfg(feature = "cluster")]
+        Command::Cluster(command) => cluster::run(&mut session, &command),
         Command::Ui(command) => ui::run(&mut session, &command),
         Command::Completions(command) => completions::run(&mut session, &command),
     }?;

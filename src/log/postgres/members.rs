@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::moves::check_stage;
 use super::schema;
 use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +20,7 @@ use crate::model;
 pub(super) const SHARD: i16 = 0;
 
 /// The class of the advisory locks that show that nodes are connected. The hub is added.
-const CONNECTED: i32 = 0x0ab1_de00;
+pub(super) const CONNECTED: i32 = 0x0ab1_de00;
 
 /// A node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +74,8 @@ pub(crate) struct Seen {
 pub(crate) struct Members {
     session: Session,
     identity: Identity,
+    /// The name of the hub.
+    name: String,
     node: Node,
 }
 
@@ -80,13 +83,13 @@ impl Members {
     /// Creates the tables and the hub if they are missing, and joins it.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::Format`] if another build has created the hub, or any error of
-    /// [`Session::run`].
+    /// Returns an error of kind [`ErrorKind::Format`] if another build has created the hub, of kind [`ErrorKind::Moved`] if
+    /// it is not open, or any error of [`Session::run`].
     pub(crate) fn join(session: Session, wish: &Wish, node: Node, patience: Duration) -> Result<Self> {
         schema::ensure(&session, patience)?;
-        let (identity, format) = session.run(patience, async |connected: &Connected| {
+        let (identity, format, stage) = session.run(patience, async |connected: &Connected| {
             let client = &connected.client;
-            let find = "SELECT hub, id, incarnation, partitions, format FROM abide.hub WHERE name = $1";
+            let find = "SELECT hub, id, incarnation, partitions, format, stage FROM abide.hub WHERE name = $1";
             let row = match client.query_opt(find, &[&wish.name]).await? {
                 Some(row) => row,
                 None => {
@@ -114,8 +117,9 @@ impl Members {
                 incarnation: row.get::<_, i64>(2) as u64,
                 partitions: row.get::<_, i32>(3) as u16,
             };
-            Ok((identity, row.get::<_, i32>(4)))
+            Ok((identity, row.get::<_, i32>(4), row.get::<_, String>(5)))
         })?;
+        check_stage(&wish.name, &stage)?;
         if format != model::STORED_FORMAT as i32 {
             return Err(Error::new(
                 ErrorKind::Format,
@@ -130,6 +134,7 @@ impl Members {
         Ok(Self {
             session,
             identity,
+            name: wish.name.clone(),
             node,
         })
     }
@@ -143,8 +148,12 @@ impl Members {
     }
 
     /// Counts a beat, and returns what the hub looks like.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Moved`] if the hub has left the database, or any error of
+    /// [`Session::run`].
     pub(crate) fn beat(&self, patience: Duration) -> Result<Seen> {
-        self.session.run(patience, async |connected: &Connected| {
+        let (seen, stage) = self.session.run(patience, async |connected: &Connected| {
             let (hub, node) = (self.identity.hub, self.node.id);
             let class = CONNECTED + hub;
             // The lock ends with the connection. Other nodes see its absence sooner than a beat that stands still.
@@ -159,8 +168,8 @@ impl Members {
             let look = "SELECT s.epoch, s.crashes, n.node, n.name, n.beat, EXISTS (SELECT FROM pg_locks l \
                             WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname \
                             = current_database()) AND l.classid = $3::int4::oid AND l.objid = \
-                            (hashtext(n.node::text)::int8 & 4294967295)::oid) \
-                        FROM abide.shard s LEFT JOIN abide.node n ON n.hub = s.hub AND n.node = s.owner \
+                            (hashtext(n.node::text)::int8 & 4294967295)::oid), h.stage \
+                        FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub LEFT JOIN abide.node n ON n.hub = s.hub AND n.node = s.owner \
                         WHERE s.hub = $1 AND s.shard = $2";
             let look = connected.statement(look).await?;
             let row = connected.client.query_one(&look, &[&hub, &SHARD, &class]).await?;
@@ -170,12 +179,15 @@ impl Members {
                 beat: row.get(4),
                 is_connected: row.get(5),
             });
-            Ok(Seen {
+            let seen = Seen {
                 epoch: row.get::<_, i64>(0) as u64,
                 owner,
                 crashes: row.get::<_, i32>(1) as u32,
-            })
-        })
+            };
+            Ok((seen, row.get::<_, String>(6)))
+        })?;
+        check_stage(&self.name, &stage)?;
+        Ok(seen)
     }
 
     /// Claims the hub as it was seen. Returns `None` if it has changed since, or if its owner has counted a beat.
@@ -186,7 +198,8 @@ impl Members {
             .map_or((None, 0), |owner| (Some(owner.id), owner.beat));
         let text = "UPDATE abide.shard AS s SET epoch = s.epoch + 1, owner = $4, \
                         crashes = CASE WHEN s.owner IS NULL OR s.owner = $4 THEN s.crashes ELSE s.crashes + 1 END \
-                    WHERE s.hub = $1 AND s.shard = $2 AND s.epoch = $3 AND (s.owner IS NULL OR s.owner = $4 \
+                    WHERE s.hub = $1 AND s.shard = $2 AND s.epoch = $3 \
+                        AND EXISTS (SELECT FROM abide.hub h WHERE h.hub = $1 AND h.stage = 'open') AND (s.owner IS NULL OR s.owner = $4 \
                         OR (s.owner = $5 AND NOT EXISTS (SELECT FROM abide.node n \
                             WHERE n.hub = $1 AND n.node = $5 AND n.beat <> $6))) \
                     RETURNING epoch, head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before";

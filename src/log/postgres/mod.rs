@@ -3,16 +3,19 @@
 //! ```text
 //! Session ── one connection, made again when it breaks      Settings ── what the server must not do
 //! Schema ─── the tables                                     Members ─── nodes, their beats, and the claim of a hub
-//! PostgresLog ── append, confirm, read, snapshots
+//! PostgresLog ── append, confirm, read, snapshots           Status ── hubs and nodes, for people
+//! Moves ──── the way of a hub into the database and out of it
 //! ```
 //!
 //! All statements can be repeated: what was done before a connection broke is recognized, and has no effect again.
 
 mod members;
+pub(crate) mod moves;
 mod schema;
 mod session;
 mod settings;
 mod statements;
+pub(crate) mod status;
 
 pub(crate) use members::{Members, Node, Owner, Seen, Wish};
 pub(crate) use session::{Address, Session};

@@ -6,7 +6,7 @@ use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The version of the tables. A database with a newer version is refused.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// Serializes nodes that create the tables at the same time.
 const LOCK: i64 = 0x0061_6269_6465;
@@ -23,6 +23,7 @@ CREATE TABLE abide.hub (
     partitions int NOT NULL,
     shards int NOT NULL,
     format int NOT NULL,
+    stage text NOT NULL DEFAULT 'open',
     created timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE abide.shard (
     hub int NOT NULL REFERENCES abide.hub,
@@ -70,7 +71,7 @@ CREATE TABLE abide.snapshot (
 ALTER TABLE abide.log ALTER body SET STORAGE EXTERNAL;
 ALTER TABLE abide.snapshot ALTER body SET STORAGE EXTERNAL;
 ALTER TABLE abide.log SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
-INSERT INTO abide.meta VALUES (1);
+INSERT INTO abide.meta VALUES (2);
 ";
 
 /// Creates the tables, unless they exist.

@@ -5,12 +5,14 @@
 //! LOCK           held by the process that has the hub open
 //! ACKNOWLEDGED   the newest acknowledged commit, kept outside the log
 //! CREATING       exists only while the hub is created
+//! MOVED          the hub is in a database now
 //! log/           the commit log
 //! db/            RocksDB, which lags behind the log
 //! ```
 
 mod format;
 mod lock;
+pub(crate) mod moved;
 #[cfg(not(feature = "fuzzing"))]
 mod sidecar;
 #[cfg(feature = "fuzzing")]

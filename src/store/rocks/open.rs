@@ -19,7 +19,7 @@ use crate::files::{create_private_directory, make_private, sync_parent};
 use crate::log::{self, FileLog, Reading};
 use crate::model::{self, CommitRecord};
 use crate::schema;
-use crate::store::directory::{DirectoryLock, Format, check_free, commit_log, database};
+use crate::store::directory::{DirectoryLock, Format, check_free, commit_log, database, moved};
 use crate::store::durable::{Base, Bounds, Durable};
 use crate::store::front::{Fronts, View};
 use crate::store::{Changes, LOG_LIMIT, MEMORY_BUDGET, Reader, USUAL_PARTITIONS, Visitor};
@@ -37,6 +37,8 @@ pub(crate) struct OpenOptions {
     pub(crate) restore: bool,
     /// Opens the hub even if acknowledged commits are missing, as the way out after a disk lost them.
     pub(crate) accept_loss: bool,
+    /// Opens a directory whose hub moves into a database.
+    pub(crate) moves: bool,
 }
 
 impl Default for OpenOptions {
@@ -47,6 +49,7 @@ impl Default for OpenOptions {
             partitions: USUAL_PARTITIONS,
             restore: false,
             accept_loss: false,
+            moves: false,
         }
     }
 }
@@ -83,6 +86,9 @@ pub(crate) fn open(directory: &Path, how: &OpenOptions) -> Result<Opened> {
     match Format::find(directory)? {
         Some(format) => {
             check_released(directory, &format, how)?;
+            if !how.moves {
+                moved::check(directory)?;
+            }
             open_existing(directory, format, lock, how)
         }
         None => create(directory, lock, how),

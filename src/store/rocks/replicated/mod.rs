@@ -13,6 +13,7 @@
 mod claim;
 mod copy;
 mod mark;
+mod moves;
 mod node;
 mod open;
 mod snapshot;
@@ -20,4 +21,5 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use moves::{MoveOptions, Moved, export, import};
 pub(crate) use open::{OpenOptions, open};

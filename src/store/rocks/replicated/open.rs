@@ -113,6 +113,8 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
         beats,
         durable,
         shared,
+        hub: identity.hub,
+        node,
         epoch: tenure.epoch,
         format,
         closed: AtomicBool::new(false),

@@ -1,18 +1,20 @@
 //! Snapshots: all rows of a hub in the database, so that the log before them can go.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rocksdb::properties;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::copy::Copy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::replicated::{Appended, ReplicatedLog};
-use crate::log::shared::{SharedLog, Snapshot};
+use crate::log::shared::{Chain, SharedLog, Snapshot};
 use crate::spawn::spawn;
+use crate::store::Reader;
 use crate::store::durable::{Base, Durable};
 use crate::store::rocks::base::RocksBase;
 use crate::store::rocks::open::{commit_in, number};
@@ -47,44 +49,83 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
 
 /// Fills an empty base with a snapshot.
 pub(super) fn restore(base: &RocksBase, snapshot: Snapshot, log: &dyn SharedLog) -> Result<()> {
-    for number in 0..snapshot.parts {
-        let invalid = || {
-            Error::new(
-                ErrorKind::Corrupted,
-                format!(
-                    "part {number} of the snapshot at position {} is invalid",
-                    snapshot.position
-                ),
-            )
-        };
-        let body = log.part(snapshot, number)?;
-        let part = lz4_flex::decompress_size_prepended(&body).map_err(|_| invalid())?;
-        let (mut rest, mut rows) = (&part[..], Vec::new());
-        while !rest.is_empty() {
-            rows.push(take(&mut rest).ok_or_else(invalid)?);
-        }
-        base.load(&rows)?;
-    }
-    Ok(())
+    each_part(snapshot, log, &mut |rows| base.load(rows))
 }
 
-/// Writes a snapshot of the copy to the database and makes it the newest one. Returns its position, or `None` if the copy
-/// has moved on in the meantime.
-pub(super) fn make(copy: &Copy, appended: &Appended, epoch: u64, log: &dyn SharedLog) -> Result<Option<u64>> {
-    let view = copy.snapshot();
-    let commit = number(commit_in(view.as_ref())?);
-    // A record after this commit would leave a gap: the copy has taken a front, and the place of the commit is forgotten.
-    let Some(place) = appended.of(commit).filter(|place| place.first <= commit + 1) else {
-        return Ok(None);
-    };
+/// A snapshot whose parts are in the database, and what it has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stored {
+    pub(super) snapshot: Snapshot,
+    pub(super) content: Content,
+}
+
+/// The rows of a hub in short: how many there are, and a checksum of all of them in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) rows: u64,
+    /// Size of keys and values.
+    pub(super) bytes: u64,
+    checksum: u128,
+}
+
+/// Computes the [`Content`] of rows.
+#[derive(Default)]
+struct Counting {
+    content: Content,
+    hasher: Xxh3,
+}
+
+impl Counting {
+    fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.content.rows += 1;
+        self.content.bytes += (key.len() + value.len()) as u64;
+        for bytes in [key, value] {
+            self.hasher.update(&(bytes.len() as u64).to_le_bytes());
+            self.hasher.update(bytes);
+        }
+    }
+
+    fn end(self) -> Content {
+        Content {
+            checksum: self.hasher.digest128(),
+            ..self.content
+        }
+    }
+}
+
+/// Returns the content of a store.
+pub(super) fn content(view: &dyn Reader) -> Result<Content> {
+    let mut counting = Counting::default();
+    view.visit(all_rows(), &mut |key, value| {
+        counting.add(key, value);
+        ControlFlow::Continue(())
+    })?;
+    Ok(counting.end())
+}
+
+fn all_rows() -> Range<Vec<u8>> {
+    Vec::new()..vec![0xff; 64]
+}
+
+/// Writes all rows of a view to the database as the parts of a snapshot, reads them back and compares. Nobody sees the
+/// snapshot before it is published.
+pub(super) fn store(
+    view: &dyn Reader,
+    epoch: u64,
+    position: u64,
+    before: Chain,
+    log: &dyn SharedLog,
+) -> Result<Stored> {
     let (mut part, mut parts, mut failed) = (Vec::with_capacity(PART), 0, None);
+    let mut counting = Counting::default();
     let mut write = |part: &mut Vec<u8>| {
         let body = lz4_flex::compress_prepend_size(part);
         part.clear();
         parts += 1;
-        log.put_part(epoch, place.position, parts - 1, &body)
+        log.put_part(epoch, position, parts - 1, &body)
     };
-    view.visit(Vec::new()..vec![0xff; 64], &mut |key, value| {
+    view.visit(all_rows(), &mut |key, value| {
+        counting.add(key, value);
         put(&mut part, key, value);
         if part.len() >= PART
             && let Err(error) = write(&mut part)
@@ -102,16 +143,69 @@ pub(super) fn make(copy: &Copy, appended: &Appended, epoch: u64, log: &dyn Share
     }
     let snapshot = Snapshot {
         epoch,
-        position: place.position,
+        position,
         parts,
-        before: place.before,
+        before,
     };
-    // Read back before anything older is discarded.
-    for number in 0..parts {
-        log.part(snapshot, number)?;
+    let content = counting.end();
+    let mut counting = Counting::default();
+    each_part(snapshot, log, &mut |rows| {
+        rows.iter().for_each(|(key, value)| counting.add(key, value));
+        Ok(())
+    })?;
+    if counting.end() != content {
+        let text = "the database returns other rows than were written to it; check its disk";
+        return Err(Error::new(ErrorKind::Corrupted, text));
     }
-    log.publish(epoch, snapshot)?;
-    tracing::info!(commit, parts, "stored a snapshot of the hub in the database");
+    Ok(Stored { snapshot, content })
+}
+
+/// A key and its value.
+type RowRef<'a> = (&'a [u8], &'a [u8]);
+
+/// Passes the rows of each part of a snapshot to `take_rows`.
+fn each_part(
+    snapshot: Snapshot,
+    log: &dyn SharedLog,
+    take_rows: &mut dyn FnMut(&[RowRef<'_>]) -> Result<()>,
+) -> Result<()> {
+    for number in 0..snapshot.parts {
+        let invalid = || {
+            Error::new(
+                ErrorKind::Corrupted,
+                format!(
+                    "part {number} of the snapshot at position {} is invalid",
+                    snapshot.position
+                ),
+            )
+        };
+        let body = log.part(snapshot, number)?;
+        let part = lz4_flex::decompress_size_prepended(&body).map_err(|_| invalid())?;
+        let (mut rest, mut rows) = (&part[..], Vec::new());
+        while !rest.is_empty() {
+            rows.push(take(&mut rest).ok_or_else(invalid)?);
+        }
+        take_rows(&rows)?;
+    }
+    Ok(())
+}
+
+/// Writes a snapshot of the copy to the database and makes it the newest one. Returns its position, or `None` if the copy
+/// has moved on in the meantime.
+pub(super) fn make(copy: &Copy, appended: &Appended, epoch: u64, log: &dyn SharedLog) -> Result<Option<u64>> {
+    let view = copy.snapshot();
+    let commit = number(commit_in(view.as_ref())?);
+    // A record after this commit would leave a gap: the copy has taken a front, and the place of the commit is forgotten.
+    let Some(place) = appended.of(commit).filter(|place| place.first <= commit + 1) else {
+        return Ok(None);
+    };
+    let stored = store(view.as_ref(), epoch, place.position, place.before, log)?;
+    log.publish(epoch, stored.snapshot)?;
+    tracing::info!(
+        commit,
+        parts = stored.snapshot.parts,
+        "stored a snapshot of the hub in the database"
+    );
     Ok(Some(place.position))
 }
 

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rocksdb::properties;
+use uuid::Uuid;
 
 use super::claim::Beats;
 use super::copy::Copy;
 use super::snapshot::Snapshots;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
+use crate::log::postgres::{Session, moves};
 use crate::log::replicated::ReplicatedLog;
 use crate::log::shared::{LogError, SharedLog};
 use crate::store::directory::{DirectoryLock, Format};
@@ -31,6 +33,9 @@ pub(crate) struct ReplicatedStore {
     pub(super) beats: Beats,
     pub(super) durable: Materialized<ReplicatedLog, Copy>,
     pub(super) shared: Arc<dyn SharedLog>,
+    /// The number of the hub in the database, and the id of this node.
+    pub(super) hub: i32,
+    pub(super) node: Uuid,
     pub(super) epoch: u64,
     pub(super) format: Format,
     pub(super) closed: AtomicBool,
@@ -38,6 +43,13 @@ pub(crate) struct ReplicatedStore {
 }
 
 impl ReplicatedStore {
+    /// Ends the last tenure: the hub was exported, and no node can run it any more.
+    pub(super) fn depart(&self, session: &Session, patience: Duration) -> Result<()> {
+        self.still_open()?;
+        self.closed.store(true, Ordering::Release);
+        Ok(moves::depart(session, self.hub, self.node, self.epoch, patience)?)
+    }
+
     fn still_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed, "the store is closed; open the hub again"));

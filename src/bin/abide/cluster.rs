@@ -1,0 +1,180 @@
+//! `abide cluster`
+
+use std::path::PathBuf;
+
+use abide::ErrorKind;
+use abide::cluster::{ClusterStatus, Database, Moved};
+use clap::{Args, Subcommand};
+use comfy_table::Cell;
+use serde_json::json;
+
+use crate::arguments::Secret;
+use crate::directory::runtime;
+use crate::exit::{Exit, Failure, Result};
+use crate::output::{Listing, clean, note, spinner};
+use crate::session::Session;
+use crate::value::Value;
+
+/// The commands of `abide cluster`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists the hubs of a database with their nodes.
+    Status(Status),
+    /// Moves the hub of a directory into a database. Nobody may have it open.
+    Import(Move),
+    /// Moves a hub from a database into a directory. No node may run it.
+    Export(Move),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The URL of the database, such as postgres://user:password@host/database. Fewer users can read an environment
+    /// variable than a command line.
+    #[arg(long, env = "ABIDE_DATABASE", hide_env_values = true, value_name = "URL")]
+    database: Secret,
+}
+
+impl Place {
+    fn database(&self) -> Database {
+        Database::at(self.database.reveal())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The name of a hub (default: all hubs).
+    name: Option<String>,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Move {
+    /// The name of the hub in the database.
+    name: String,
+
+    /// The directory of the hub.
+    directory: PathBuf,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
+    match command {
+        Command::Status(arguments) => status(session, arguments),
+        Command::Import(arguments) => {
+            let waiting = spinner("importing");
+            let moved = runtime()?.block_on(arguments.place.database().import(&arguments.directory, &arguments.name));
+            waiting.finish_and_clear();
+            moved_to(session, &moved.map_err(|error| refused(&error))?)?;
+            note(&format!(
+                "run the hub with `Hub::cluster` and the name {}; {} cannot be opened any more",
+                clean(&arguments.name),
+                clean(&arguments.directory.display().to_string())
+            ));
+            Ok(())
+        }
+        Command::Export(arguments) => {
+            let waiting = spinner("exporting");
+            let moved = runtime()?.block_on(arguments.place.database().export(&arguments.name, &arguments.directory));
+            waiting.finish_and_clear();
+            moved_to(session, &moved.map_err(|error| refused(&error))?)?;
+            note(&format!(
+                "run the hub with `Hub::builder` and {}; no node can run it any more",
+                clean(&arguments.directory.display().to_string())
+            ));
+            Ok(())
+        }
+    }
+}
+
+fn status(session: &mut Session, arguments: &Status) -> Result {
+    let database = arguments.place.database();
+    let hubs = runtime()?.block_on(async {
+        match &arguments.name {
+            Some(name) => database.hub(name).await.map(|hub| vec![hub]),
+            None => database.hubs().await,
+        }
+    });
+    let hubs = hubs.map_err(|error| refused(&error))?;
+    let header = &[
+        "HUB",
+        "NODE",
+        "STATE",
+        "BUILD",
+        "EPOCH",
+        "COMMITS",
+        "RECORDS",
+        "LOG BYTES",
+    ];
+    let mut listing = Listing::begin(&mut session.output, header);
+    for hub in &hubs {
+        let document: Value = json!(hub).into();
+        listing.add(&document, |_| row(hub, &names(hub)))?;
+    }
+    listing.end(false, "the database has no hub")
+}
+
+/// Returns a line for each node of a hub.
+fn names(hub: &ClusterStatus) -> [String; 3] {
+    let lines = |each: fn(&abide::cluster::NodeStatus) -> String| -> String {
+        hub.nodes.iter().map(each).collect::<Vec<_>>().join("\n")
+    };
+    [
+        lines(|node| clean(&node.name)),
+        lines(|node| {
+            let state = match (node.is_owner, node.is_connected) {
+                (true, true) => "runs the hub",
+                (true, false) => "ran the hub, and is gone",
+                (false, true) => "waits",
+                (false, false) => "gone",
+            };
+            state.to_owned()
+        }),
+        lines(|node| clean(&node.build)),
+    ]
+}
+
+fn row(hub: &ClusterStatus, [nodes, states, builds]: &[String; 3]) -> Vec<Cell> {
+    let name = match hub.stage.as_str() {
+        "open" => clean(&hub.name),
+        stage => format!("{} ({})", clean(&hub.name), clean(stage)),
+    };
+    vec![
+        Cell::new(name),
+        Cell::new(nodes),
+        Cell::new(states),
+        Cell::new(builds),
+        Cell::new(hub.epoch),
+        Cell::new(hub.commits),
+        Cell::new(hub.records),
+        Cell::new(hub.log_bytes),
+    ]
+}
+
+fn moved_to(session: &mut Session, moved: &Moved) -> Result {
+    let output = &mut session.output;
+    if output.json() {
+        return output.document(&json!(moved));
+    }
+    output.fields(&[
+        ("hub", Some(moved.hub.clone())),
+        ("rows", Some(format!("{}, all compared", moved.rows))),
+        ("bytes", Some(moved.bytes.to_string())),
+        ("commits", Some(moved.commits.to_string())),
+    ])
+}
+
+/// Converts an error of the database or of a directory into a failure with its exit code.
+fn refused(error: &abide::Error) -> Failure {
+    let exit = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Format => Exit::NotFound,
+        ErrorKind::AlreadyExists | ErrorKind::Locked | ErrorKind::Moved | ErrorKind::Copy => Exit::Conflict,
+        ErrorKind::Io => Exit::Unreachable,
+        ErrorKind::Configuration => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, format!("{:?}", error.kind()), error.to_string())
+}

@@ -1,0 +1,251 @@
+//! Hubs in a database, seen from outside.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::hub::cluster::PATIENCE;
+use crate::hub::inspect::{MEMORY, current_runtime};
+use crate::log::postgres::status::{self, HubRow, NodeRow};
+use crate::log::postgres::{Address, Session};
+use crate::store::rocks::replicated::{self, MoveOptions};
+
+/// A PostgreSQL database that has hubs. See [`Hub::cluster`](crate::Hub::cluster).
+///
+/// ```no_run
+/// use abide::cluster::Database;
+///
+/// # #[tokio::main]
+/// # async fn main() -> abide::Result<()> {
+/// let database = Database::at("postgres://abide:secret@db.example.com/app");
+/// // A hub that has outgrown its directory.
+/// database.import("./data", "orders").await?;
+///
+/// let orders = database.hub("orders").await?;
+/// for node in &orders.nodes {
+///     println!("{} {}", node.name, if node.is_owner { "runs the hub" } else { "waits" });
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Database {
+    url: String,
+    patience: Duration,
+}
+
+/// The state of a hub in a database. Returned by [`Database::hub`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ClusterStatus {
+    /// Its name in the database.
+    pub name: String,
+    /// The id of the hub, generated at its creation.
+    pub hub: String,
+    /// 1 at the creation of the hub, incremented each time a copy is restored.
+    pub incarnation: u64,
+    /// Number of partitions that the instances are spread over.
+    pub partitions: u16,
+    /// The version of the stored format.
+    pub format: u32,
+    /// `open`, `importing` if an import has not ended, or `exported` if the hub is in a directory now.
+    pub stage: String,
+    /// Number of times that a node has taken over.
+    pub epoch: u64,
+    /// Number of records of the log since the beginning. Each is one append.
+    pub records: u64,
+    /// The newest commit.
+    pub commits: u64,
+    /// The record since which the log is kept. A snapshot has everything before it.
+    pub snapshot: u64,
+    /// Size of the log that is kept, in bytes.
+    pub log_bytes: u64,
+    /// Number of owners that died one after the other, each within a minute. From the second on, the next one waits before it
+    /// takes over.
+    pub crashes: u32,
+    /// The nodes that have joined the hub at some time.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// A node of a hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct NodeStatus {
+    /// Its id, which stays with its directory.
+    pub id: String,
+    /// The host and the id of its last process.
+    pub name: String,
+    /// The version of the library that this process was built with.
+    pub build: String,
+    /// `true` if it runs the hub, or was killed while it did and has no successor yet.
+    pub is_owner: bool,
+    /// `true` if its process has a connection to the database.
+    pub is_connected: bool,
+}
+
+/// A hub that has moved. Returned by [`Database::import`] and [`Database::export`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Moved {
+    /// The id of the hub, which is the same before and after.
+    pub hub: String,
+    /// Number of rows that were written and compared.
+    pub rows: u64,
+    /// Size of their keys and values.
+    pub bytes: u64,
+    /// The newest commit.
+    pub commits: u64,
+}
+
+impl Database {
+    /// Returns the database with a URL such as `postgres://user:password@host:5432/database`. It connects when one of the
+    /// methods is called.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// The time for which each method waits for a database that cannot be reached (default: 30 seconds).
+    #[must_use]
+    pub fn open_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Returns the states of all hubs, in the order of their names.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Io`] if the database cannot be reached, or [`ErrorKind::Configuration`] if the
+    /// URL is invalid or the database refuses the connection.
+    pub async fn hubs(&self) -> Result<Vec<ClusterStatus>> {
+        self.status(None).await
+    }
+
+    /// Returns the state of a hub.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::NotFound`] if the database has no hub of this name, and the same errors as
+    /// [`hubs`](Self::hubs).
+    pub async fn hub(&self, name: &str) -> Result<ClusterStatus> {
+        let found = self.status(Some(name.to_owned())).await?;
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("the database has no hub `{name}`")))
+    }
+
+    /// Moves the hub of a directory into the database, under a name. It keeps its id, so that activities that are repeated
+    /// have the same idempotency keys. All rows are read back and compared.
+    ///
+    /// No process may have the hub open. Afterwards, [`Hub::cluster`](crate::Hub::cluster) opens it, and an open of the
+    /// directory is refused with [`ErrorKind::Moved`]. If the import is interrupted, repeat it.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::AlreadyExists`] if the database has a hub of this name that was not exported
+    /// from here, and the errors of [`HubBuilder::open`](crate::HubBuilder::open).
+    pub async fn import(&self, directory: impl AsRef<Path>, name: &str) -> Result<Moved> {
+        self.moves(directory.as_ref().to_owned(), name, replicated::import)
+            .await
+    }
+
+    /// Moves a hub from the database into a directory, which has to be empty or missing. All rows are compared.
+    ///
+    /// No node may run the hub. Afterwards, [`Hub::builder`](crate::Hub::builder) opens the directory, and nodes are refused
+    /// with [`ErrorKind::Moved`]. If the export is interrupted, remove what it has left and repeat it; if the database says
+    /// that the hub was exported already, repeat it with the same directory.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::NotFound`] if the database has no hub of this name, of kind
+    /// [`ErrorKind::Locked`] if a node runs it, of kind [`ErrorKind::Configuration`] if the directory is not empty, and the
+    /// errors of [`HubBuilder::open`](crate::HubBuilder::open).
+    pub async fn export(&self, name: &str, directory: impl AsRef<Path>) -> Result<Moved> {
+        self.moves(directory.as_ref().to_owned(), name, replicated::export)
+            .await
+    }
+
+    async fn status(&self, name: Option<String>) -> Result<Vec<ClusterStatus>> {
+        let (address, patience) = (Address::parse(&self.url)?, self.patience);
+        blocking(move || {
+            let session = Session::new(address)?;
+            let hubs = status::hubs(&session, name.as_deref(), patience)?;
+            Ok(hubs.into_iter().map(ClusterStatus::from).collect())
+        })
+        .await
+    }
+
+    async fn moves(
+        &self,
+        directory: PathBuf,
+        name: &str,
+        run: fn(&MoveOptions) -> Result<replicated::Moved>,
+    ) -> Result<Moved> {
+        let how = MoveOptions {
+            address: Address::parse(&self.url)?,
+            name: name.to_owned(),
+            directory,
+            memory_budget: MEMORY,
+            patience: self.patience,
+        };
+        let moved = blocking(move || run(&how)).await?;
+        Ok(Moved {
+            hub: moved.id.to_string(),
+            rows: moved.rows,
+            bytes: moved.bytes,
+            commits: moved.commit,
+        })
+    }
+}
+
+impl std::fmt::Debug for Database {
+    /// Leaves out the URL, which may have a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+/// Runs work that waits for the database on a thread for it.
+async fn blocking<R: Send + 'static>(work: impl FnOnce() -> Result<R> + Send + 'static) -> Result<R> {
+    let done = current_runtime()?.spawn_blocking(work).await;
+    done.map_err(|error| {
+        let text = "the work was not done: the tokio runtime is shutting down";
+        Error::new(ErrorKind::Closed, text).with_source(error)
+    })?
+}
+
+impl From<HubRow> for ClusterStatus {
+    fn from(hub: HubRow) -> Self {
+        Self {
+            name: hub.name,
+            hub: hub.id.to_string(),
+            incarnation: hub.incarnation,
+            partitions: hub.partitions,
+            format: hub.format,
+            stage: hub.stage,
+            epoch: hub.epoch,
+            records: hub.head,
+            commits: hub.commit,
+            snapshot: hub.snapshot,
+            log_bytes: hub.log_bytes,
+            crashes: hub.crashes,
+            nodes: hub.nodes.into_iter().map(NodeStatus::from).collect(),
+        }
+    }
+}
+
+impl From<NodeRow> for NodeStatus {
+    fn from(node: NodeRow) -> Self {
+        Self {
+            id: node.id.to_string(),
+            name: node.name,
+            build: node.build,
+            is_owner: node.is_owner,
+            is_connected: node.is_connected,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A hub that moves from a directory into the database, or back.
+
+use std::time::Duration;
+
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::members::{SHARD, chain};
+use super::schema;
+use super::session::{Connected, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::shared::{Chain, LogError, Record, Snapshot};
+use crate::model;
+
+/// The stages of a hub in the column `stage`. Nodes run only one that is open.
+const OPEN: &str = "open";
+const IMPORTING: &str = "importing";
+const EXPORTED: &str = "exported";
+
+type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// Checks that nodes may run a hub.
+pub(super) fn check_stage(hub: &str, stage: &str) -> Result<()> {
+    let why = match stage {
+        OPEN => return Ok(()),
+        IMPORTING => "is being imported; wait for the import to finish, or repeat it if it was interrupted",
+        EXPORTED => "was exported to a directory and continues there; open that directory, or import it again",
+        _ => "is in a state that this build does not know; use the build that wrote it",
+    };
+    let text = format!("the hub `{hub}` in the database {why}");
+    Err(Error::new(ErrorKind::Moved, text))
+}
+
+/// The identity of a hub that moves.
+#[derive(Clone, Debug)]
+pub(crate) struct Moving {
+    pub(crate) name: String,
+    pub(crate) id: Uuid,
+    pub(crate) incarnation: u64,
+    pub(crate) partitions: u16,
+}
+
+/// The place in the database that a hub moves to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) hub: i32,
+    /// The process that imports, in place of a node.
+    pub(crate) node: Uuid,
+    pub(crate) epoch: u64,
+    /// The position of the record that stands for all commits before the move.
+    pub(crate) position: u64,
+    pub(crate) before: Chain,
+}
+
+/// Begins an import. Nodes cannot run the hub until [`finish`]. An import that was interrupted begins again.
+///
+/// # Errors
+/// Returns an error of kind [`ErrorKind::AlreadyExists`] if the database has a hub of this name that is not a former state
+/// of this one, or any error of [`Session::run`].
+pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Duration) -> Result<Arrival> {
+    schema::ensure(session, patience)?;
+    let create = "INSERT INTO abide.hub (name, id, incarnation, partitions, shards, format, stage) \
+                  VALUES ($1, $2, $3, $4, 1, $5, $6) ON CONFLICT (name) DO NOTHING";
+    let again = "UPDATE abide.hub SET incarnation = $3, format = $5, stage = $6 \
+                 WHERE name = $1 AND id = $2 AND partitions = $4 AND stage <> 'open' RETURNING hub";
+    let begin =
+        "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) VALUES ($1, $2, $3, $3) ON CONFLICT DO NOTHING";
+    let claim = "UPDATE abide.shard SET epoch = epoch + 1, owner = $3 WHERE hub = $1 AND shard = $2 \
+                 RETURNING epoch, head, chain";
+    let (incarnation, partitions) = (moving.incarnation as i64, i32::from(moving.partitions));
+    let format = model::STORED_FORMAT as i32;
+    let arrival = session.run(patience, async |connected: &Connected| {
+        let client = &connected.client;
+        let parameters: Parameters<'_> = &[&moving.name, &moving.id, &incarnation, &partitions, &format, &IMPORTING];
+        client.execute(create, parameters).await?;
+        let Some(row) = client.query_opt(again, parameters).await? else {
+            return Ok(None);
+        };
+        let hub: i32 = row.get(0);
+        client.execute(begin, &[&hub, &SHARD, &&Chain::default().0[..]]).await?;
+        let row = client.query_one(claim, &[&hub, &SHARD, &node]).await?;
+        Ok(Some(Arrival {
+            hub,
+            node,
+            epoch: row.get::<_, i64>(0) as u64,
+            position: row.get::<_, i64>(1) as u64 + 1,
+            before: chain(row.get(2)),
+        }))
+    })?;
+    arrival.ok_or_else(|| {
+        let text = format!(
+            "the database has a hub `{}` already: this one, if it was imported before, or another one; \
+             to import another hub, choose another name",
+            moving.name
+        );
+        Error::new(ErrorKind::AlreadyExists, text)
+    })
+}
+
+/// Ends an import: the hub is open, and continues after the record that stands for all commits before the move.
+///
+/// # Errors
+/// Returns [`LogError::Fenced`] if another import has begun, or any error of [`Session::run`].
+pub(crate) fn finish(
+    session: &Session,
+    arrival: &Arrival,
+    snapshot: Snapshot,
+    record: &Record,
+    calm_since: u64,
+    patience: Duration,
+) -> Result<(), LogError> {
+    let open = "WITH mine AS (UPDATE abide.shard SET head = $4, commit = $5, chain = $6, owner = NULL, crashes = 0, \
+                    calm_since = $7, snapshot_epoch = $3, snapshot = $4, snapshot_parts = $8, snapshot_before = $9 \
+                    WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $10 AND head = $4::bigint - 1 RETURNING hub), \
+                record AS (INSERT INTO abide.log (hub, shard, position, epoch, first_commit, last_commit, chain, body) \
+                    SELECT hub, $2, $4, $3, $5, $5, $6, $11 FROM mine) \
+                UPDATE abide.hub SET stage = 'open' WHERE hub IN (SELECT hub FROM mine)";
+    // A write, so that it waits for the synchronous standby like the first attempt.
+    let confirm = "UPDATE abide.shard AS s SET confirmed = confirmed + 1 WHERE s.hub = $1 AND s.shard = $2 AND s.chain = $3 \
+                   AND EXISTS (SELECT FROM abide.hub AS h WHERE h.hub = $1 AND h.stage = 'open')";
+    let (epoch, position, commit) = (arrival.epoch as i64, record.position as i64, record.last as i64);
+    let (calm_since, parts) = (calm_since as i64, snapshot.parts as i32);
+    let (before, after) = (&arrival.before.0[..], &record.chain.0[..]);
+    let changed = session.run(patience, async |connected: &Connected| {
+        let parameters: Parameters<'_> = &[
+            &arrival.hub,
+            &SHARD,
+            &epoch,
+            &position,
+            &commit,
+            &after,
+            &calm_since,
+            &parts,
+            &before,
+            &arrival.node,
+            &record.body,
+        ];
+        match connected.client.execute(open, parameters).await? {
+            // An earlier attempt may have succeeded, and its answer was lost.
+            0 => connected.client.execute(confirm, &[&arrival.hub, &SHARD, &after]).await,
+            changed => Ok(changed),
+        }
+    });
+    match changed.map_err(LogError::Failed)? {
+        0 => Err(LogError::Fenced),
+        _ => Ok(()),
+    }
+}
+
+/// Ends the last tenure of a hub that was exported. No node can run it any more.
+///
+/// # Errors
+/// Returns [`LogError::Fenced`] if another node has become the owner, or any error of [`Session::run`].
+pub(crate) fn depart(session: &Session, hub: i32, node: Uuid, epoch: u64, patience: Duration) -> Result<(), LogError> {
+    let depart = "WITH mine AS (UPDATE abide.shard SET epoch = epoch + 1, owner = NULL, crashes = 0 \
+                      WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4 RETURNING hub) \
+                  UPDATE abide.hub SET stage = 'exported' WHERE hub IN (SELECT hub FROM mine)";
+    // The epoch changes, so that a claim that has begun finds another one.
+    let confirm = "UPDATE abide.hub SET stage = 'exported' WHERE hub = $1 AND stage = 'exported'";
+    let epoch = epoch as i64;
+    let changed = session.run(patience, async |connected: &Connected| {
+        match connected.client.execute(depart, &[&hub, &SHARD, &epoch, &node]).await? {
+            0 => connected.client.execute(confirm, &[&hub]).await,
+            changed => Ok(changed),
+        }
+    });
+    match changed.map_err(LogError::Failed)? {
+        0 => Err(LogError::Fenced),
+        _ => Ok(()),
+    }
+}
+
+/// Returns `true` if the database has exported the hub with this name and id.
+pub(crate) fn is_exported(session: &Session, name: &str, id: Uuid, patience: Duration) -> Result<bool> {
+    schema::ensure(session, patience)?;
+    let text = "SELECT EXISTS (SELECT FROM abide.hub WHERE name = $1 AND id = $2 AND stage = 'exported')";
+    session.run(patience, async |connected: &Connected| {
+        let row = connected.client.query_one(text, &[&name, &id]).await?;
+        Ok(row.get(0))
+    })
+}

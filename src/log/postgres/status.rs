@@ -1,0 +1,99 @@
+//! What the tables say about hubs and their nodes.
+
+use std::time::Duration;
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::members::{CONNECTED, SHARD};
+use super::schema;
+use super::session::{Connected, Session};
+use crate::error::Result;
+
+/// A hub in the database.
+#[derive(Clone, Debug)]
+pub(crate) struct HubRow {
+    hub: i32,
+    pub(crate) name: String,
+    pub(crate) id: Uuid,
+    pub(crate) incarnation: u64,
+    pub(crate) partitions: u16,
+    pub(crate) format: u32,
+    pub(crate) stage: String,
+    pub(crate) epoch: u64,
+    pub(crate) head: u64,
+    pub(crate) commit: u64,
+    pub(crate) crashes: u32,
+    /// The position of the newest snapshot, or 0.
+    pub(crate) snapshot: u64,
+    /// Size of all records of the log, in bytes.
+    pub(crate) log_bytes: u64,
+    pub(crate) nodes: Vec<NodeRow>,
+}
+
+/// A node that has once joined a hub.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeRow {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) build: String,
+    pub(crate) is_owner: bool,
+    /// Its process has a connection to the database.
+    pub(crate) is_connected: bool,
+}
+
+/// Returns the hubs of a database, or only the one with a name.
+pub(crate) fn hubs(session: &Session, name: Option<&str>, patience: Duration) -> Result<Vec<HubRow>> {
+    schema::ensure(session, patience)?;
+    let hubs = "SELECT h.hub, h.name, h.id, h.incarnation, h.partitions, h.format, h.stage, \
+                    s.epoch, s.head, s.commit, s.crashes, s.snapshot, \
+                    (SELECT coalesce(sum(octet_length(l.body)), 0)::bigint FROM abide.log l \
+                        WHERE l.hub = h.hub AND l.shard = s.shard) \
+                FROM abide.hub h JOIN abide.shard s ON s.hub = h.hub AND s.shard = $1 \
+                WHERE $2::text IS NULL OR h.name = $2 ORDER BY h.name";
+    let nodes = "SELECT n.node, n.name, n.build, n.node = s.owner IS TRUE, EXISTS (SELECT FROM pg_locks l \
+                     WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database \
+                     WHERE datname = current_database()) AND l.classid = $3::int4::oid \
+                     AND l.objid = (hashtext(n.node::text)::int8 & 4294967295)::oid) \
+                 FROM abide.node n JOIN abide.shard s ON s.hub = n.hub AND s.shard = $1 \
+                 WHERE n.hub = $2 ORDER BY n.name, n.node";
+    session.run(patience, async |connected: &Connected| {
+        let rows = connected.client.query(hubs, &[&SHARD, &name]).await?;
+        let mut found: Vec<HubRow> = rows.iter().map(hub).collect();
+        for hub in &mut found {
+            let class = CONNECTED + hub.hub;
+            let rows = connected.client.query(nodes, &[&SHARD, &hub.hub, &class]).await?;
+            hub.nodes = rows.iter().map(node).collect();
+        }
+        Ok(found)
+    })
+}
+
+fn hub(row: &Row) -> HubRow {
+    HubRow {
+        hub: row.get(0),
+        name: row.get(1),
+        id: row.get(2),
+        incarnation: row.get::<_, i64>(3) as u64,
+        partitions: row.get::<_, i32>(4) as u16,
+        format: row.get::<_, i32>(5) as u32,
+        stage: row.get(6),
+        epoch: row.get::<_, i64>(7) as u64,
+        head: row.get::<_, i64>(8) as u64,
+        commit: row.get::<_, i64>(9) as u64,
+        crashes: row.get::<_, i32>(10) as u32,
+        snapshot: row.get::<_, i64>(11) as u64,
+        log_bytes: row.get::<_, i64>(12) as u64,
+        nodes: Vec::new(),
+    }
+}
+
+fn node(row: &Row) -> NodeRow {
+    NodeRow {
+        id: row.get(0),
+        name: row.get(1),
+        build: row.get(2),
+        is_owner: row.get::<_, Option<bool>>(3).unwrap_or(false),
+        is_connected: row.get(4),
+    }
+}
