@@ -573,10 +573,12 @@ impl HubBuilder {
             partitions,
             calm_since,
             hub,
+            held,
         } = opened;
         let held: BTreeSet<_> = self
             .held
             .iter()
+            .chain(&held)
             .map(|id| id.parse::<EntityId>().map(|id| id.instance().clone()))
             .collect::<Result<_>>()?;
         let mut unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
@@ -650,6 +652,7 @@ impl HubBuilder {
                 partitions: self.partitions,
                 calm_since: 0,
                 hub: random::uuid().to_string().into(),
+                held: Vec::new(),
             }),
             #[cfg(feature = "rocksdb")]
             Place::Directory(directory) => {
@@ -694,6 +697,8 @@ pub(crate) struct OpenStore {
     pub(crate) calm_since: u64,
     /// The id and incarnation of the hub, as one text.
     pub(crate) hub: Arc<str>,
+    /// The ids of entities to hold, besides those of the builder.
+    pub(crate) held: Vec<String>,
 }
 
 #[cfg(feature = "rocksdb")]
@@ -712,6 +717,7 @@ impl OpenStore {
             partitions,
             calm_since,
             hub: hub.into(),
+            held: Vec::new(),
         }
     }
 }

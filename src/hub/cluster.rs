@@ -102,13 +102,22 @@ pub(super) fn open_store(
         incarnation = opened.incarnation,
         "this node runs the hub"
     );
-    Ok(OpenStore::new(
-        opened.store,
-        opened.last_commit,
-        opened.partitions,
-        opened.calm_since,
-        format!("{}-{}", opened.hub, opened.incarnation),
-    ))
+    for entity in &opened.held {
+        tracing::warn!(
+            entity,
+            "the entity is held, because the database says so; its messages wait"
+        );
+    }
+    Ok(OpenStore {
+        held: opened.held,
+        ..OpenStore::new(
+            opened.store,
+            opened.last_commit,
+            opened.partitions,
+            opened.calm_since,
+            format!("{}-{}", opened.hub, opened.incarnation),
+        )
+    })
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::cluster::PATIENCE;
 use crate::hub::inspect::{MEMORY, current_runtime};
+use crate::id::EntityId;
 use crate::log::postgres::status::{self, HubRow, NodeRow};
-use crate::log::postgres::{Address, Session};
+use crate::log::postgres::{Address, Session, holds};
 use crate::store::rocks::replicated::{self, MoveOptions};
 
 /// A PostgreSQL database that has hubs. See [`Hub::cluster`](crate::Hub::cluster).
@@ -63,6 +64,8 @@ pub struct ClusterStatus {
     pub snapshot: u64,
     /// Size of the log that is kept, in bytes.
     pub log_bytes: u64,
+    /// The entities that every open holds. See [`Database::hold`].
+    pub held: Vec<String>,
     /// Number of owners that died one after the other, each within a minute. From the second on, the next one waits before it
     /// takes over.
     pub crashes: u32,
@@ -169,6 +172,40 @@ impl Database {
             .await
     }
 
+    /// Holds an entity from the next open of the hub on, whichever node opens it, as [`HubBuilder::hold`] does for one open.
+    /// Use it if an operation on the entity kills one node after the other. Returns `false` if it was held already.
+    ///
+    /// The id is written `@name@key`.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the id is invalid, of kind [`ErrorKind::NotFound`] if the database
+    /// has no hub of this name, and the same errors as [`hubs`](Self::hubs).
+    ///
+    /// [`HubBuilder::hold`]: crate::HubBuilder::hold
+    pub async fn hold(&self, name: &str, entity: &str) -> Result<bool> {
+        self.holds(name, entity, holds::hold).await
+    }
+
+    /// Ends a [`hold`](Self::hold) from the next open of the hub on. A node that runs the hub releases the entity at once
+    /// with [`Admin::release_quarantine`](crate::admin::Admin::release_quarantine). Returns `false` if it was not held.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`hold`](Self::hold).
+    pub async fn release(&self, name: &str, entity: &str) -> Result<bool> {
+        self.holds(name, entity, holds::release).await
+    }
+
+    async fn holds(
+        &self,
+        name: &str,
+        entity: &str,
+        change: fn(&Session, &str, &str, Duration) -> Result<bool>,
+    ) -> Result<bool> {
+        let entity = entity.parse::<EntityId>()?.to_string();
+        let (address, name, patience) = (Address::parse(&self.url)?, name.to_owned(), self.patience);
+        blocking(move || change(&Session::new(address)?, &name, &entity, patience)).await
+    }
+
     async fn status(&self, name: Option<String>) -> Result<Vec<ClusterStatus>> {
         let (address, patience) = (Address::parse(&self.url)?, self.patience);
         blocking(move || {
@@ -232,6 +269,7 @@ impl From<HubRow> for ClusterStatus {
             commits: hub.commit,
             snapshot: hub.snapshot,
             log_bytes: hub.log_bytes,
+            held: hub.held,
             crashes: hub.crashes,
             nodes: hub.nodes.into_iter().map(NodeStatus::from).collect(),
         }

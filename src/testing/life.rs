@@ -161,6 +161,7 @@ fn open<D: Decisions>(
         hub: "test".into(),
         store: Arc::clone(store) as _,
         last,
+        held: Vec::new(),
     };
     let clock = Clock::of_tokio(time, opened.last.clock);
     let mut prepared = builder.prepare(opened, clock)?;

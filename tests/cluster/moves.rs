@@ -241,3 +241,37 @@ fn the_command_line_shows_and_moves_hubs() {
     let (_, text) = run(&["status"]);
     assert!(text.contains("orders (exported)"), "{text}");
 }
+
+/// An entity that is held in the database is held by whichever node opens the hub, until it is released.
+#[test]
+fn a_hold_in_the_database_holds_at_every_open() {
+    let Some(server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let nodes = [place.path().join("one"), place.path().join("other")];
+    let database = Database::at(server.url());
+    runtime().block_on(async {
+        let missing = database.hold("orders", "@counter@1").await.unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
+        let hub = builder(&server.url(), &nodes[0]).open().await.unwrap();
+        use_hub(&hub, "one").await;
+        let invalid = database.hold("orders", "counter").await.unwrap_err();
+        assert_eq!(invalid.kind(), ErrorKind::InvalidId, "{invalid}");
+        let id = hub.client().entity::<Counter>(1).id().unwrap().to_string();
+        assert!(database.hold("orders", &id).await.unwrap());
+        assert!(!database.hold("orders", &id).await.unwrap());
+        assert_eq!(database.hub("orders").await.unwrap().held, [id.clone()]);
+        hub.shutdown().await.unwrap();
+        for node in &nodes {
+            let hub = builder(&server.url(), node).open().await.unwrap();
+            let held = hub.client().entity::<Counter>(1).add().await.unwrap_err();
+            assert_eq!(Error::from(held).kind(), ErrorKind::Quarantined);
+            hub.client().entity::<Counter>(2).add().await.unwrap();
+            hub.shutdown().await.unwrap();
+        }
+        assert!(database.release("orders", &id).await.unwrap());
+        assert!(!database.release("orders", &id).await.unwrap());
+        let hub = builder(&server.url(), &nodes[0]).open().await.unwrap();
+        assert_eq!(hub.client().entity::<Counter>(1).add().await.unwrap(), 2);
+        hub.shutdown().await.unwrap();
+    });
+}

@@ -20,6 +20,10 @@ use crate::value::Value;
 pub(crate) enum Command {
     /// Lists the hubs of a database with their nodes.
     Status(Status),
+    /// Holds an entity from the next open of the hub on: its messages wait. Use it if an operation kills node after node.
+    Hold(Hold),
+    /// Ends the hold of an entity from the next open of the hub on.
+    Release(Hold),
     /// Moves the hub of a directory into a database. Nobody may have it open.
     Import(Move),
     /// Moves a hub from a database into a directory. No node may run it.
@@ -61,9 +65,43 @@ pub(crate) struct Move {
     place: Place,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    /// The name of the hub in the database.
+    name: String,
+
+    /// The id of the entity, such as @counter@visits.
+    entity: String,
+
+    #[command(flatten)]
+    place: Place,
+}
+
 pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
     match command {
         Command::Status(arguments) => status(session, arguments),
+        Command::Hold(arguments) => {
+            let Hold { name, entity, place } = arguments;
+            let is_new = runtime()?.block_on(place.database().hold(name, entity));
+            let is_new = is_new.map_err(|error| refused(&error))?;
+            let what = if is_new { "is held" } else { "was held already" };
+            session
+                .output
+                .line(format!("{} {what}, from the next open of the hub on", clean(entity)))
+        }
+        Command::Release(arguments) => {
+            let Hold { name, entity, place } = arguments;
+            let was_held = runtime()?.block_on(place.database().release(name, entity));
+            let was_held = was_held.map_err(|error| refused(&error))?;
+            let what = if was_held {
+                "is not held any more"
+            } else {
+                "was not held"
+            };
+            session
+                .output
+                .line(format!("{} {what}, from the next open of the hub on", clean(entity)))
+        }
         Command::Import(arguments) => {
             let waiting = spinner("importing");
             let moved = runtime()?.block_on(arguments.place.database().import(&arguments.directory, &arguments.name));
@@ -173,7 +211,7 @@ fn refused(error: &abide::Error) -> Failure {
         ErrorKind::NotFound | ErrorKind::Format => Exit::NotFound,
         ErrorKind::AlreadyExists | ErrorKind::Locked | ErrorKind::Moved | ErrorKind::Copy => Exit::Conflict,
         ErrorKind::Io => Exit::Unreachable,
-        ErrorKind::Configuration => Exit::Usage,
+        ErrorKind::Configuration | ErrorKind::InvalidId => Exit::Usage,
         _ => Exit::Failed,
     };
     Failure::new(exit, format!("{:?}", error.kind()), error.to_string())

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::holds;
 use super::moves::check_stage;
 use super::schema;
 use super::session::{Connected, Session};
@@ -219,6 +220,13 @@ impl Members {
         self.session.run(patience, async |connected: &Connected| {
             let row = connected.client.query_one(text, &[&self.identity.hub, &SHARD]).await?;
             Ok(row.get::<_, i64>(0) as u64)
+        })
+    }
+
+    /// Returns the ids of the entities that are held.
+    pub(crate) fn holds(&self, patience: Duration) -> Result<Vec<String>> {
+        self.session.run(patience, async |connected: &Connected| {
+            holds::list(connected, self.identity.hub).await
         })
     }
 

@@ -4,11 +4,12 @@
 //! Session ── one connection, made again when it breaks      Settings ── what the server must not do
 //! Schema ─── the tables                                     Members ─── nodes, their beats, and the claim of a hub
 //! PostgresLog ── append, confirm, read, snapshots           Status ── hubs and nodes, for people
-//! Moves ──── the way of a hub into the database and out of it
+//! Moves ──── the way of a hub into the database and out     Holds ─── entities that every open holds
 //! ```
 //!
 //! All statements can be repeated: what was done before a connection broke is recognized, and has no effect again.
 
+pub(crate) mod holds;
 mod members;
 pub(crate) mod moves;
 mod schema;

@@ -48,6 +48,10 @@ CREATE TABLE abide.node (
     build text NOT NULL,
     beat bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (hub, node)) WITH (fillfactor = 50);
+CREATE TABLE abide.hold (
+    hub int NOT NULL REFERENCES abide.hub,
+    entity text NOT NULL,
+    PRIMARY KEY (hub, entity));
 CREATE TABLE abide.log (
     hub int NOT NULL,
     shard smallint NOT NULL,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::holds;
 use super::members::{CONNECTED, SHARD};
 use super::schema;
 use super::session::{Connected, Session};
@@ -28,6 +29,8 @@ pub(crate) struct HubRow {
     pub(crate) snapshot: u64,
     /// Size of all records of the log, in bytes.
     pub(crate) log_bytes: u64,
+    /// The ids of the entities that every open holds.
+    pub(crate) held: Vec<String>,
     pub(crate) nodes: Vec<NodeRow>,
 }
 
@@ -64,6 +67,7 @@ pub(crate) fn hubs(session: &Session, name: Option<&str>, patience: Duration) ->
             let class = CONNECTED + hub.hub;
             let rows = connected.client.query(nodes, &[&SHARD, &hub.hub, &class]).await?;
             hub.nodes = rows.iter().map(node).collect();
+            hub.held = holds::list(connected, hub.hub).await?;
         }
         Ok(found)
     })
@@ -84,6 +88,7 @@ fn hub(row: &Row) -> HubRow {
         crashes: row.get::<_, i32>(10) as u32,
         snapshot: row.get::<_, i64>(11) as u64,
         log_bytes: row.get::<_, i64>(12) as u64,
+        held: Vec::new(),
         nodes: Vec::new(),
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Opened {
     /// The first batch since which no crash has happened.
     pub(crate) calm_since: u64,
     pub(crate) epoch: u64,
+    /// The ids of the entities that are held.
+    pub(crate) held: Vec<String>,
 }
 
 /// Waits until this node owns the hub, and opens it.
@@ -75,6 +77,7 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
     let (identity, node) = (members.identity(), members.node().id);
     let (tenure, is_calm) = claim::wait(&members, &how.canceled, how.patience)?;
     let calm_since = members.calm_since(how.patience)?;
+    let held = members.holds(how.patience)?;
     // The beats begin before the copy is brought up to date, which may take long.
     let beats = Beats::start(members, tenure.epoch)?;
     let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub, node)?);
@@ -128,5 +131,6 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
         incarnation: identity.incarnation,
         calm_since,
         epoch: tenure.epoch,
+        held,
     })
 }
