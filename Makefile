@@ -8,10 +8,10 @@ SETUP := scripts/setup
 BUILD := $(SETUP) scripts/rocksdb
 
 # All features that are not enabled by default.
-FEATURES := --features abide/cli,abide/cluster,abide/fuzzing,abide/http-client,abide/otel,abide/testing,abide-examples/http
+FEATURES := --features abide/cli,abide/cluster,abide/fuzzing,abide/http-client,abide/otel,abide/testing,abide-examples/cluster,abide-examples/http
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test bench peers
+.PHONY: help setup demo cluster serve test bench peers
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -21,6 +21,10 @@ setup: ## Find or install the C++ compiler and libclang that the build of RocksD
 
 demo: ## Run the bank: 50,000 transfers while its worker is killed repeatedly.
 	@$(BUILD) $(CARGO) run --package abide-examples --example bank
+
+cluster: ## Run the bank on three nodes over a PostgreSQL server of its own, which are killed, stopped and restarted.
+	@scripts/postgres
+	@$(BUILD) $(CARGO) run --package abide-examples --features cluster --example bank -- cluster
 
 serve: ## Serve the order hub over HTTP on port 7071, until Ctrl-C.
 	@$(BUILD) $(CARGO) run --package abide-examples --features http --example service

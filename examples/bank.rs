@@ -19,6 +19,9 @@
 //! reached the other once, every refused one did neither, and nothing else happened. The clearing house also keeps its
 //! books in a file. An activity runs at least once: a kill may hit it after it wrote its line and before the hub
 //! recorded its result. The books therefore contain exactly the transfers that were done, a few of them twice.
+//!
+//! With the feature `cluster` and the argument `cluster` (or `make cluster`), three nodes run the same bank over a
+//! PostgreSQL server; see `bank/cluster.rs`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -30,8 +33,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use abide::OrchestrationStatus;
 use abide::prelude::*;
+use abide::{HubBuilder, OrchestrationStatus};
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::process::{Child, Command};
@@ -167,9 +170,10 @@ impl Transfer {
     }
 }
 
-async fn open(directory: &Path) -> Result<Hub> {
+/// Adds everything that the bank needs to a hub, and opens it.
+async fn open(hub: HubBuilder, directory: &Path) -> Result<Hub> {
     let clearing = OpenOptions::new().append(true).open(clearing_path(directory))?;
-    let hub = Hub::builder(directory.join("hub"))
+    let hub = hub
         .resource(Clearing(clearing))
         .entity::<Account>()
         .activity::<clear>()
@@ -177,6 +181,10 @@ async fn open(directory: &Path) -> Result<Hub> {
         .open()
         .await?;
     Ok(hub)
+}
+
+fn builder(directory: &Path) -> HubBuilder {
+    Hub::builder(directory.join("hub"))
 }
 
 // ---- The ledger -----------------------------------------------------------------------------------------------------
@@ -204,6 +212,22 @@ fn resumed_path(directory: &Path) -> PathBuf {
     directory.join("resumed")
 }
 
+fn create_files(directory: &Path) -> Result<()> {
+    for path in [
+        ledger_path(directory),
+        resumed_path(directory),
+        clearing_path(directory),
+    ] {
+        File::create(path)?;
+    }
+    Ok(())
+}
+
+/// Returns the number of results in the ledger.
+fn count_answers(directory: &Path) -> std::io::Result<u64> {
+    Ok(std::fs::metadata(ledger_path(directory))?.len() / LINE_BYTES)
+}
+
 /// Appends one result with one system call. A kill cannot split it: the kernel has the whole line or nothing.
 fn note(mut ledger: &File, number: u64, answer: Answer) -> std::io::Result<()> {
     let sign = if answer == Answer::Done { '+' } else { '-' };
@@ -221,8 +245,10 @@ fn read_ledger(directory: &Path) -> Result<HashMap<u64, Answer>> {
     for line in std::fs::read_to_string(ledger_path(directory))?.lines() {
         let (number, sign) = line.split_at_checked(8).ok_or("the ledger has an invalid line")?;
         let answer = if sign == "+" { Answer::Done } else { Answer::Refused };
-        if answers.insert(number.parse()?, answer).is_some() {
-            return Err(format!("transfer {number} is in the ledger twice").into());
+        let before = answers.insert(number.parse()?, answer);
+        // A node that was stopped between an answer and its line notes it later than the node that replaced it.
+        if before.is_some_and(|before| before != answer) {
+            return Err(format!("transfer {number} is in the ledger with two different results").into());
         }
     }
     Ok(answers)
@@ -230,16 +256,22 @@ fn read_ledger(directory: &Path) -> Result<HashMap<u64, Answer>> {
 
 // ---- The worker -----------------------------------------------------------------------------------------------------
 
-/// Executes the transfers that are not in the ledger. This is the process that is killed.
+/// Opens the hub and executes the transfers that are not in the ledger. This is the process that is killed.
 async fn work(directory: &Path) -> Result<()> {
+    let hub = open(builder(directory), directory).await?;
+    execute(&hub.client(), directory, TRANSFERS).await?;
+    hub.shutdown().await?;
+    Ok(())
+}
+
+/// Executes those of the first `count` transfers that are not in the ledger.
+async fn execute(client: &Client, directory: &Path, count: u64) -> Result<()> {
     let answered = read_ledger(directory)?;
-    let left: Arc<Vec<u64>> = Arc::new((0..TRANSFERS).filter(|number| !answered.contains_key(number)).collect());
+    let left: Arc<Vec<u64>> = Arc::new((0..count).filter(|number| !answered.contains_key(number)).collect());
     let next = Arc::new(AtomicUsize::new(0));
     let ledger = Arc::new(OpenOptions::new().append(true).open(ledger_path(directory))?);
 
-    let hub = open(directory).await?;
     // Transfers that the last worker left in progress resume by themselves. Some may end before they are counted here.
-    let client = hub.client();
     let running = client.orchestrations().status(OrchestrationStatus::Running);
     let mut resumed = OpenOptions::new().append(true).open(resumed_path(directory))?;
     writeln!(resumed, "{}", running.count().await?)?;
@@ -257,7 +289,6 @@ async fn work(directory: &Path) -> Result<()> {
     while let Some(caller) = callers.join_next().await {
         caller??;
     }
-    hub.shutdown().await?;
     Ok(())
 }
 
@@ -294,7 +325,7 @@ fn start_worker(directory: &Path) -> Result<Child> {
 /// Starts workers until all transfers are answered. Kills each worker but the last when it has done its share.
 async fn supervise(directory: &Path, progress: &ProgressBar) -> Result<Run> {
     let begin = Instant::now();
-    let answered = || std::fs::metadata(ledger_path(directory)).map(|file| file.len() / LINE_BYTES);
+    let answered = || count_answers(directory);
     let (mut kills, mut restarts) = (0, Vec::new());
     let mut worker = start_worker(directory)?;
     // The time at which the last worker was killed, and the number of results at that time.
@@ -332,17 +363,39 @@ async fn supervise(directory: &Path, progress: &ProgressBar) -> Result<Run> {
 
 // ---- The audit ------------------------------------------------------------------------------------------------------
 
+/// The bank after all transfers, in which the audit has found no difference.
+struct Audited {
+    accounts: Vec<Account>,
+    ledger: HashMap<u64, Answer>,
+    /// Number of transfers that a worker found in progress.
+    resumed: u64,
+    /// Number of transfers that were cleared more than once.
+    cleared_twice: usize,
+}
+
+/// Compares the accounts and the books of the clearing house with the ledger after `count` transfers.
+async fn audit_all(client: &Client, directory: &Path, count: u64) -> Result<Audited> {
+    let ledger = read_ledger(directory)?;
+    let accounts = statements(client).await?;
+    audit(&accounts, &ledger, count)?;
+    let cleared_twice = audit_clearing(&read_numbers(&clearing_path(directory))?, &ledger)?;
+    let resumed = read_numbers(&resumed_path(directory))?.iter().sum();
+    Ok(Audited {
+        accounts,
+        ledger,
+        resumed,
+        cleared_twice,
+    })
+}
+
 /// Returns the statements of all accounts. All transfers have ended, so no account is locked.
 async fn statements(client: &Client) -> Result<Vec<Account>> {
     let locks = client.admin().locks().await?;
     if !locks.is_empty() {
         return Err(format!("all transfers have ended, but these locks are still held: {locks:?}").into());
     }
-    let mut accounts = Vec::new();
-    for key in 0..ACCOUNTS {
-        accounts.push(client.entity::<Account>(key).statement().await?);
-    }
-    Ok(accounts)
+    let statements = (0..ACCOUNTS).map(async |key| client.entity::<Account>(key).statement().await);
+    Ok(futures::future::try_join_all(statements).await?)
 }
 
 /// Returns the accounts that have each transfer in their lists, by the number of the transfer.
@@ -357,11 +410,11 @@ fn holders<'a>(accounts: &'a [Account], list: impl Fn(&'a Account) -> &'a [u64])
 }
 
 /// Compares the accounts with the ledger and the plan, and fails at the first difference.
-fn audit(accounts: &[Account], ledger: &HashMap<u64, Answer>) -> Result<()> {
+fn audit(accounts: &[Account], ledger: &HashMap<u64, Answer>, count: u64) -> Result<()> {
     let sent = holders(accounts, |account| &account.sent);
     let received = holders(accounts, |account| &account.received);
     let mut balances = vec![OPENING_CENTS; accounts.len()];
-    for number in 0..TRANSFERS {
+    for number in 0..count {
         let Transfer { from, to, cents, .. } = Transfer::planned(number);
         let (should_send, should_receive) = match ledger.get(&number) {
             Some(Answer::Done) => (vec![from], vec![to]),
@@ -413,15 +466,17 @@ async fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => demo().await,
         ["worker", directory] => work(Path::new(directory)).await,
-        _ => Err("usage: bank".into()),
+        #[cfg(feature = "cluster")]
+        ["cluster"] => cluster::demo().await,
+        #[cfg(feature = "cluster")]
+        ["node", name, url, directory] => cluster::node(name, url, Path::new(directory)).await,
+        _ => Err("usage: bank [cluster]; `cluster` needs the feature `cluster`".into()),
     }
 }
 
 async fn demo() -> Result<()> {
     let directory = tempfile::tempdir()?;
-    File::create(ledger_path(directory.path()))?;
-    File::create(resumed_path(directory.path()))?;
-    File::create(clearing_path(directory.path()))?;
+    create_files(directory.path())?;
     println!("{TRANSFERS} transfers between {ACCOUNTS} accounts; the worker will be killed {KILLS} times");
 
     let progress = ProgressBar::new(TRANSFERS).with_style(ProgressStyle::with_template(
@@ -429,37 +484,41 @@ async fn demo() -> Result<()> {
     )?);
     let run = supervise(directory.path(), &progress).await?;
 
-    let ledger = read_ledger(directory.path())?;
-    let hub = open(directory.path()).await?;
-    let accounts = statements(&hub.client()).await?;
+    let hub = open(builder(directory.path()), directory.path()).await?;
+    let audited = audit_all(&hub.client(), directory.path(), TRANSFERS).await?;
     hub.shutdown().await?;
-    audit(&accounts, &ledger)?;
-    let cleared = read_numbers(&clearing_path(directory.path()))?;
-    let twice = audit_clearing(&cleared, &ledger)?;
-    let resumed = read_numbers(&resumed_path(directory.path()))?.iter().sum();
-    print_result(&run, resumed, twice, &accounts, &ledger);
+    let longest = run.restarts.iter().max().copied().unwrap_or_default();
+    let mean = run.restarts.iter().sum::<Duration>() / run.restarts.len().max(1) as u32;
+    let times = format!("{} ms, at most {} ms", mean.as_millis(), longest.as_millis());
+    let kills = [
+        ("kills survived", run.kills.to_string()),
+        ("time from a kill to the next result", times),
+    ];
+    print_result(run.elapsed, &audited, &kills);
     Ok(())
 }
 
-fn print_result(run: &Run, resumed: u64, twice: usize, accounts: &[Account], ledger: &HashMap<u64, Answer>) {
+/// Prints what the audit has found, and what the supervisor has measured.
+fn print_result(elapsed: Duration, audited: &Audited, measured: &[(&str, String)]) {
+    let Audited { accounts, ledger, .. } = audited;
     let euros = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
     let refused = ledger.values().filter(|answer| **answer == Answer::Refused).count();
-    let longest = run.restarts.iter().max().copied().unwrap_or_default();
-    let mean = run.restarts.iter().sum::<Duration>() / run.restarts.len().max(1) as u32;
-    let per_s = TRANSFERS as f64 / run.elapsed.as_secs_f64();
+    let per_s = ledger.len() as f64 / elapsed.as_secs_f64();
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED);
     for (name, value) in [
         ("transfers answered", format!("{} ({refused} refused)", ledger.len())),
-        ("transfers per second, kills included", format!("{per_s:.0}")),
+        ("transfers per second, interruptions included", format!("{per_s:.0}")),
         ("concurrent callers", CALLERS.to_string()),
-        ("kills survived", run.kills.to_string()),
-        ("transfers resumed after a kill", resumed.to_string()),
-        ("transfers cleared more than once", twice.to_string()),
-        (
-            "time from a kill to the next result",
-            format!("{} ms, at most {} ms", mean.as_millis(), longest.as_millis()),
-        ),
+        ("transfers resumed after an interruption", audited.resumed.to_string()),
+        ("transfers cleared more than once", audited.cleared_twice.to_string()),
+    ] {
+        table.add_row([name, &value]);
+    }
+    for (name, value) in measured {
+        table.add_row([name, value.as_str()]);
+    }
+    for (name, value) in [
         ("money before", euros(OPENING_CENTS * ACCOUNTS as i64)),
         ("money after", euros(accounts.iter().map(|account| account.cents).sum())),
         ("each acknowledged transfer", "happened exactly once".to_owned()),
@@ -468,6 +527,10 @@ fn print_result(run: &Run, resumed: u64, twice: usize, accounts: &[Account], led
     }
     println!("{table}");
 }
+
+#[cfg(feature = "cluster")]
+#[path = "bank/cluster.rs"]
+mod cluster;
 
 #[cfg(test)]
 #[path = "tests/cases/bank.rs"]

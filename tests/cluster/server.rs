@@ -25,6 +25,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Returns `true` if the programs of a server are on this machine.
+    pub(crate) fn is_installed() -> bool {
+        programs().is_some()
+    }
+
     /// Starts a server. Returns `None` if PostgreSQL is not installed, unless `ABIDE_POSTGRES=require` is set.
     pub(crate) fn start() -> Option<Self> {
         Self::start_with(&[])

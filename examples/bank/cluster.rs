@@ -1,0 +1,520 @@
+//! The bank on three nodes, which share a hub over PostgreSQL.
+//!
+//! ```text
+//! cargo run --features cluster --example bank -- cluster        (or `make cluster`)
+//! ```
+//!
+//! The program starts a PostgreSQL server in a temporary directory, and itself three times as a node. One node runs the
+//! hub and executes the transfers. The others wait inside `open`. The program kills the node that runs the hub, closes
+//! it, stops it for longer than the others wait, and kills the server. Each time, the transfers continue, and the node
+//! comes back and waits.
+//!
+//! Ledger, books and audit are those of the bank on one node. The hub that is audited is a fourth node, which has no
+//! copy: it knows only what is in the database.
+
+#[path = "../../tests/cluster/server.rs"]
+mod server;
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process;
+
+use server::Server;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::ChildStdin;
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+
+const NODES: usize = 3;
+
+/// Number of transfers. There are fewer than on one node, so that all faults together take one to two minutes.
+const SHARED_TRANSFERS: u64 = 20_000;
+
+/// What happens, in this order.
+///
+/// The node that is closed also ends the count of owners that died one after the other. From the third death on, the
+/// next node would wait for ten seconds or more.
+const FAULTS: [Fault; 6] = [
+    Fault::Kill,
+    Fault::Kill,
+    Fault::Close,
+    Fault::Kill,
+    Fault::Database,
+    Fault::Stop,
+];
+
+/// Time after which a hub that does not serve again fails the demonstration.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Time for which a node remains stopped after another one has taken over.
+const SLEEP: Duration = Duration::from_secs(1);
+
+/// Time between two looks at the nodes and the ledger.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// The reports of a node.
+const OPEN: &str = "open";
+const REPLACED: &str = "replaced";
+
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    /// The node that runs the hub is killed.
+    Kill,
+    /// It closes the hub and ends.
+    Close,
+    /// It stops for longer than the others wait for it, and then goes on.
+    Stop,
+    /// The database is killed and starts again.
+    Database,
+}
+
+impl Fault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "killed (SIGKILL)",
+            Self::Close => "shut down",
+            Self::Stop => "stopped (SIGSTOP)",
+            Self::Database => "killed and started again",
+        }
+    }
+}
+
+// ---- A node ---------------------------------------------------------------------------------------------------------
+
+fn joined(url: &str, directory: &Path) -> HubBuilder {
+    Hub::cluster(url, "bank").directory(directory)
+}
+
+/// Waits for the hub and executes transfers, until all of them are answered or the input of this process ends.
+///
+/// # Errors
+/// Returns any error of the hub, except that another node has replaced this one. It then waits for the hub again.
+pub(super) async fn node(name: &str, url: &str, directory: &Path) -> Result<()> {
+    let mut is_over = end_of_input();
+    loop {
+        let opening = open(joined(url, &directory.join(name)), directory);
+        let hub = tokio::select! {
+            hub = opening => hub?,
+            _ = &mut is_over => return Ok(()),
+        };
+        println!("{OPEN}");
+        let client = hub.client();
+        let executed = tokio::select! {
+            executed = execute(&client, directory, SHARED_TRANSFERS) => executed,
+            _ = &mut is_over => Ok(()),
+        };
+        let closed = hub.shutdown().await;
+        match executed {
+            Ok(()) => return Ok(closed?),
+            Err(error) if is_replaced(&*error) => println!("{REPLACED}"),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Completes when the input of this process has ended. A thread reads it, for which the exit does not wait.
+fn end_of_input() -> oneshot::Receiver<()> {
+    let (tell, is_over) = oneshot::channel();
+    std::thread::spawn(move || {
+        // An input that cannot be read has ended as well.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = tell.send(());
+    });
+    is_over
+}
+
+/// Returns `true` if the hub has failed because another node runs it now.
+fn is_replaced(error: &(dyn Error + 'static)) -> bool {
+    let is_here = error.to_string().contains("another node runs this hub");
+    is_here || error.source().is_some_and(is_replaced)
+}
+
+// ---- The nodes ------------------------------------------------------------------------------------------------------
+
+/// The process of a node. Dropping it kills the process.
+struct Node {
+    child: Child,
+    /// The node closes its hub and ends when this is dropped.
+    input: Option<ChildStdin>,
+}
+
+/// The nodes and what they have reported.
+struct Cluster<'a> {
+    directory: &'a Path,
+    url: String,
+    /// The process group of the nodes.
+    group: u32,
+    nodes: [Option<Node>; NODES],
+    /// The node that has opened the hub last, and the number of results at that time. `None` while no node is known to
+    /// run the hub.
+    owner: Option<(usize, u64)>,
+    /// The last node that has noticed that it was replaced.
+    replaced: Option<usize>,
+    tell: mpsc::UnboundedSender<(usize, String)>,
+    reports: mpsc::UnboundedReceiver<(usize, String)>,
+    begin: Instant,
+}
+
+impl<'a> Cluster<'a> {
+    fn start(directory: &'a Path, url: String, group: u32) -> Result<Self> {
+        let (tell, reports) = mpsc::unbounded_channel();
+        let mut cluster = Self {
+            directory,
+            url,
+            group,
+            nodes: [const { None }; NODES],
+            owner: None,
+            replaced: None,
+            tell,
+            reports,
+            begin: Instant::now(),
+        };
+        for number in 0..NODES {
+            cluster.start_node(number)?;
+        }
+        cluster.say(format!("{NODES} nodes start"));
+        Ok(cluster)
+    }
+
+    fn say(&self, what: impl std::fmt::Display) {
+        println!("{:6.1} s  {what}", self.begin.elapsed().as_secs_f64());
+    }
+
+    fn answered(&self) -> Result<u64> {
+        Ok(count_answers(self.directory)?)
+    }
+
+    fn start_node(&mut self, number: usize) -> Result<()> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["node", &format!("node-{}", number + 1), &self.url])
+            .arg(self.directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(self.group as i32)
+            .kill_on_drop(true)
+            .spawn()?;
+        let output = child.stdout.take().ok_or("the output of a node is not piped")?;
+        let (input, tell) = (child.stdin.take(), self.tell.clone());
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(output).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                // Nobody listens any more at the end of the demonstration.
+                let _ = tell.send((number, line));
+            }
+        });
+        self.nodes[number] = Some(Node { child, input });
+        Ok(())
+    }
+
+    /// Returns a node that runs.
+    fn running(&mut self, number: usize) -> Result<&mut Node> {
+        let node = self.nodes[number].as_mut();
+        node.ok_or_else(|| format!("node {} has ended", number + 1).into())
+    }
+
+    /// Takes in what the nodes have reported, and fails if one of them has ended by itself before all was done.
+    fn look(&mut self) -> Result<()> {
+        while let Ok((number, report)) = self.reports.try_recv() {
+            match report.as_str() {
+                OPEN => {
+                    self.owner = Some((number, self.answered()?));
+                    self.say(format!("node {} runs the hub", number + 1));
+                }
+                REPLACED => self.replaced = Some(number),
+                other => return Err(format!("node {} reported {other:?}", number + 1).into()),
+            }
+        }
+        let answered = self.answered()?;
+        for (number, slot) in self.nodes.iter_mut().enumerate() {
+            let Some(status) = slot.as_mut().map(|node| node.child.try_wait()).transpose()?.flatten() else {
+                continue;
+            };
+            let is_closed = slot.take().is_some_and(|node| node.input.is_none());
+            if !status.success() || !is_closed && answered < SHARED_TRANSFERS {
+                return Err(format!("node {} ended unexpectedly: {status}", number + 1).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the nodes until `is_reached`.
+    async fn wait_until(&mut self, what: &str, is_reached: impl Fn(&Self) -> Result<bool>) -> Result<()> {
+        let mut newest = (self.answered()?, Instant::now());
+        while !is_reached(self)? {
+            let answered = self.answered()?;
+            if answered > newest.0 {
+                newest = (answered, Instant::now());
+            }
+            if newest.1.elapsed() > PATIENCE {
+                let seconds = PATIENCE.as_secs();
+                return Err(format!("{what}: nothing was acknowledged for {seconds} s").into());
+            }
+            tokio::time::sleep(LOOK).await;
+            self.look()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a result from the node that runs the hub, and returns its number.
+    async fn wait_for_service(&mut self) -> Result<usize> {
+        self.wait_until("the hub does not serve", |cluster| match cluster.owner {
+            Some((_, before)) => Ok(cluster.answered()? > before),
+            None => Ok(false),
+        })
+        .await?;
+        let (owner, _) = self.owner.ok_or("no node runs the hub")?;
+        Ok(owner)
+    }
+
+    async fn signal(&mut self, number: usize, signal: &str) -> Result<()> {
+        let id = self.running(number)?.child.id().ok_or("the node has ended")?;
+        let sent = Command::new("kill").args([signal, &id.to_string()]).status().await?;
+        if !sent.success() {
+            return Err(format!("`kill {signal}` of node {} failed: {sent}", number + 1).into());
+        }
+        Ok(())
+    }
+}
+
+// ---- The faults -----------------------------------------------------------------------------------------------------
+
+/// What has failed, and when the hub served again.
+struct Failover {
+    /// Time from the start of the nodes to the fault.
+    at: Duration,
+    what: String,
+    /// Number of the node that served before, and of the one that served afterwards.
+    nodes: (usize, usize),
+    /// Time from the fault to the next result. A node that is closed, and a server that starts, take a part of it.
+    away: Duration,
+}
+
+/// Lets every fault happen, and waits until all transfers are answered. Returns the faults and the time of all of it.
+async fn fail_and_finish(cluster: &mut Cluster<'_>, server: &mut Server) -> Result<(Vec<Failover>, Duration)> {
+    cluster.wait_for_service().await?;
+    let mut failovers = Vec::new();
+    for (done, fault) in FAULTS.into_iter().enumerate() {
+        let share = SHARED_TRANSFERS / (FAULTS.len() as u64 + 1) * (done as u64 + 1);
+        let is_reached = |cluster: &Cluster<'_>| Ok(cluster.answered()? >= share);
+        cluster.wait_until("the transfers do not proceed", is_reached).await?;
+        failovers.push(endure(cluster, server, fault).await?);
+    }
+    let is_reached = |cluster: &Cluster<'_>| Ok(cluster.answered()? >= SHARED_TRANSFERS);
+    cluster.wait_until("the transfers do not end", is_reached).await?;
+    let elapsed = cluster.begin.elapsed();
+    cluster.say("all transfers are answered; the nodes end, one after the other");
+    let is_over = |cluster: &Cluster<'_>| Ok(cluster.nodes.iter().all(Option::is_none));
+    cluster.wait_until("the nodes do not end", is_over).await?;
+    Ok((failovers, elapsed))
+}
+
+/// Lets something fail, waits until the hub serves again, and lets the node come back.
+async fn endure(cluster: &mut Cluster<'_>, server: &mut Server, fault: Fault) -> Result<Failover> {
+    let before = cluster.wait_for_service().await?;
+    let what = match fault {
+        Fault::Database => format!("PostgreSQL {}", fault.name()),
+        _ => format!("node {} {}", before + 1, fault.name()),
+    };
+    cluster.say(format!("{} transfers answered; {what}", cluster.answered()?));
+    let (at, begin) = (cluster.begin.elapsed(), Instant::now());
+    if fault != Fault::Database {
+        cluster.owner = None;
+    }
+    fail(cluster, server, fault, before).await?;
+    let after = cluster.wait_for_service().await?;
+    let away = begin.elapsed();
+    cluster.say(format!(
+        "node {} serves again, {} after the fault",
+        after + 1,
+        seconds(away)
+    ));
+    come_back(cluster, fault, before).await?;
+    Ok(Failover {
+        at,
+        what,
+        nodes: (before, after),
+        away,
+    })
+}
+
+async fn fail(cluster: &mut Cluster<'_>, server: &mut Server, fault: Fault, owner: usize) -> Result<()> {
+    match fault {
+        Fault::Kill => {
+            cluster.running(owner)?.child.kill().await?;
+            cluster.nodes[owner] = None;
+        }
+        Fault::Close => cluster.running(owner)?.input = None,
+        Fault::Stop => cluster.signal(owner, "-STOP").await?,
+        Fault::Database => {
+            let begin = Instant::now();
+            server.kill();
+            server.resume();
+            cluster.say(format!(
+                "PostgreSQL accepts connections after {}",
+                seconds(begin.elapsed())
+            ));
+            cluster.owner = Some((owner, cluster.answered()?));
+        }
+    }
+    Ok(())
+}
+
+/// Lets the node on which something has failed wait for the hub again.
+async fn come_back(cluster: &mut Cluster<'_>, fault: Fault, node: usize) -> Result<()> {
+    match fault {
+        Fault::Kill | Fault::Close => {
+            let has_ended = move |cluster: &Cluster<'_>| Ok(cluster.nodes[node].is_none());
+            cluster.wait_until("the node does not end", has_ended).await?;
+            cluster.start_node(node)?;
+            cluster.say(format!("node {} starts again, and waits for the hub", node + 1));
+        }
+        Fault::Stop => {
+            tokio::time::sleep(SLEEP).await;
+            cluster.replaced = None;
+            cluster.signal(node, "-CONT").await?;
+            let begin = Instant::now();
+            let has_noticed = move |cluster: &Cluster<'_>| Ok(cluster.replaced == Some(node));
+            cluster
+                .wait_until("the node does not notice that it was replaced", has_noticed)
+                .await?;
+            let after = seconds(begin.elapsed());
+            cluster.say(format!(
+                "node {} goes on (SIGCONT), learns after {after} that it was replaced, and waits for the hub",
+                node + 1
+            ));
+        }
+        Fault::Database => {}
+    }
+    Ok(())
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+// ---- What remains if this program is killed -------------------------------------------------------------------------
+
+/// Waits until the program has ended, in whichever way, and then ends the nodes and the server and removes their files.
+/// The argument is the directory of all of them. The nodes are in the process group of this shell. One of them may be
+/// stopped, and ends when it goes on.
+const CLEAN_UP: &str = r#"
+cat >/dev/null
+trap '' TERM
+kill -TERM 0
+kill -CONT 0
+for server in "$1"/*/data/postmaster.pid; do
+    if [ -e "$server" ]; then kill -KILL "$(head -n 1 "$server")"; fi
+done
+until rm -rf "$1"; do sleep 0.1; done
+"#;
+
+/// A process that cleans up after this one. Dropping it cleans up.
+struct Cleaner(process::Child);
+
+impl Cleaner {
+    fn start(directory: &Path) -> Result<Self> {
+        let mut command = process::Command::new("sh");
+        command.args(["-c", CLEAN_UP, "sh"]).arg(directory);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // Ctrl-C is sent to the process group of the terminal.
+        Ok(Self(command.process_group(0).spawn()?))
+    }
+}
+
+impl Drop for Cleaner {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+// ---- The demonstration ----------------------------------------------------------------------------------------------
+
+pub(super) async fn demo() -> Result<()> {
+    if !Server::is_installed() {
+        return Err("PostgreSQL is not installed; `scripts/postgres` installs it, or prints the command".into());
+    }
+    let place = shared_directory()?;
+    let cleaner = Cleaner::start(place.path())?;
+    let directory = place.path().join("bank");
+    std::fs::create_dir(&directory)?;
+    create_files(&directory)?;
+    println!("{SHARED_TRANSFERS} transfers between {ACCOUNTS} accounts on {NODES} nodes; PostgreSQL starts");
+
+    let mut server = Server::start().ok_or("PostgreSQL did not start")?;
+    let mut cluster = Cluster::start(&directory, server.url(), cleaner.0.id())?;
+    let (failovers, elapsed) = fail_and_finish(&mut cluster, &mut server).await?;
+
+    let log = log_of(&server)?;
+    let hub = open(joined(&server.url(), &directory.join("audit")), &directory).await?;
+    let audited = audit_all(&hub.client(), &directory, SHARED_TRANSFERS).await?;
+    hub.shutdown().await?;
+    print_failovers(&failovers);
+    print_result(elapsed, &audited, &log.rows());
+    Ok(())
+}
+
+/// Creates the directory of everything that the demonstration writes. The server, which has another user if this one is
+/// root, can have its directory in it.
+fn shared_directory() -> Result<TempDir> {
+    let place = tempfile::Builder::new().prefix("abide-bank-").tempdir()?;
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o711))?;
+    tempfile::env::override_temp_dir(place.path())
+        .map_err(|other| format!("temporary files are already written to {}", other.display()))?;
+    Ok(place)
+}
+
+/// The size of the log in the database.
+struct Log {
+    /// Number of records. Each was one append.
+    appends: u64,
+    commits: u64,
+    bytes: u64,
+}
+
+impl Log {
+    fn rows(&self) -> [(&'static str, String); 3] {
+        let per_append = self.commits as f64 / self.appends.max(1) as f64;
+        let mib = self.bytes as f64 / f64::from(1 << 20);
+        [
+            ("appends to the log in PostgreSQL", self.appends.to_string()),
+            ("commits per append", format!("{per_append:.2}")),
+            ("size of the log in PostgreSQL", format!("{mib:.1} MiB")),
+        ]
+    }
+}
+
+/// Returns the size of the log. Records and commits have consecutive numbers, and `abide.shard` has the newest ones.
+fn log_of(server: &Server) -> Result<Log> {
+    let number = |column: &str, table: &str| -> Result<u64> {
+        let text = server.run(&format!("SELECT {column} FROM abide.{table}"));
+        let number = text.parse();
+        Ok(number.map_err(|_| format!("`{column}` of `abide.{table}` is {text:?} instead of a number"))?)
+    };
+    Ok(Log {
+        appends: number("head", "shard")?,
+        commits: number("commit", "shard")?,
+        bytes: number("sum(octet_length(body))", "log")?,
+    })
+}
+
+fn print_failovers(failovers: &[Failover]) {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["at", "fault", "served by", "serves again after"]);
+    for failover in failovers {
+        let (before, after) = failover.nodes;
+        let by = if before == after {
+            format!("node {}", after + 1)
+        } else {
+            format!("node {}, then node {}", before + 1, after + 1)
+        };
+        table.add_row([seconds(failover.at), failover.what.clone(), by, seconds(failover.away)]);
+    }
+    println!("{table}");
+}
