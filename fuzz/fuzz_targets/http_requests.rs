@@ -1,8 +1,8 @@
 //! Sends arbitrary bytes to the management API of a hub in memory. No handler panics, no response is an unexpected
 //! server error, and every error has the common error body.
 //!
-//! Run it with `cargo +nightly fuzz run http_requests`. The test `http_requests` drives the same function with a fixed
-//! set of inputs.
+//! Run it with `scripts/fuzz 60 http_requests`. The test `http_requests` drives the same function with a fixed set of
+//! inputs.
 
 #![no_main]
 
