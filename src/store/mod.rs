@@ -2,7 +2,7 @@
 
 mod batch;
 #[cfg(any(feature = "rocksdb", feature = "fuzzing"))]
-#[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
+#[cfg_attr(not(feature = "rocksdb"), allow(dead_code, unused_imports))]
 pub(crate) mod directory;
 // Without RocksDB, only the simulation uses these modules.
 #[cfg(any(feature = "rocksdb", test))]
