@@ -6,7 +6,7 @@ use std::process::Command;
 use abide::cluster::Database;
 use abide::prelude::*;
 
-use super::server::Server;
+use super::server::{Server, copy_all};
 use super::{Counter, builder, greet, runtime, shout};
 
 /// The program of the command line, if it was built.
@@ -129,20 +129,39 @@ fn an_interrupted_move_is_repeated() {
         let again = database.import(&first, "orders").await.unwrap_err();
         assert_eq!(again.kind(), ErrorKind::AlreadyExists, "{again}");
 
+        let hub = builder(&server.url(), &node).open().await.unwrap();
+        use_hub(&hub, "two").await;
+        hub.shutdown().await.unwrap();
         database.export("orders", &last).await.unwrap();
-        // As after a crash right before the end.
-        let text = std::fs::read_to_string(last.join("FORMAT")).unwrap();
-        assert!(text.contains("\"copy\": false"));
+        let exported = place.path().join("exported");
+        copy_all(&last, &exported);
         let checkpoint = place.path().join("checkpoint");
         let hub = in_directory(&last).open().await.unwrap();
+        use_hub(&hub, "three").await;
         hub.checkpoint(&checkpoint).await.unwrap();
         hub.shutdown().await.unwrap();
-        let refused = in_directory(&checkpoint).open().await.unwrap_err();
+
+        // Another state of the hub is not what was exported.
+        let other = database.export("orders", &checkpoint).await.unwrap_err();
+        assert_eq!(other.kind(), ErrorKind::Configuration, "{other}");
+        // As after a crash right before the end.
+        std::fs::copy(checkpoint.join("FORMAT"), exported.join("FORMAT")).unwrap();
+        let refused = in_directory(&exported).open().await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Copy);
-        database.export("orders", &checkpoint).await.unwrap();
-        let hub = in_directory(&checkpoint).open().await.unwrap();
-        assert_eq!(counts(&hub).await, [1; 50]);
+        database.export("orders", &exported).await.unwrap();
+        let hub = in_directory(&exported).open().await.unwrap();
+        assert_eq!(counts(&hub).await, [2; 50]);
         hub.shutdown().await.unwrap();
+
+        // The directory that was imported first lacks what happened in the database.
+        let older = database.import(&first, "orders").await.unwrap_err();
+        assert_eq!(older.kind(), ErrorKind::Moved, "{older}");
+        assert!(
+            older
+                .to_string()
+                .contains("import the directory that it was exported to"),
+            "{older}"
+        );
     });
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Moving {
     pub(crate) id: Uuid,
     pub(crate) incarnation: u64,
     pub(crate) partitions: u16,
+    /// Its newest commit.
+    pub(crate) commit: u64,
 }
 
 /// The place in the database that a hub moves to.
@@ -56,9 +58,11 @@ pub(crate) struct Arrival {
 ///
 /// # Errors
 /// Returns an error of kind [`ErrorKind::AlreadyExists`] if the database has a hub of this name that is not a former state
-/// of this one, or any error of [`Session::run`].
+/// of this one, of kind [`ErrorKind::Moved`] if the database had a newer state of it, or any error of [`Session::run`].
 pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Duration) -> Result<Arrival> {
     schema::ensure(session, patience)?;
+    let newest = "SELECT s.commit FROM abide.hub h JOIN abide.shard s ON s.hub = h.hub AND s.shard = $3 \
+                  WHERE h.name = $1 AND h.id = $2";
     let create = "INSERT INTO abide.hub (name, id, incarnation, partitions, shards, format, stage) \
                   VALUES ($1, $2, $3, $4, 1, $5, $6) ON CONFLICT (name) DO NOTHING";
     let again = "UPDATE abide.hub SET incarnation = $3, format = $5, stage = $6 \
@@ -69,17 +73,22 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
                  RETURNING epoch, head, chain";
     let (incarnation, partitions) = (moving.incarnation as i64, i32::from(moving.partitions));
     let format = model::STORED_FORMAT as i32;
-    let arrival = session.run(patience, async |connected: &Connected| {
+    let begun = session.run(patience, async |connected: &Connected| {
         let client = &connected.client;
         let parameters: Parameters<'_> = &[&moving.name, &moving.id, &incarnation, &partitions, &format, &IMPORTING];
+        let found = client.query_opt(newest, &[&moving.name, &moving.id, &SHARD]).await?;
+        let found = found.map_or(0, |row| row.get::<_, i64>(0) as u64);
+        if found > moving.commit {
+            return Ok(Begun::Newer(found));
+        }
         client.execute(create, parameters).await?;
         let Some(row) = client.query_opt(again, parameters).await? else {
-            return Ok(None);
+            return Ok(Begun::Other);
         };
         let hub: i32 = row.get(0);
         client.execute(begin, &[&hub, &SHARD, &&Chain::default().0[..]]).await?;
         let row = client.query_one(claim, &[&hub, &SHARD, &node]).await?;
-        Ok(Some(Arrival {
+        Ok(Begun::Here(Arrival {
             hub,
             node,
             epoch: row.get::<_, i64>(0) as u64,
@@ -87,14 +96,34 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
             before: chain(row.get(2)),
         }))
     })?;
-    arrival.ok_or_else(|| {
-        let text = format!(
-            "the database has a hub `{}` already: this one, if it was imported before, or another one; \
-             to import another hub, choose another name",
-            moving.name
-        );
-        Error::new(ErrorKind::AlreadyExists, text)
-    })
+    match begun {
+        Begun::Here(arrival) => Ok(arrival),
+        Begun::Newer(found) => Err(Error::new(
+            ErrorKind::Moved,
+            format!(
+                "the directory has commit {} of the hub `{}`, and the database had commit {found} when it was exported; \
+                 import the directory that it was exported to",
+                moving.commit, moving.name
+            ),
+        )),
+        Begun::Other => Err(Error::new(
+            ErrorKind::AlreadyExists,
+            format!(
+                "the database has a hub `{}` already: this one, if it was imported before, or another one; \
+                 to import another hub, choose another name",
+                moving.name
+            ),
+        )),
+    }
+}
+
+/// How an import has begun.
+enum Begun {
+    Here(Arrival),
+    /// The database had this commit of the hub.
+    Newer(u64),
+    /// The hub is open, or another one has the name.
+    Other,
 }
 
 /// Ends an import: the hub is open, and continues after the record that stands for all commits before the move.
@@ -116,8 +145,8 @@ pub(crate) fn finish(
                     SELECT hub, $2, $4, $3, $5, $5, $6, $11 FROM mine) \
                 UPDATE abide.hub SET stage = 'open' WHERE hub IN (SELECT hub FROM mine)";
     // A write, so that it waits for the synchronous standby like the first attempt.
-    let confirm = "UPDATE abide.shard AS s SET confirmed = confirmed + 1 WHERE s.hub = $1 AND s.shard = $2 AND s.chain = $3 \
-                   AND EXISTS (SELECT FROM abide.hub AS h WHERE h.hub = $1 AND h.stage = 'open')";
+    let confirm = "UPDATE abide.shard AS s SET confirmed = confirmed + 1 WHERE s.hub = $1 AND s.shard = $2 \
+                   AND EXISTS (SELECT FROM abide.log AS l WHERE l.hub = $1 AND l.shard = $2 AND l.position = $3 AND l.chain = $4)";
     let (epoch, position, commit) = (arrival.epoch as i64, record.position as i64, record.last as i64);
     let (calm_since, parts) = (calm_since as i64, snapshot.parts as i32);
     let (before, after) = (&arrival.before.0[..], &record.chain.0[..]);
@@ -137,7 +166,10 @@ pub(crate) fn finish(
         ];
         match connected.client.execute(open, parameters).await? {
             // An earlier attempt may have succeeded, and its answer was lost.
-            0 => connected.client.execute(confirm, &[&arrival.hub, &SHARD, &after]).await,
+            0 => {
+                let parameters: Parameters<'_> = &[&arrival.hub, &SHARD, &position, &after];
+                connected.client.execute(confirm, parameters).await
+            }
             changed => Ok(changed),
         }
     });
@@ -170,12 +202,13 @@ pub(crate) fn depart(session: &Session, hub: i32, node: Uuid, epoch: u64, patien
     }
 }
 
-/// Returns `true` if the database has exported the hub with this name and id.
-pub(crate) fn is_exported(session: &Session, name: &str, id: Uuid, patience: Duration) -> Result<bool> {
+/// Returns the newest commit of the hub with this name and id when it was exported, or `None` if it was not.
+pub(crate) fn exported_commit(session: &Session, name: &str, id: Uuid, patience: Duration) -> Result<Option<u64>> {
     schema::ensure(session, patience)?;
-    let text = "SELECT EXISTS (SELECT FROM abide.hub WHERE name = $1 AND id = $2 AND stage = 'exported')";
+    let text = "SELECT s.commit FROM abide.hub h JOIN abide.shard s ON s.hub = h.hub AND s.shard = $3 \
+                WHERE h.name = $1 AND h.id = $2 AND h.stage = 'exported'";
     session.run(patience, async |connected: &Connected| {
-        let row = connected.client.query_one(text, &[&name, &id]).await?;
-        Ok(row.get(0))
+        let row = connected.client.query_opt(text, &[&name, &id, &SHARD]).await?;
+        Ok(row.map(|row| row.get::<_, i64>(0) as u64))
     })
 }

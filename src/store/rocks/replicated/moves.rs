@@ -76,8 +76,9 @@ pub(crate) fn import(how: &MoveOptions) -> Result<Moved> {
         id: opened.hub,
         incarnation: opened.incarnation,
         partitions: format.partitions,
+        commit,
     };
-    let moved = bring(how, &opened.store, &moving, commit, opened.calm_since);
+    let moved = bring(how, &opened.store, &moving, opened.calm_since);
     // Nothing has changed in the directory, so nothing that ran there was interrupted.
     opened.store.close(commit)?;
     moved.map(|content| Moved {
@@ -89,8 +90,8 @@ pub(crate) fn import(how: &MoveOptions) -> Result<Moved> {
 }
 
 /// Writes the rows of a store to the database, and lets nodes run the hub there.
-fn bring(how: &MoveOptions, store: &dyn Store, moving: &Moving, commit: u64, calm_since: u64) -> Result<Content> {
-    if commit == 0 {
+fn bring(how: &MoveOptions, store: &dyn Store, moving: &Moving, calm_since: u64) -> Result<Content> {
+    if moving.commit == 0 {
         let text = format!(
             "the hub of {} is empty; a new hub needs no import, open it with `Hub::cluster`",
             how.directory.display()
@@ -107,7 +108,7 @@ fn bring(how: &MoveOptions, store: &dyn Store, moving: &Moving, commit: u64, cal
         &how.directory,
         &format!("the database {} as `{}`", how.address.name(), how.name),
     )?;
-    let record = last_commit(&arrival, commit);
+    let record = last_commit(&arrival, moving.commit);
     moves::finish(&session, &arrival, snapshot, &record, calm_since, how.patience)?;
     Ok(content)
 }
@@ -172,23 +173,24 @@ pub(crate) fn export(how: &MoveOptions) -> Result<Moved> {
 }
 
 /// Returns the identity of a copy that an interrupted export of the same hub has left in the directory, if no node can run
-/// the hub any more.
+/// the hub any more. A checkpoint of an earlier state is none.
 fn interrupted(how: &MoveOptions, session: &Session) -> Result<Option<Format>> {
     let format = match Format::find(&how.directory) {
         Ok(Some(format)) if format.copy => format,
         // `check_empty` says what is wrong.
         _ => return Ok(None),
     };
-    let is_exported = moves::is_exported(session, &how.name, format.hub, how.patience)?;
-    Ok(is_exported.then_some(format))
+    let Some(commit) = moves::exported_commit(session, &how.name, format.hub, how.patience)? else {
+        return Ok(None);
+    };
+    let written = directory_open::open_read_only(&how.directory, how.memory_budget)?;
+    Ok((written.last_commit == commit).then_some(format))
 }
 
 /// Lets the directory run as the hub that was exported to it.
 fn arrived(how: &MoveOptions, format: &Format) -> Result<Moved> {
     let written = directory_open::open_read_only(&how.directory, how.memory_budget)?;
     let content = snapshot::content(&written.store)?;
-    let commit = written.last_commit;
-    drop(written);
     let released = Format {
         copy: false,
         ..format.clone()
@@ -198,7 +200,7 @@ fn arrived(how: &MoveOptions, format: &Format) -> Result<Moved> {
         id: format.hub,
         rows: content.rows,
         bytes: content.bytes,
-        commit,
+        commit: written.last_commit,
     })
 }
 
