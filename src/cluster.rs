@@ -1,4 +1,4 @@
-//! Hubs in a PostgreSQL database, from outside: what their nodes do, and the move of a hub into the database or out of it.
+//! Inspects the hubs of a PostgreSQL database and their nodes, and moves hubs into the database or out of it.
 //!
 //! [`Hub::cluster`](crate::Hub::cluster) runs a hub in a database.
 

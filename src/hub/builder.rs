@@ -29,7 +29,7 @@ use crate::time::{Clock, SMALL_STEP};
 
 /// Tells an open that nobody waits for it any more.
 #[derive(Debug, Default)]
-struct Canceled(Arc<AtomicBool>);
+pub(super) struct Canceled(pub(super) Arc<AtomicBool>);
 
 impl Drop for Canceled {
     fn drop(&mut self) {

@@ -1,11 +1,13 @@
 //! Hubs in a database, seen from outside.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::hub::builder::Canceled;
 use crate::hub::cluster::PATIENCE;
 use crate::hub::inspect::{MEMORY, current_runtime};
 use crate::id::EntityId;
@@ -146,12 +148,13 @@ impl Database {
     /// Moves the hub of a directory into the database, under a name. It keeps its id, so that activities that are repeated
     /// have the same idempotency keys. All rows are read back and compared.
     ///
-    /// No process may have the hub open. Afterwards, [`Hub::cluster`](crate::Hub::cluster) opens it, and an open of the
+    /// No process may have the directory open. Afterwards, [`Hub::cluster`](crate::Hub::cluster) opens it, and an open of the
     /// directory is refused with [`ErrorKind::Moved`]. If the import is interrupted, repeat it.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::AlreadyExists`] if the database has a hub of this name that was not exported
-    /// from here, and the errors of [`HubBuilder::open`](crate::HubBuilder::open).
+    /// Returns an error of kind [`ErrorKind::AlreadyExists`] if the database has this hub already or another one of this
+    /// name, of kind [`ErrorKind::Moved`] if the directory was imported before or is older than what the database had, and
+    /// the errors of [`HubBuilder::open`](crate::HubBuilder::open).
     pub async fn import(&self, directory: impl AsRef<Path>, name: &str) -> Result<Moved> {
         self.moves(directory.as_ref().to_owned(), name, replicated::import)
             .await
@@ -159,14 +162,14 @@ impl Database {
 
     /// Moves a hub from the database into a directory, which has to be empty or missing. All rows are compared.
     ///
-    /// No node may run the hub. Afterwards, [`Hub::builder`](crate::Hub::builder) opens the directory, and nodes are refused
-    /// with [`ErrorKind::Moved`]. If the export is interrupted, remove what it has left and repeat it; if the database says
-    /// that the hub was exported already, repeat it with the same directory.
+    /// All nodes of the hub have to be shut down. Afterwards, [`Hub::builder`](crate::Hub::builder) opens the directory, and
+    /// nodes are refused with [`ErrorKind::Moved`]. The export works in a hidden directory beside the target. If it is
+    /// interrupted, repeat it with the same directory.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if the database has no hub of this name, of kind
-    /// [`ErrorKind::Locked`] if a node runs it, of kind [`ErrorKind::Configuration`] if the directory is not empty, and the
-    /// errors of [`HubBuilder::open`](crate::HubBuilder::open).
+    /// [`ErrorKind::Locked`] if a node runs it or waits for it, of kind [`ErrorKind::Configuration`] if the directory is not
+    /// empty, and the errors of [`HubBuilder::open`](crate::HubBuilder::open).
     pub async fn export(&self, name: &str, directory: impl AsRef<Path>) -> Result<Moved> {
         self.moves(directory.as_ref().to_owned(), name, replicated::export)
             .await
@@ -222,12 +225,15 @@ impl Database {
         name: &str,
         run: fn(&MoveOptions) -> Result<replicated::Moved>,
     ) -> Result<Moved> {
+        // The caller may give up.
+        let canceled = Canceled::default();
         let how = MoveOptions {
             address: Address::parse(&self.url)?,
             name: name.to_owned(),
             directory,
             memory_budget: MEMORY,
             patience: self.patience,
+            canceled: Arc::clone(&canceled.0),
         };
         let moved = blocking(move || run(&how)).await?;
         Ok(Moved {

@@ -23,8 +23,8 @@ pub(crate) trait SharedLog: Send + Sync + fmt::Debug {
     /// Returns the records from a position on, in order: at least one, if there is one, and about `bytes` bytes.
     fn read(&self, from: u64, bytes: usize) -> Result<Vec<Record>, LogError>;
 
-    /// Returns the position of the record with a commit, or of the first record after it.
-    fn find(&self, commit: u64) -> Result<Option<u64>, LogError>;
+    /// Returns the position of the record with a commit, or of the first record after it, from the position `from` on.
+    fn find(&self, commit: u64, from: u64) -> Result<Option<u64>, LogError>;
 
     /// Returns the size of all records, in bytes.
     fn bytes(&self) -> Result<u64, LogError>;

@@ -126,13 +126,21 @@ fn an_interrupted_move_is_repeated() {
         let refused = builder(&server.url(), &node).open().await.unwrap_err();
         assert!(refused.to_string().contains("is being imported"), "{refused}");
         database.import(&first, "orders").await.unwrap();
-        let again = database.import(&first, "orders").await.unwrap_err();
-        assert_eq!(again.kind(), ErrorKind::AlreadyExists, "{again}");
+        // It has ended now, and the hub runs in one place only.
+        for name in ["orders", "bills"] {
+            let again = database.import(&first, name).await.unwrap_err();
+            assert_eq!(again.kind(), ErrorKind::Moved, "{again}");
+        }
 
         let hub = builder(&server.url(), &node).open().await.unwrap();
         use_hub(&hub, "two").await;
         hub.shutdown().await.unwrap();
-        database.export("orders", &last).await.unwrap();
+        // As after a crash before it had an effect.
+        let work = place.path().join(".last.abide-export");
+        std::fs::create_dir_all(work.join("hub/db")).unwrap();
+        std::fs::write(work.join("EXPORT"), "b5ab4e0c-0b4f-4f0c-9d2e-3b1f6f0a1c11").unwrap();
+        database.export("orders", last.join("")).await.unwrap();
+        assert!(!work.exists());
         let exported = place.path().join("exported");
         copy_all(&last, &exported);
         let checkpoint = place.path().join("checkpoint");
@@ -145,11 +153,17 @@ fn an_interrupted_move_is_repeated() {
         let other = database.export("orders", &checkpoint).await.unwrap_err();
         assert_eq!(other.kind(), ErrorKind::Configuration, "{other}");
         // As after a crash right before the end.
-        std::fs::copy(checkpoint.join("FORMAT"), exported.join("FORMAT")).unwrap();
-        let refused = in_directory(&exported).open().await.unwrap_err();
+        let work = place.path().join(".again.abide-export");
+        std::fs::create_dir(&work).unwrap();
+        std::fs::write(work.join("EXPORT"), server.run("SELECT move FROM abide.hub")).unwrap();
+        std::fs::rename(&exported, work.join("hub")).unwrap();
+        std::fs::copy(checkpoint.join("FORMAT"), work.join("hub/FORMAT")).unwrap();
+        let refused = in_directory(&work.join("hub")).open().await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Copy);
-        database.export("orders", &exported).await.unwrap();
-        let hub = in_directory(&exported).open().await.unwrap();
+        let again = place.path().join("again");
+        database.export("orders", &again).await.unwrap();
+        assert!(!work.exists());
+        let hub = in_directory(&again).open().await.unwrap();
         assert_eq!(counts(&hub).await, [2; 50]);
         hub.shutdown().await.unwrap();
 
@@ -193,9 +207,15 @@ fn a_move_that_cannot_be_is_refused() {
         database.import(&one, "orders").await.unwrap();
         let other = database.import(&other, "orders").await.unwrap_err();
         assert_eq!(other.kind(), ErrorKind::AlreadyExists, "{other}");
-        let full = database.export("orders", place.path()).await.unwrap_err();
-        assert_eq!(full.kind(), ErrorKind::Configuration, "{full}");
-        let missing = database.export("bills", place.path().join("new")).await.unwrap_err();
+        // Neither a directory that is not empty, nor one beside which something else has the name of the work.
+        let taken = place.path().join("new");
+        std::fs::create_dir_all(place.path().join(".new.abide-export/mine")).unwrap();
+        for target in [place.path(), &taken, Path::new("/")] {
+            let refused = database.export("orders", target).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
+        }
+        assert!(place.path().join(".new.abide-export/mine").exists());
+        let missing = database.export("bills", place.path().join("third")).await.unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
         // What was refused has not changed.
         in_directory(&place.path().join("other"))
@@ -238,7 +258,7 @@ fn the_command_line_shows_and_moves_hubs() {
     let (code, text) = run(&["import", "orders", first.to_str().unwrap()]);
     assert!(code == 0 && text.contains("all compared"), "{code} {text}");
     let (code, text) = run(&["import", "orders", first.to_str().unwrap()]);
-    assert!(code == 4 && text.contains("already"), "{code} {text}");
+    assert!(code == 4 && text.contains("was imported into"), "{code} {text}");
     runtime().block_on(async {
         let hub = builder(&server.url(), &place.path().join("node")).open().await.unwrap();
         let (code, text) = run(&["status"]);

@@ -24,9 +24,9 @@ pub(crate) enum Command {
     Hold(Hold),
     /// Ends the hold of an entity from the next open of the hub on.
     Release(Hold),
-    /// Moves the hub of a directory into a database. Nobody may have it open.
+    /// Moves the hub of a directory into a database. No process may have it open.
     Import(Move),
-    /// Moves a hub from a database into a directory. No node may run it.
+    /// Moves a hub from a database into a directory. All of its nodes have to be shut down.
     Export(Move),
 }
 
@@ -93,11 +93,7 @@ pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
             let Hold { name, entity, place } = arguments;
             let was_held = runtime()?.block_on(place.database().release(name, entity));
             let was_held = was_held.map_err(|error| refused(&error))?;
-            let what = if was_held {
-                "is not held any more"
-            } else {
-                "was not held"
-            };
+            let what = if was_held { "is no longer held" } else { "was not held" };
             session
                 .output
                 .line(format!("{} {what}, from the next open of the hub on", clean(entity)))
@@ -108,7 +104,7 @@ pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
             waiting.finish_and_clear();
             moved_to(session, &moved.map_err(|error| refused(&error))?)?;
             note(&format!(
-                "run the hub with `Hub::cluster` and the name {}; {} cannot be opened any more",
+                "run the hub with `Hub::cluster` and the name {}; {} can no longer be opened",
                 clean(&arguments.name),
                 clean(&arguments.directory.display().to_string())
             ));
@@ -120,7 +116,7 @@ pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
             waiting.finish_and_clear();
             moved_to(session, &moved.map_err(|error| refused(&error))?)?;
             note(&format!(
-                "run the hub with `Hub::builder` and {}; no node can run it any more",
+                "run the hub with `Hub::builder` and {}; no node can run it now",
                 clean(&arguments.directory.display().to_string())
             ));
             Ok(())

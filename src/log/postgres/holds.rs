@@ -19,7 +19,10 @@ pub(crate) fn release(session: &Session, hub: &str, entity: &str, patience: Dura
 }
 
 fn change(session: &Session, text: &str, hub: &str, entity: &str, patience: Duration) -> Result<bool> {
-    schema::ensure(session, patience)?;
+    let missing = || Error::new(ErrorKind::NotFound, format!("the database has no hub `{hub}`"));
+    if !schema::exists(session, patience)? {
+        return Err(missing());
+    }
     let changed = session.run(patience, async |connected: &Connected| {
         let find = "SELECT hub FROM abide.hub WHERE name = $1";
         let Some(row) = connected.client.query_opt(find, &[&hub]).await? else {
@@ -28,13 +31,7 @@ fn change(session: &Session, text: &str, hub: &str, entity: &str, patience: Dura
         let number: i32 = row.get(0);
         connected.client.execute(text, &[&number, &entity]).await.map(Some)
     })?;
-    match changed {
-        Some(changed) => Ok(changed > 0),
-        None => Err(Error::new(
-            ErrorKind::NotFound,
-            format!("the database has no hub `{hub}`"),
-        )),
-    }
+    changed.map(|changed| changed > 0).ok_or_else(missing)
 }
 
 /// Returns the entities of a hub that are held.

@@ -40,6 +40,10 @@ pub(crate) struct Moving {
     pub(crate) partitions: u16,
     /// Its newest commit.
     pub(crate) commit: u64,
+    /// The id of this import. Its repetition has the same.
+    pub(crate) id_of_move: Uuid,
+    /// The import repeats one that had come to its last step.
+    pub(crate) is_repeated: bool,
 }
 
 /// The place in the database that a hub moves to.
@@ -63,37 +67,53 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
     schema::ensure(session, patience)?;
     let newest = "SELECT s.commit FROM abide.hub h JOIN abide.shard s ON s.hub = h.hub AND s.shard = $3 \
                   WHERE h.name = $1 AND h.id = $2";
-    let create = "INSERT INTO abide.hub (name, id, incarnation, partitions, shards, format, stage) \
-                  VALUES ($1, $2, $3, $4, 1, $5, $6) ON CONFLICT (name) DO NOTHING";
-    let again = "UPDATE abide.hub SET incarnation = $3, format = $5, stage = $6 \
-                 WHERE name = $1 AND id = $2 AND partitions = $4 AND stage <> 'open' RETURNING hub";
-    let begin =
-        "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) VALUES ($1, $2, $3, $3) ON CONFLICT DO NOTHING";
-    let claim = "UPDATE abide.shard SET epoch = epoch + 1, owner = $3 WHERE hub = $1 AND shard = $2 \
-                 RETURNING epoch, head, chain";
+    let create = "INSERT INTO abide.hub (name, id, incarnation, partitions, shards, format, stage, move) \
+                  VALUES ($1, $2, $3, $4, 1, $5, $6, $7) ON CONFLICT DO NOTHING";
+    let shard = "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) \
+                 SELECT hub, $3, $4, $4 FROM abide.hub WHERE name = $1 AND id = $2 ON CONFLICT DO NOTHING";
+    // One statement, so that no node can run the hub between the look at its stage and the claim.
+    let claim = "WITH mine AS (UPDATE abide.hub SET incarnation = $3, format = $5, stage = $6, move = $7 \
+                     WHERE name = $1 AND id = $2 AND partitions = $4 AND stage <> 'open' \
+                     AND (NOT $8 OR (stage = $6 AND move = $7)) RETURNING hub) \
+                 UPDATE abide.shard AS s SET epoch = s.epoch + 1, owner = $10 FROM mine \
+                 WHERE s.hub = mine.hub AND s.shard = $9 RETURNING s.hub, s.epoch, s.head, s.chain";
     let (incarnation, partitions) = (moving.incarnation as i64, i32::from(moving.partitions));
     let format = model::STORED_FORMAT as i32;
     let begun = session.run(patience, async |connected: &Connected| {
         let client = &connected.client;
-        let parameters: Parameters<'_> = &[&moving.name, &moving.id, &incarnation, &partitions, &format, &IMPORTING];
         let found = client.query_opt(newest, &[&moving.name, &moving.id, &SHARD]).await?;
         let found = found.map_or(0, |row| row.get::<_, i64>(0) as u64);
         if found > moving.commit {
             return Ok(Begun::Newer(found));
         }
-        client.execute(create, parameters).await?;
-        let Some(row) = client.query_opt(again, parameters).await? else {
-            return Ok(Begun::Other);
-        };
-        let hub: i32 = row.get(0);
-        client.execute(begin, &[&hub, &SHARD, &&Chain::default().0[..]]).await?;
-        let row = client.query_one(claim, &[&hub, &SHARD, &node]).await?;
-        Ok(Begun::Here(Arrival {
-            hub,
-            node,
-            epoch: row.get::<_, i64>(0) as u64,
-            position: row.get::<_, i64>(1) as u64 + 1,
-            before: chain(row.get(2)),
+        let parameters: Parameters<'_> = &[
+            &moving.name,
+            &moving.id,
+            &incarnation,
+            &partitions,
+            &format,
+            &IMPORTING,
+            &moving.id_of_move,
+            &moving.is_repeated,
+            &SHARD,
+            &node,
+        ];
+        if !moving.is_repeated {
+            client.execute(create, &parameters[..7]).await?;
+            let chain = &Chain::default().0[..];
+            client
+                .execute(shard, &[&moving.name, &moving.id, &SHARD, &chain])
+                .await?;
+        }
+        let row = client.query_opt(claim, parameters).await?;
+        Ok(row.map_or(Begun::Other, |row| {
+            Begun::Here(Arrival {
+                hub: row.get(0),
+                node,
+                epoch: row.get::<_, i64>(1) as u64,
+                position: row.get::<_, i64>(2) as u64 + 1,
+                before: chain(row.get(3)),
+            })
         }))
     })?;
     match begun {
@@ -109,8 +129,8 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
         Begun::Other => Err(Error::new(
             ErrorKind::AlreadyExists,
             format!(
-                "the database has a hub `{}` already: this one, if it was imported before, or another one; \
-                 to import another hub, choose another name",
+                "the hub cannot be imported as `{}`: the database has it already, or another hub has this name, perhaps an empty \
+                 one that a node has created; `abide cluster status` shows which",
                 moving.name
             ),
         )),
@@ -179,20 +199,29 @@ pub(crate) fn finish(
     }
 }
 
-/// Ends the last tenure of a hub that was exported. No node can run it any more.
+/// Ends the last tenure of a hub that was exported by the export with the id `id_of_move`. No node can run it any more.
 ///
 /// # Errors
 /// Returns [`LogError::Fenced`] if another node has become the owner, or any error of [`Session::run`].
-pub(crate) fn depart(session: &Session, hub: i32, node: Uuid, epoch: u64, patience: Duration) -> Result<(), LogError> {
+pub(crate) fn depart(
+    session: &Session,
+    hub: i32,
+    node: Uuid,
+    epoch: u64,
+    id_of_move: Uuid,
+    patience: Duration,
+) -> Result<(), LogError> {
+    // The epoch changes, so that a claim that has begun finds another one.
     let depart = "WITH mine AS (UPDATE abide.shard SET epoch = epoch + 1, owner = NULL, crashes = 0 \
                       WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4 RETURNING hub) \
-                  UPDATE abide.hub SET stage = 'exported' WHERE hub IN (SELECT hub FROM mine)";
-    // The epoch changes, so that a claim that has begun finds another one.
-    let confirm = "UPDATE abide.hub SET stage = 'exported' WHERE hub = $1 AND stage = 'exported'";
+                  UPDATE abide.hub SET stage = 'exported', move = $5 WHERE hub IN (SELECT hub FROM mine)";
+    // An earlier attempt may have succeeded, and its answer was lost.
+    let confirm = "UPDATE abide.hub SET stage = 'exported' WHERE hub = $1 AND stage = 'exported' AND move = $2";
     let epoch = epoch as i64;
     let changed = session.run(patience, async |connected: &Connected| {
-        match connected.client.execute(depart, &[&hub, &SHARD, &epoch, &node]).await? {
-            0 => connected.client.execute(confirm, &[&hub]).await,
+        let parameters: Parameters<'_> = &[&hub, &SHARD, &epoch, &node, &id_of_move];
+        match connected.client.execute(depart, parameters).await? {
+            0 => connected.client.execute(confirm, &[&hub, &id_of_move]).await,
             changed => Ok(changed),
         }
     });
@@ -202,13 +231,15 @@ pub(crate) fn depart(session: &Session, hub: i32, node: Uuid, epoch: u64, patien
     }
 }
 
-/// Returns the newest commit of the hub with this name and id when it was exported, or `None` if it was not.
-pub(crate) fn exported_commit(session: &Session, name: &str, id: Uuid, patience: Duration) -> Result<Option<u64>> {
-    schema::ensure(session, patience)?;
-    let text = "SELECT s.commit FROM abide.hub h JOIN abide.shard s ON s.hub = h.hub AND s.shard = $3 \
-                WHERE h.name = $1 AND h.id = $2 AND h.stage = 'exported'";
-    session.run(patience, async |connected: &Connected| {
-        let row = connected.client.query_opt(text, &[&name, &id, &SHARD]).await?;
-        Ok(row.map(|row| row.get::<_, i64>(0) as u64))
-    })
+/// Returns `true` if the export with the id `id_of_move` has ended the last tenure of the hub with this name.
+pub(crate) fn has_departed(session: &Session, name: &str, id_of_move: Uuid, patience: Duration) -> Result<bool> {
+    if !schema::exists(session, patience)? {
+        return Ok(false);
+    }
+    // A write, so that it waits for the synchronous standby.
+    let text = "UPDATE abide.hub SET stage = 'exported' WHERE name = $1 AND stage = 'exported' AND move = $2";
+    let changed = session.run(patience, async |connected: &Connected| {
+        connected.client.execute(text, &[&name, &id_of_move]).await
+    })?;
+    Ok(changed > 0)
 }

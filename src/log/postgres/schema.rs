@@ -5,7 +5,7 @@ use tokio_postgres::Error as PostgresError;
 use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The version of the tables. A database with a newer version is refused.
+/// The version of the tables. A database with another version is refused.
 const VERSION: i32 = 2;
 
 /// Serializes nodes that create the tables at the same time.
@@ -18,12 +18,13 @@ CREATE TABLE abide.meta (version int NOT NULL);
 CREATE TABLE abide.hub (
     hub int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE,
-    id uuid NOT NULL,
+    id uuid NOT NULL UNIQUE,
     incarnation bigint NOT NULL DEFAULT 1,
     partitions int NOT NULL,
     shards int NOT NULL,
     format int NOT NULL,
     stage text NOT NULL DEFAULT 'open',
+    move uuid,
     created timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE abide.shard (
     hub int NOT NULL REFERENCES abide.hub,
@@ -81,8 +82,7 @@ INSERT INTO abide.meta VALUES (2);
 /// Creates the tables, unless they exist.
 ///
 /// # Errors
-/// Returns an error of kind [`ErrorKind::Format`] if a newer build has created them, or any error of
-/// [`Session::run`].
+/// Returns an error of kind [`ErrorKind::Format`] if another build has created them, or any error of [`Session::run`].
 pub(super) fn ensure(session: &Session, patience: std::time::Duration) -> Result<()> {
     let found = session.run(patience, async |connected: &Connected| {
         if let Some(version) = version(connected).await? {
@@ -100,6 +100,19 @@ pub(super) fn ensure(session: &Session, patience: std::time::Duration) -> Result
         connected.client.batch_execute(end).await?;
         created
     })?;
+    check(found)
+}
+
+/// Returns `true` if the tables exist. Creates nothing.
+///
+/// # Errors
+/// Returns the same errors as [`ensure`].
+pub(super) fn exists(session: &Session, patience: std::time::Duration) -> Result<bool> {
+    let found = session.run(patience, async |connected: &Connected| version(connected).await)?;
+    found.map_or(Ok(false), |found| check(found).map(|()| true))
+}
+
+fn check(found: i32) -> Result<()> {
     if found == VERSION {
         return Ok(());
     }

@@ -180,12 +180,15 @@ impl SharedLog for PostgresLog {
         })
     }
 
-    fn find(&self, commit: u64) -> Result<Option<u64>, LogError> {
+    fn find(&self, commit: u64, from: u64) -> Result<Option<u64>, LogError> {
         let text = "SELECT position FROM abide.log WHERE hub = $1 AND shard = $2 AND last_commit >= $3 \
-                    ORDER BY last_commit LIMIT 1";
-        let commit = commit as i64;
+                    AND position >= $4 ORDER BY position LIMIT 1";
+        let (commit, from) = (commit as i64, from as i64);
         let row = self.run_slowly(async |connected: &Connected| {
-            connected.client.query_opt(text, &[&self.hub, &SHARD, &commit]).await
+            connected
+                .client
+                .query_opt(text, &[&self.hub, &SHARD, &commit, &from])
+                .await
         })?;
         Ok(row.map(|row| row.get::<_, i64>(0) as u64))
     }

@@ -47,7 +47,9 @@ pub(crate) struct NodeRow {
 
 /// Returns the hubs of a database, or only the one with a name.
 pub(crate) fn hubs(session: &Session, name: Option<&str>, patience: Duration) -> Result<Vec<HubRow>> {
-    schema::ensure(session, patience)?;
+    if !schema::exists(session, patience)? {
+        return Ok(Vec::new());
+    }
     let hubs = "SELECT h.hub, h.name, h.id, h.incarnation, h.partitions, h.format, h.stage, \
                     s.epoch, s.head, s.commit, s.crashes, s.snapshot, \
                     (SELECT coalesce(sum(octet_length(l.body)), 0)::bigint FROM abide.log l \

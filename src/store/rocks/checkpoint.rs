@@ -23,8 +23,9 @@ pub(super) fn check_empty(directory: &Path) -> Result<()> {
 }
 
 /// Copies the data of RocksDB to `directory`, which must be empty. The file that marks the copy as a hub is written
-/// last, so an unfinished copy is not a hub.
-pub(super) fn create(source: &DB, format: &Format, directory: &Path, commit: u64) -> Result<()> {
+/// last, so an unfinished copy is not a hub. No crash has happened since the batch `calm_since`: 0 for a copy, because
+/// activities that run in the original did not run during a crash of the copy.
+pub(super) fn create(source: &DB, format: &Format, directory: &Path, commit: u64, calm_since: u64) -> Result<()> {
     check_empty(directory)?;
     create_private_directory(directory)?;
     make_private(directory)?;
@@ -38,9 +39,8 @@ pub(super) fn create(source: &DB, format: &Format, directory: &Path, commit: u64
         Acknowledged {
             commit,
             clean: true,
-            // Activities that run in the original did not run during a crash of the copy.
             left: true,
-            calm_since: 0,
+            calm_since,
         },
     )?;
     sync_directory(directory)?;

@@ -163,7 +163,7 @@ impl Store for RocksStore {
         checkpoint::check_empty(directory)?;
         self.store().sync()?;
         self.store().materialize()?;
-        checkpoint::create(&self.store().base().database, &self.format, directory, commit)
+        checkpoint::create(&self.store().base().database, &self.format, directory, commit, 0)
     }
 
     fn stats(&self) -> StoreStats {

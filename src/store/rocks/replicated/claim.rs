@@ -182,6 +182,10 @@ fn beat(members: &Members, epoch: u64, stop: &(Mutex<bool>, Condvar), is_replace
                 is_replaced.store(true, Ordering::Relaxed);
                 return;
             }
+            Err(error) if error.kind() == ErrorKind::Moved => {
+                is_replaced.store(true, Ordering::Relaxed);
+                return;
+            }
             Ok(_) if is_new && service.as_ref().is_some_and(|service| service.elapsed() > GOOD_SERVICE) => {
                 is_new = members.forget_crashes(epoch, BEAT * 2).is_err();
             }

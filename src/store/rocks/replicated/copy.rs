@@ -263,7 +263,8 @@ fn start(base: &RocksBase, mark: &Mark, tenure: &Tenure, log: &dyn SharedLog) ->
     if mark.position < first {
         return Ok(None);
     }
-    match log.find(kept)? {
+    // Records before the snapshot may be of a state that was exported, and have other commits with the same numbers.
+    match log.find(kept, first)? {
         // The record with the newest commit of the copy.
         Some(position) if kept > 0 || position == 1 => Ok(Some((position, chain_before(position, tenure, log)?))),
         _ => Ok(None),

@@ -12,6 +12,8 @@
 
 mod claim;
 mod copy;
+mod export;
+mod import;
 mod mark;
 mod moves;
 mod node;
@@ -21,5 +23,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use moves::{MoveOptions, Moved, export, import};
+pub(crate) use export::export;
+pub(crate) use import::import;
+pub(crate) use moves::{MoveOptions, Moved};
 pub(crate) use open::{OpenOptions, open};

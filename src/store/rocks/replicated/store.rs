@@ -44,10 +44,26 @@ pub(crate) struct ReplicatedStore {
 
 impl ReplicatedStore {
     /// Ends the last tenure: the hub was exported, and no node can run it any more.
-    pub(super) fn depart(&self, session: &Session, patience: Duration) -> Result<()> {
+    pub(super) fn depart(&self, session: &Session, id_of_move: Uuid, patience: Duration) -> Result<()> {
         self.still_open()?;
         self.closed.store(true, Ordering::Release);
-        Ok(moves::depart(session, self.hub, self.node, self.epoch, patience)?)
+        Ok(moves::depart(
+            session, self.hub, self.node, self.epoch, id_of_move, patience,
+        )?)
+    }
+
+    /// Copies all data to a directory. No crash has happened since the batch `calm_since`.
+    pub(super) fn copy_to(&self, directory: &Path, commit: u64, calm_since: u64) -> Result<()> {
+        checkpoint::check_empty(directory)?;
+        self.durable.store.sync()?;
+        self.durable.store.materialize()?;
+        checkpoint::create(
+            &self.durable.store.base().base.database,
+            &self.format,
+            directory,
+            commit,
+            calm_since,
+        )
     }
 
     fn still_open(&self) -> Result<()> {
@@ -94,15 +110,7 @@ impl Store for ReplicatedStore {
     }
 
     fn checkpoint(&self, directory: &Path, commit: u64) -> Result<()> {
-        checkpoint::check_empty(directory)?;
-        self.durable.store.sync()?;
-        self.durable.store.materialize()?;
-        checkpoint::create(
-            &self.durable.store.base().base.database,
-            &self.format,
-            directory,
-            commit,
-        )
+        self.copy_to(directory, commit, 0)
     }
 
     fn stats(&self) -> StoreStats {

@@ -1,0 +1,231 @@
+//! Moves a hub from the database into a directory.
+//!
+//! ```text
+//! .NAME.abide-export/EXPORT   the id of the export; written first
+//! .NAME.abide-export/node/    the node that owns the hub during the export
+//! .NAME.abide-export/hub/     the hub, which gets the name of the target in the end
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::moves::{MoveOptions, Moved};
+use super::open::{OpenOptions, Opened, open};
+use super::snapshot::{self, Content};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{create_private_directory, io_error, is_absent_or_empty, read_if_present, replace, sync_parent};
+use crate::log::postgres::{Session, moves, status};
+use crate::random;
+use crate::store::directory::Format;
+use crate::store::rocks::open::{number, open_read_only};
+use crate::store::{LOG_LIMIT, Store, USUAL_PARTITIONS};
+use crate::time::Stopwatch;
+
+const EXPORT: &str = "EXPORT";
+
+/// Time for which a node may still be connected that has been shut down.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// Interval between two looks at the nodes.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Moves a hub from the database into a directory, which has to be empty or missing.
+///
+/// # Errors
+/// Returns an error of kind [`ErrorKind::NotFound`] if the database has no such hub, of kind [`ErrorKind::Locked`] if a node
+/// has joined it, of kind [`ErrorKind::Configuration`] if the directory is not empty, or any error of an open.
+pub(crate) fn export(how: &MoveOptions) -> Result<Moved> {
+    let session = Session::new(how.address.clone())?;
+    let place = Place::beside(&how.directory)?;
+    let id = match place.export()? {
+        Some(id) if moves::has_departed(&session, &how.name, id, how.patience)? => {
+            return place.finish(how);
+        }
+        // An export that was interrupted before it had an effect.
+        Some(_) => {
+            place.remove()?;
+            random::uuid()
+        }
+        None => random::uuid(),
+    };
+    place.check_target()?;
+    check_idle(how, &session)?;
+    place.begin(id)?;
+    let opened = open(&OpenOptions {
+        address: how.address.clone(),
+        name: how.name.clone(),
+        directory: place.node(),
+        memory_budget: how.memory_budget,
+        wal_limit: LOG_LIMIT,
+        // The hub exists.
+        partitions: USUAL_PARTITIONS,
+        patience: how.patience,
+        canceled: how.canceled.clone(),
+    })?;
+    let commit = number(opened.last_commit);
+    if let Err(error) = write(how, &opened, &place.hub(), commit) {
+        // Otherwise, the next owner would take this for a crash.
+        let closed = opened.store.close(commit);
+        return Err(closed.err().unwrap_or(error));
+    }
+    opened.store.depart(&session, id, how.patience)?;
+    drop(opened);
+    place.finish(how)
+}
+
+/// Writes the hub to a directory, as a copy that cannot run, and compares all rows.
+fn write(how: &MoveOptions, opened: &Opened, directory: &Path, commit: u64) -> Result<()> {
+    opened.store.copy_to(directory, commit, opened.calm_since)?;
+    let (written, _) = read(how, directory)?;
+    if written == snapshot::content(opened.store.snapshot().as_ref())? {
+        return Ok(());
+    }
+    let text = format!(
+        "{} has other rows than were written to it; check its disk",
+        directory.display()
+    );
+    Err(Error::new(ErrorKind::Corrupted, text))
+}
+
+/// Returns the content of a directory, and its newest commit.
+fn read(how: &MoveOptions, directory: &Path) -> Result<(Content, u64)> {
+    let written = open_read_only(directory, how.memory_budget)?;
+    Ok((snapshot::content(&written.store)?, written.last_commit))
+}
+
+/// Checks that there is a hub, and that no living node has joined it. The database notices the end of a node a moment later.
+fn check_idle(how: &MoveOptions, session: &Session) -> Result<()> {
+    let watch = Stopwatch::start();
+    loop {
+        let hubs = status::hubs(session, Some(&how.name), how.patience)?;
+        let Some(hub) = hubs.first() else {
+            let text = format!("the database has no hub `{}`", how.name);
+            return Err(Error::new(ErrorKind::NotFound, text));
+        };
+        let Some(node) = hub.nodes.iter().find(|node| node.is_connected) else {
+            return Ok(());
+        };
+        if watch.elapsed() > PARTING {
+            let text = format!(
+                "the node {} runs the hub `{}` or waits for it; shut its nodes down, and export it then",
+                node.name, how.name
+            );
+            return Err(Error::new(ErrorKind::Locked, text));
+        }
+        std::thread::park_timeout(LOOK);
+    }
+}
+
+/// The target of an export, and the directory beside it in which the export works.
+struct Place {
+    target: PathBuf,
+    work: PathBuf,
+}
+
+impl Place {
+    fn beside(target: &Path) -> Result<Self> {
+        let absolute = std::path::absolute(target).map_err(|error| io_error("find", target, error))?;
+        let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+            let text = format!("{} has no name; give the directory a name", target.display());
+            return Err(Error::new(ErrorKind::Configuration, text));
+        };
+        let mut work = std::ffi::OsString::from(".");
+        work.push(name);
+        work.push(".abide-export");
+        Ok(Self {
+            work: parent.join(work),
+            target: parent.join(name),
+        })
+    }
+
+    fn node(&self) -> PathBuf {
+        self.work.join("node")
+    }
+
+    fn hub(&self) -> PathBuf {
+        self.work.join("hub")
+    }
+
+    /// Returns the id of an export that was interrupted.
+    fn export(&self) -> Result<Option<Uuid>> {
+        let bytes = read_if_present(&self.work.join(EXPORT))?;
+        let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ok(text.and_then(|text| text.trim().parse().ok()))
+    }
+
+    /// Checks that the hub can get the name of the target.
+    fn check_target(&self) -> Result<()> {
+        let refused = |why: &str| {
+            let text = format!("cannot export to {}: {why}", self.target.display());
+            Err(Error::new(ErrorKind::Configuration, text))
+        };
+        if !is_absent_or_empty(&self.target)? {
+            return refused("the directory is not empty; specify a new one");
+        }
+        if !is_absent_or_empty(&self.work)? {
+            return refused(&format!("{} is in the way; remove it", self.work.display()));
+        }
+        if is_mount_point(&self.target) {
+            return refused("it is the root of a file system; specify a directory in it");
+        }
+        Ok(())
+    }
+
+    fn begin(&self, export: Uuid) -> Result<()> {
+        create_private_directory(&self.work)?;
+        replace(&self.work.join(EXPORT), format!("{export}\n").as_bytes())?;
+        create_private_directory(&self.node())
+    }
+
+    /// Gives the hub its name and lets it run. No node can run it any more.
+    fn finish(&self, how: &MoveOptions) -> Result<Moved> {
+        if self.hub().exists() {
+            let hub = Format::find(&self.hub())?.filter(|format| format.copy);
+            if let Some(format) = hub {
+                Format { copy: false, ..format }.write(&self.hub())?;
+            }
+            fs::rename(self.hub(), &self.target).map_err(|error| io_error("rename", &self.hub(), error))?;
+            sync_parent(&self.target)?;
+        }
+        let (content, commit) = read(how, &self.target)?;
+        let Some(format) = Format::find(&self.target)? else {
+            unreachable!("the directory was read")
+        };
+        if let Err(error) = self.remove() {
+            tracing::warn!(%error, "a directory is left of the export; remove it");
+        }
+        Ok(Moved {
+            id: format.hub,
+            rows: content.rows,
+            bytes: content.bytes,
+            commit,
+        })
+    }
+
+    /// Removes the work of the export, the id last: until then, the directory is known to be of an export.
+    fn remove(&self) -> Result<()> {
+        for directory in [self.node(), self.hub()] {
+            match fs::remove_dir_all(&directory) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io_error("remove", &directory, error));
+                }
+                _ => {}
+            }
+        }
+        let export = self.work.join(EXPORT);
+        fs::remove_file(&export).map_err(|error| io_error("remove", &export, error))?;
+        fs::remove_dir(&self.work).map_err(|error| io_error("remove", &self.work, error))
+    }
+}
+
+/// Returns `true` if the directory is on another file system than its parent.
+fn is_mount_point(directory: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| fs::metadata(path).map(|file| file.dev()).ok();
+    directory
+        .parent()
+        .is_some_and(|parent| device(directory).is_some_and(|its| Some(its) != device(parent)))
+}
