@@ -298,7 +298,7 @@ fn a_hold_in_the_database_holds_at_every_open() {
         let id = hub.client().entity::<Counter>(1).id().unwrap().to_string();
         assert!(database.hold("orders", &id).await.unwrap());
         assert!(!database.hold("orders", &id).await.unwrap());
-        assert_eq!(database.hub("orders").await.unwrap().held, [id.clone()]);
+        assert_eq!(database.hub("orders").await.unwrap().held, std::slice::from_ref(&id));
         hub.shutdown().await.unwrap();
         for node in &nodes {
             let hub = builder(&server.url(), node).open().await.unwrap();
