@@ -161,6 +161,10 @@ fn an_interrupted_move_is_repeated() {
         let refused = in_directory(&work.join("hub")).open().await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Copy);
         let again = place.path().join("again");
+        // With the wrong name, nothing is removed: the hub is here only.
+        let wrong = database.export("bills", &again).await.unwrap_err();
+        assert_eq!(wrong.kind(), ErrorKind::Configuration, "{wrong}");
+        assert!(wrong.to_string().contains("repeat that export"), "{wrong}");
         database.export("orders", &again).await.unwrap();
         assert!(!work.exists());
         let hub = in_directory(&again).open().await.unwrap();

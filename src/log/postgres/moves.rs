@@ -13,7 +13,7 @@ use crate::log::shared::{Chain, LogError, Record, Snapshot};
 use crate::model;
 
 /// The stages of a hub in the column `stage`. Nodes run only one that is open.
-const OPEN: &str = "open";
+pub(super) const OPEN: &str = "open";
 const IMPORTING: &str = "importing";
 const EXPORTED: &str = "exported";
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::holds;
 use super::members::{CONNECTED, SHARD};
+use super::moves::OPEN;
 use super::schema;
 use super::session::{Connected, Session};
 use crate::error::Result;
@@ -32,6 +33,13 @@ pub(crate) struct HubRow {
     /// The ids of the entities that every open holds.
     pub(crate) held: Vec<String>,
     pub(crate) nodes: Vec<NodeRow>,
+}
+
+impl HubRow {
+    /// Returns `true` if nodes may run the hub.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stage == OPEN
+    }
 }
 
 /// A node that has once joined a hub.

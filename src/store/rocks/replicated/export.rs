@@ -44,8 +44,8 @@ pub(crate) fn export(how: &MoveOptions) -> Result<Moved> {
         Some(id) if moves::has_departed(&session, &how.name, id, how.patience)? => {
             return place.finish(how);
         }
-        // An export that was interrupted before it had an effect.
         Some(_) => {
+            place.check_without_effect(how, &session)?;
             place.remove()?;
             random::uuid()
         }
@@ -154,6 +154,30 @@ impl Place {
         let bytes = read_if_present(&self.work.join(EXPORT))?;
         let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(text.and_then(|text| text.trim().parse().ok()))
+    }
+
+    /// Checks that an interrupted export had no effect: the database still has the hub, so what the export has written may
+    /// go. Otherwise, this may be another database than that of the export, and the hub may be here only.
+    fn check_without_effect(&self, how: &MoveOptions, session: &Session) -> Result<()> {
+        // The file is written last, and an export has no effect before.
+        let written = if Format::is_marked(&self.hub()) {
+            Format::find(&self.hub())?.map(|format| format.hub)
+        } else {
+            None
+        };
+        let hubs = status::hubs(session, Some(&how.name), how.patience)?;
+        let is_same = |hub: &status::HubRow| written.is_none_or(|written| written == hub.id);
+        if hubs.iter().any(|hub| hub.is_open() && is_same(hub)) {
+            return Ok(());
+        }
+        let text = format!(
+            "{} is left of an interrupted export, but not of the hub `{}` in the database {}; repeat that export with its own \
+             database and name, or move this directory away",
+            self.work.display(),
+            how.name,
+            how.address.name()
+        );
+        Err(Error::new(ErrorKind::Configuration, text))
     }
 
     /// Checks that the hub can get the name of the target.
