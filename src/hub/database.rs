@@ -129,7 +129,9 @@ impl Database {
     /// Returns an error of kind [`ErrorKind::Io`] if the database cannot be reached, or [`ErrorKind::Configuration`] if the
     /// URL is invalid or the database refuses the connection.
     pub async fn hubs(&self) -> Result<Vec<ClusterStatus>> {
-        self.status(None).await
+        let (address, patience) = (Address::parse(&self.url)?, self.patience);
+        let hubs = blocking(move || status::hubs(&Session::new(address)?, None, patience)).await?;
+        Ok(hubs.into_iter().map(ClusterStatus::from).collect())
     }
 
     /// Returns the state of a hub.
@@ -138,11 +140,8 @@ impl Database {
     /// Returns an error of kind [`ErrorKind::NotFound`] if the database has no hub of this name, and the same errors as
     /// [`hubs`](Self::hubs).
     pub async fn hub(&self, name: &str) -> Result<ClusterStatus> {
-        let found = self.status(Some(name.to_owned())).await?;
-        found
-            .into_iter()
-            .next()
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("the database has no hub `{name}`")))
+        let (address, name, patience) = (Address::parse(&self.url)?, name.to_owned(), self.patience);
+        blocking(move || status::hub_named(&Session::new(address)?, &name, patience).map(ClusterStatus::from)).await
     }
 
     /// Moves the hub of a directory into the database, under a name. It keeps its id, so that activities that are repeated
@@ -207,16 +206,6 @@ impl Database {
         let entity = entity.parse::<EntityId>()?.to_string();
         let (address, name, patience) = (Address::parse(&self.url)?, name.to_owned(), self.patience);
         blocking(move || change(&Session::new(address)?, &name, &entity, patience)).await
-    }
-
-    async fn status(&self, name: Option<String>) -> Result<Vec<ClusterStatus>> {
-        let (address, patience) = (Address::parse(&self.url)?, self.patience);
-        blocking(move || {
-            let session = Session::new(address)?;
-            let hubs = status::hubs(&session, name.as_deref(), patience)?;
-            Ok(hubs.into_iter().map(ClusterStatus::from).collect())
-        })
-        .await
     }
 
     async fn moves(

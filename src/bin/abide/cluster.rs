@@ -82,21 +82,13 @@ pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
         Command::Status(arguments) => status(session, arguments),
         Command::Hold(arguments) => {
             let Hold { name, entity, place } = arguments;
-            let is_new = runtime()?.block_on(place.database().hold(name, entity));
-            let is_new = is_new.map_err(|error| refused(&error))?;
-            let what = if is_new { "is held" } else { "was held already" };
-            session
-                .output
-                .line(format!("{} {what}, from the next open of the hub on", clean(entity)))
+            let changed = runtime()?.block_on(place.database().hold(name, entity));
+            held(session, entity, changed, ["is held", "was held already"])
         }
         Command::Release(arguments) => {
             let Hold { name, entity, place } = arguments;
-            let was_held = runtime()?.block_on(place.database().release(name, entity));
-            let was_held = was_held.map_err(|error| refused(&error))?;
-            let what = if was_held { "is no longer held" } else { "was not held" };
-            session
-                .output
-                .line(format!("{} {what}, from the next open of the hub on", clean(entity)))
+            let changed = runtime()?.block_on(place.database().release(name, entity));
+            held(session, entity, changed, ["is no longer held", "was not held"])
         }
         Command::Import(arguments) => {
             let waiting = spinner("importing");
@@ -122,6 +114,17 @@ pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
             Ok(())
         }
     }
+}
+
+/// Prints what a change of a hold has done: `told` has the words for a change and for none.
+fn held(session: &mut Session, entity: &str, changed: abide::Result<bool>, told: [&str; 2]) -> Result {
+    let what = if changed.map_err(|error| refused(&error))? {
+        told[0]
+    } else {
+        told[1]
+    };
+    let line = format!("{} {what}, from the next open of the hub on", clean(entity));
+    session.output.line(line)
 }
 
 fn status(session: &mut Session, arguments: &Status) -> Result {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::schema;
 use super::session::{Connected, Session};
-use crate::error::{Error, ErrorKind, Result};
+use super::status::no_hub;
+use crate::error::Result;
 
 /// Holds an entity from the next open of a hub on. Returns `false` if it was held already.
 pub(crate) fn hold(session: &Session, hub: &str, entity: &str, patience: Duration) -> Result<bool> {
@@ -19,9 +20,8 @@ pub(crate) fn release(session: &Session, hub: &str, entity: &str, patience: Dura
 }
 
 fn change(session: &Session, text: &str, hub: &str, entity: &str, patience: Duration) -> Result<bool> {
-    let missing = || Error::new(ErrorKind::NotFound, format!("the database has no hub `{hub}`"));
     if !schema::exists(session, patience)? {
-        return Err(missing());
+        return Err(no_hub(hub));
     }
     let changed = session.run(patience, async |connected: &Connected| {
         let find = "SELECT hub FROM abide.hub WHERE name = $1";
@@ -31,7 +31,7 @@ fn change(session: &Session, text: &str, hub: &str, entity: &str, patience: Dura
         let number: i32 = row.get(0);
         connected.client.execute(text, &[&number, &entity]).await.map(Some)
     })?;
-    changed.map(|changed| changed > 0).ok_or_else(missing)
+    changed.map(|changed| changed > 0).ok_or_else(|| no_hub(hub))
 }
 
 /// Returns the entities of a hub that are held.

@@ -10,7 +10,7 @@ use super::members::{CONNECTED, SHARD};
 use super::moves::OPEN;
 use super::schema;
 use super::session::{Connected, Session};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// A hub in the database.
 #[derive(Clone, Debug)]
@@ -51,6 +51,20 @@ pub(crate) struct NodeRow {
     pub(crate) is_owner: bool,
     /// Its process has a connection to the database.
     pub(crate) is_connected: bool,
+}
+
+/// Returns the hub with a name.
+///
+/// # Errors
+/// Returns an error of kind [`ErrorKind::NotFound`] if there is none, or any error of [`Session::run`].
+pub(crate) fn hub_named(session: &Session, name: &str, patience: Duration) -> Result<HubRow> {
+    let found = hubs(session, Some(name), patience)?.pop();
+    found.ok_or_else(|| no_hub(name))
+}
+
+/// Creates the error for a name without a hub.
+pub(super) fn no_hub(name: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("the database has no hub `{name}`"))
 }
 
 /// Returns the hubs of a database, or only the one with a name.

@@ -100,11 +100,7 @@ fn read(how: &MoveOptions, directory: &Path) -> Result<(Content, u64)> {
 fn check_idle(how: &MoveOptions, session: &Session) -> Result<()> {
     let watch = Stopwatch::start();
     loop {
-        let hubs = status::hubs(session, Some(&how.name), how.patience)?;
-        let Some(hub) = hubs.first() else {
-            let text = format!("the database has no hub `{}`", how.name);
-            return Err(Error::new(ErrorKind::NotFound, text));
-        };
+        let hub = status::hub_named(session, &how.name, how.patience)?;
         let Some(node) = hub.nodes.iter().find(|node| node.is_connected) else {
             return Ok(());
         };
