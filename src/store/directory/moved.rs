@@ -4,14 +4,18 @@
 
 use std::path::Path;
 
+#[cfg(feature = "cluster")]
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{read_if_present, replace};
+use crate::files::read_if_present;
+#[cfg(feature = "cluster")]
+use crate::files::replace;
 
 const MOVED: &str = "MOVED";
 
 /// Marks a directory whose hub moves into a database. `place` says where to, for people.
+#[cfg(feature = "cluster")]
 pub(crate) fn mark(directory: &Path, import: Uuid, place: &str) -> Result<()> {
     replace(&directory.join(MOVED), format!("{import}\n{place}\n").as_bytes())
 }
@@ -20,6 +24,7 @@ pub(crate) fn mark(directory: &Path, import: Uuid, place: &str) -> Result<()> {
 ///
 /// # Errors
 /// Returns an error of kind [`ErrorKind::Moved`] if the mark is damaged.
+#[cfg(feature = "cluster")]
 pub(crate) fn import(directory: &Path) -> Result<Option<Uuid>> {
     let Some(text) = read(directory)? else {
         return Ok(None);
