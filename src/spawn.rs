@@ -8,7 +8,7 @@ use crate::sync::thread::{self, JoinHandle};
 /// # Errors
 /// Returns an error of kind [`ErrorKind::Io`] if the operating system cannot start a thread.
 #[expect(clippy::disallowed_methods, reason = "threads start here")]
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+pub(crate) fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)

@@ -73,8 +73,13 @@ impl Appended {
         records.get(index).copied()
     }
 
+    /// Returns the size of these records, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Forgets the records before the one with this commit.
-    fn trim(&self, commit: u64) {
+    pub(crate) fn trim(&self, commit: u64) {
         let mut records = self.records();
         while records.front().is_some_and(|place| place.last < commit) {
             let bytes = records.pop_front().map_or(0, |place| place.bytes);
@@ -96,9 +101,9 @@ impl ReplicatedLog {
             epoch: tenure.epoch,
             pending: Mutex::default(),
             end: Mutex::new(End {
-                position: tenure.head,
-                chain: tenure.chain,
-                commit: tenure.commit,
+                position: tenure.log.head,
+                chain: tenure.log.chain,
+                commit: tenure.log.commit,
             }),
             appended,
             appended_bytes: AtomicU64::new(0),
@@ -202,7 +207,7 @@ impl Log for ReplicatedLog {
         LogStats {
             appended_bytes: self.appended_bytes.load(Ordering::Relaxed),
             unsynced_bytes,
-            live_bytes: self.appended.bytes.load(Ordering::Relaxed) + unsynced_bytes,
+            live_bytes: self.appended.bytes() + unsynced_bytes,
         }
     }
 }

@@ -20,6 +20,13 @@ pub(crate) trait SharedLog: Send + Sync + fmt::Debug {
     /// Checks that no later tenure had begun when the call began.
     fn confirm(&self, epoch: u64) -> Result<(), LogError>;
 
+    /// Returns the state of the log.
+    fn state(&self) -> Result<LogState, LogError>;
+
+    /// Waits until everything that was read before the call is as durable as the log makes it. A record that can be read may
+    /// still be missing on the standby of a database.
+    fn settle(&self) -> Result<(), LogError>;
+
     /// Returns the records from a position on, in order: at least one, if there is one, and about `bytes` bytes.
     fn read(&self, from: u64, bytes: usize) -> Result<Vec<Record>, LogError>;
 
@@ -120,10 +127,23 @@ pub(crate) struct Snapshot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tenure {
     pub(crate) epoch: u64,
+    pub(crate) log: LogState,
+}
+
+/// The state of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogState {
     /// The position of the newest record, or 0.
     pub(crate) head: u64,
     /// The newest commit, or 0.
     pub(crate) commit: u64,
     pub(crate) chain: Chain,
     pub(crate) snapshot: Option<Snapshot>,
+}
+
+impl LogState {
+    /// Returns the position of the first record that the log certainly has, if it has any.
+    pub(crate) fn first(&self) -> u64 {
+        self.snapshot.map_or(1, |snapshot| snapshot.position)
+    }
 }

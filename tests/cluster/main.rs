@@ -130,6 +130,33 @@ fn another_node_continues_after_a_kill() {
     }
 }
 
+/// A waiting node has the log before it owns the hub, so it needs none of it for the takeover.
+#[test]
+fn a_waiting_node_follows_the_log() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let mut running = start(&server, places[0].path());
+    assert_eq!(running.next_report().unwrap(), "open");
+    let mut newest = acknowledged(&mut running, 0, 50);
+    let mut next = start(&server, places[1].path());
+    // Written as soon as the copy has as much of the log as a reopened copy may lack.
+    let mark = places[1].path().join("copy/COPY");
+    let began = Instant::now();
+    while !mark.exists() {
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "the waiting node does not follow"
+        );
+        newest = acknowledged(&mut running, newest, 10);
+    }
+    server.run("DELETE FROM abide.log WHERE position <= 20");
+    for line in running.kill() {
+        newest = line.parse().unwrap();
+    }
+    assert_eq!(next.next_report().unwrap(), "open");
+    acknowledged(&mut next, newest, 1);
+}
+
 /// Nodes that find no tables at the same time create them once, and share them.
 #[test]
 fn nodes_that_start_together_share_the_tables() {

@@ -14,7 +14,7 @@ use super::moves::check_stage;
 use super::schema;
 use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::shared::{Chain, Snapshot, Tenure};
+use crate::log::shared::{Chain, LogState, Snapshot, Tenure};
 use crate::model;
 
 /// The only shard of a hub so far.
@@ -203,14 +203,17 @@ impl Members {
                         AND EXISTS (SELECT FROM abide.hub h WHERE h.hub = $1 AND h.stage = 'open') AND (s.owner IS NULL OR s.owner = $4 \
                         OR (s.owner = $5 AND NOT EXISTS (SELECT FROM abide.node n \
                             WHERE n.hub = $1 AND n.node = $5 AND n.beat <> $6))) \
-                    RETURNING epoch, head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before";
+                    RETURNING head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before, epoch";
         self.session.run(patience, async |connected: &Connected| {
             let claim = connected.statement(text).await?;
             let (hub, epoch) = (self.identity.hub, seen.epoch as i64);
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
                 [&hub, &SHARD, &epoch, &self.node.id, &owner, &beat];
             let row = connected.client.query_opt(&claim, &parameters).await?;
-            Ok(row.as_ref().map(tenure))
+            Ok(row.as_ref().map(|row| Tenure {
+                epoch: row.get::<_, i64>(7) as u64,
+                log: log_state(row),
+            }))
         })
     }
 
@@ -241,18 +244,18 @@ impl Members {
     }
 }
 
-fn tenure(row: &Row) -> Tenure {
-    let snapshot = row.get::<_, Option<i64>>(4).map(|epoch| Snapshot {
+/// Reads the columns head, commit, chain, snapshot_epoch, snapshot, snapshot_parts and snapshot_before, in this order.
+pub(super) fn log_state(row: &Row) -> LogState {
+    let snapshot = row.get::<_, Option<i64>>(3).map(|epoch| Snapshot {
         epoch: epoch as u64,
-        position: row.get::<_, i64>(5) as u64,
-        parts: row.get::<_, i32>(6) as u32,
-        before: chain(row.get(7)),
+        position: row.get::<_, i64>(4) as u64,
+        parts: row.get::<_, i32>(5) as u32,
+        before: chain(row.get(6)),
     });
-    Tenure {
-        epoch: row.get::<_, i64>(0) as u64,
-        head: row.get::<_, i64>(1) as u64,
-        commit: row.get::<_, i64>(2) as u64,
-        chain: chain(row.get(3)),
+    LogState {
+        head: row.get::<_, i64>(0) as u64,
+        commit: row.get::<_, i64>(1) as u64,
+        chain: chain(row.get(2)),
         snapshot,
     }
 }

@@ -1,4 +1,4 @@
-//! The statements of the owner of a hub.
+//! The statements of a node that reads or writes the log of a hub.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::members::{SHARD, chain};
+use super::members::{SHARD, chain, log_state};
 use super::session::{Address, Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::shared::{LogError, Record, SharedLog, Snapshot};
+use crate::log::shared::{LogError, LogState, Record, SharedLog, Snapshot};
 use crate::planted::{self, Fault};
 use crate::spawn::spawn;
 
@@ -44,7 +44,7 @@ WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $7 AND snapshot <= $4";
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// The log of a hub, for its owner.
+/// The log of a hub, for one of its nodes.
 #[derive(Debug)]
 pub(crate) struct PostgresLog {
     address: Address,
@@ -53,27 +53,34 @@ pub(crate) struct PostgresLog {
     /// The connection for all that takes long, so that no append waits for it.
     slow: Session,
     hub: i32,
-    /// The owner.
     node: Uuid,
+    /// Time for which a call waits for a database that cannot be reached.
+    patience: Duration,
 }
 
 impl PostgresLog {
+    /// The log for the owner of the hub, which waits for the database as long as the hub does.
     pub(crate) fn new(address: &Address, hub: i32, node: Uuid) -> Result<Self> {
+        Self::with_patience(address, hub, node, OUTAGE)
+    }
+
+    pub(crate) fn with_patience(address: &Address, hub: i32, node: Uuid, patience: Duration) -> Result<Self> {
         Ok(Self {
             address: address.clone(),
             session: Session::new(address.clone())?,
             slow: Session::new(address.clone())?,
             hub,
             node,
+            patience,
         })
     }
 
     fn run<R>(&self, job: impl AsyncFn(&Connected) -> Result<R, tokio_postgres::Error>) -> Result<R, LogError> {
-        self.session.run(OUTAGE, job).map_err(LogError::Failed)
+        self.session.run(self.patience, job).map_err(LogError::Failed)
     }
 
     fn run_slowly<R>(&self, job: impl AsyncFn(&Connected) -> Result<R, tokio_postgres::Error>) -> Result<R, LogError> {
-        self.slow.run(OUTAGE, job).map_err(LogError::Failed)
+        self.slow.run(self.patience, job).map_err(LogError::Failed)
     }
 }
 
@@ -148,6 +155,27 @@ impl SharedLog for PostgresLog {
         confirmed.map(drop).ok_or(LogError::Fenced)
     }
 
+    fn state(&self) -> Result<LogState, LogError> {
+        let text = "SELECT head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before \
+                    FROM abide.shard WHERE hub = $1 AND shard = $2";
+        let row = self
+            .run_slowly(async |connected: &Connected| connected.client.query_one(text, &[&self.hub, &SHARD]).await)?;
+        Ok(log_state(&row))
+    }
+
+    fn settle(&self) -> Result<(), LogError> {
+        // Any write waits for the standby to have everything before it.
+        let text = "UPDATE abide.node SET beat = beat + 1 WHERE hub = $1 AND node = $2";
+        self.run_slowly(async |connected: &Connected| {
+            let settle = connected.statement(text).await?;
+            connected
+                .client
+                .execute(&settle, &[&self.hub, &self.node])
+                .await
+                .map(drop)
+        })
+    }
+
     fn read(&self, from: u64, bytes: usize) -> Result<Vec<Record>, LogError> {
         // The sizes first, so that the answer is bounded whatever the records have.
         let sizes = "SELECT position, octet_length(body) FROM abide.log \
@@ -156,7 +184,11 @@ impl SharedLog for PostgresLog {
                        WHERE hub = $1 AND shard = $2 AND position BETWEEN $3 AND $4 ORDER BY position";
         let from = from as i64;
         self.run_slowly(async |connected: &Connected| {
-            let found = connected.client.query(sizes, &[&self.hub, &SHARD, &from]).await?;
+            let sizes = connected.statement(sizes).await?;
+            let found = connected.client.query(&sizes, &[&self.hub, &SHARD, &from]).await?;
+            if found.is_empty() {
+                return Ok(Vec::new());
+            }
             let (mut until, mut size) = (from, 0);
             for row in &found {
                 if size > 0 && size + row.get::<_, i32>(1) as usize > bytes {
@@ -165,9 +197,10 @@ impl SharedLog for PostgresLog {
                 size += row.get::<_, i32>(1) as usize;
                 until = row.get(0);
             }
+            let records = connected.statement(records).await?;
             let rows = connected
                 .client
-                .query(records, &[&self.hub, &SHARD, &from, &until])
+                .query(&records, &[&self.hub, &SHARD, &from, &until])
                 .await?;
             let record = |row: &tokio_postgres::Row| Record {
                 position: row.get::<_, i64>(0) as u64,

@@ -56,9 +56,15 @@ impl Watch {
     }
 }
 
-/// Waits until this node owns the hub, or until `canceled`. Returns the tenure, and whether the previous owner has
-/// released the hub.
-pub(super) fn wait(members: &Members, canceled: &AtomicBool, patience: Duration) -> Result<(Tenure, bool)> {
+/// Waits until this node owns the hub, or until `canceled`. Calls `begin_wait` once if another node owns it. Returns the
+/// tenure, and whether the previous owner has released the hub.
+pub(super) fn wait(
+    members: &Members,
+    canceled: &AtomicBool,
+    patience: Duration,
+    begin_wait: impl FnOnce() -> Result<()>,
+) -> Result<(Tenure, bool)> {
+    let mut begin_wait = Some(begin_wait);
     let mut watch: Option<Watch> = None;
     let mut told = None;
     let (mut look, mut outage) = (Stopwatch::start(), None);
@@ -92,13 +98,15 @@ pub(super) fn wait(members: &Members, canceled: &AtomicBool, patience: Duration)
         {
             told = Some(owner.id);
             tracing::info!(owner = owner.name, "another node runs this hub; waiting to take over");
+            begin_wait.take().map_or(Ok(()), |begin| begin())?;
         }
         check_canceled(canceled)?;
         std::thread::park_timeout(BEAT);
     }
 }
 
-fn check_canceled(canceled: &AtomicBool) -> Result<()> {
+/// Fails if an open was canceled.
+pub(super) fn check_canceled(canceled: &AtomicBool) -> Result<()> {
     if canceled.load(Ordering::Relaxed) {
         return Err(Error::new(
             ErrorKind::Closed,

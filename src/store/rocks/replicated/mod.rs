@@ -7,17 +7,19 @@
 //! copy/db/    RocksDB
 //! ```
 //!
-//! A node waits until it owns the hub, brings its copy up to date, and then works as a hub in a directory does. Only the
-//! log is different. A copy that does not agree with the log is replaced.
+//! A node waits until it owns the hub. Meanwhile, its copy follows the log. Then it reads the rest of the log, and works as a
+//! hub in a directory does, only with another log. A copy that does not agree with the log is replaced.
 
 mod claim;
 mod copy;
 mod export;
+mod follow;
 mod import;
 mod mark;
 mod moves;
 mod node;
 mod open;
+mod replay;
 mod snapshot;
 mod store;
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::claim::{self, Beats};
-use super::copy::{self, Owned};
+use super::copy::{self, HubId, Limits};
+use super::follow::Follower;
 use super::node;
 use super::snapshot::Snapshots;
 use super::store::ReplicatedStore;
@@ -21,10 +22,12 @@ use crate::model::CommitRecord;
 use crate::random;
 use crate::store::Reader;
 use crate::store::directory::{DirectoryLock, Format};
-use crate::store::durable::{Bounds, Durable};
+use crate::store::durable::Durable;
 use crate::store::rocks::open::commit_in;
-use crate::store::rocks::options::front_bytes;
 use crate::store::rocks::store::Materialized;
+
+/// Time for which a node that follows the log waits for a database that cannot be reached, before it tries again.
+const FOLLOWER: Duration = Duration::from_secs(2);
 
 /// Options for opening a hub as one of its nodes.
 #[derive(Clone, Debug)]
@@ -63,7 +66,7 @@ pub(crate) struct Opened {
 /// Waits until this node owns the hub, and opens it.
 ///
 /// # Errors
-/// Returns the errors of [`Members::join`] and of [`copy::open`].
+/// Returns the errors of [`Members::join`], of [`copy::open`] and of [`Replay::finish`](super::replay::Replay::finish).
 pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
     create_private_directory(&how.directory)?;
     let lock = DirectoryLock::take(&how.directory)?;
@@ -75,24 +78,31 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
     };
     let members = Members::join(Session::new(how.address.clone())?, &wish, node, how.patience)?;
     let (identity, node) = (members.identity(), members.node().id);
-    let (tenure, is_calm) = claim::wait(&members, &how.canceled, how.patience)?;
+    let id = HubId {
+        hub: identity.id,
+        incarnation: identity.incarnation,
+    };
+    let copy = how.directory.join("copy");
+    let limits = Limits::new(how.memory_budget, how.wal_limit);
+    let mut follower = None;
+    let (tenure, is_calm) = claim::wait(&members, &how.canceled, how.patience, || {
+        let log = PostgresLog::with_patience(&how.address, identity.hub, node, FOLLOWER)?;
+        follower = Some(Follower::start(&copy, id, log, limits, &how.canceled)?);
+        Ok(())
+    })?;
     let calm_since = members.calm_since(how.patience)?;
     let held = members.holds(how.patience)?;
     // The beats begin before the copy is brought up to date, which may take long.
     let beats = Beats::start(members, tenure.epoch)?;
     let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub, node)?);
-    let owned = Owned {
-        hub: identity.id,
-        incarnation: identity.incarnation,
-        tenure: &tenure,
+    let replay = match follower.and_then(Follower::stop) {
+        Some(replay) => replay,
+        None => copy::open(&copy, id, &tenure.log, shared.as_ref(), limits, &how.canceled)?,
     };
-    let current = copy::open(&how.directory.join("copy"), owned, shared.as_ref(), how.memory_budget)?;
+    let current = replay.finish(&tenure.log, shared.as_ref())?;
     let log = ReplicatedLog::new(Arc::clone(&shared), &tenure, Arc::clone(&current.appended));
-    let bounds = Bounds {
-        front_bytes: front_bytes(how.memory_budget),
-        log_bytes: how.wal_limit / 2,
-    };
-    let durable = Materialized::start(Durable::new(log, current.copy, current.fronts, current.kept, bounds))?;
+    let durable = Durable::new(log, current.copy, current.fronts, current.kept, limits.bounds);
+    let durable = Materialized::start(durable)?;
     let last_commit = commit_in(durable.store.as_ref() as &dyn Reader)?;
     let first = last_commit.map_or(1, |commit| commit.next_batch);
     let calm_since = if is_calm { calm_since } else { first };

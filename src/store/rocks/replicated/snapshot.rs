@@ -2,6 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use rocksdb::properties;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::claim::check_canceled;
 use super::copy::Copy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::replicated::{Appended, ReplicatedLog};
@@ -47,9 +49,12 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     Some((bytes()?, bytes()?))
 }
 
-/// Fills an empty base with a snapshot.
-pub(super) fn restore(base: &RocksBase, snapshot: Snapshot, log: &dyn SharedLog) -> Result<()> {
-    each_part(snapshot, log, &mut |rows| base.load(rows))
+/// Fills an empty base with a snapshot, unless it is `canceled`.
+pub(super) fn restore(base: &RocksBase, snapshot: Snapshot, log: &dyn SharedLog, canceled: &AtomicBool) -> Result<()> {
+    each_part(snapshot, log, &mut |rows| {
+        check_canceled(canceled)?;
+        base.load(rows)
+    })
 }
 
 /// A snapshot whose parts are in the database, and what it has.

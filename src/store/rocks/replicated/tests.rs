@@ -9,10 +9,14 @@ use std::time::Duration;
 
 use server::Server;
 
+use super::claim::check_canceled;
+use super::copy::{self, HubId, Limits};
 use super::open::{OpenOptions, Opened, open};
+use super::replay::{Replay, Stopped};
 use super::snapshot;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::postgres::Address;
+use crate::log::postgres::{Address, PostgresLog};
+use crate::log::shared::SharedLog;
 use crate::model::{self, CommitRecord};
 use crate::schema;
 use crate::store::{Batch, Reader, Store};
@@ -211,4 +215,160 @@ fn a_damaged_log_is_refused() {
         let text = format!("record {position} of the log");
         assert!(error.to_string().contains(&text), "{statement}: {error}");
     }
+}
+
+/// A copy that follows the log of an open hub, as that of a waiting node does.
+fn following(server: &Server, opened: &Opened, directory: &Path) -> (Replay, PostgresLog) {
+    let how = options(server, directory);
+    let store = &opened.store;
+    let log = PostgresLog::new(&how.address, store.hub, store.node).unwrap();
+    (reopen(&how, opened, &log).unwrap(), log)
+}
+
+fn reopen(how: &OpenOptions, opened: &Opened, log: &dyn SharedLog) -> Result<Replay> {
+    let id = HubId {
+        hub: opened.hub,
+        incarnation: opened.incarnation,
+    };
+    let limits = Limits::new(how.memory_budget, how.wal_limit);
+    let state = log.state().unwrap();
+    copy::open(&how.directory.join("copy"), id, &state, log, limits, &how.canceled)
+}
+
+/// Applies all records that the log has.
+fn catch_up(replay: &mut Replay, log: &PostgresLog) {
+    while replay.follow(log).unwrap() {}
+}
+
+/// Values that do not become smaller when they are compressed.
+fn write_noise(opened: &Opened, commits: std::ops::Range<u64>) {
+    for number in commits {
+        let mut batch = Batch::default();
+        let value: Vec<u8> = (0..90u64)
+            .flat_map(|part| xxhash_rust::xxh3::xxh3_64_with_seed(&part.to_le_bytes(), number).to_le_bytes())
+            .collect();
+        // The same rows over and over, so that the log is longer than the fronts are large.
+        batch.put(&key(number % 10), &value);
+        let record = CommitRecord {
+            number,
+            next_batch: number + 1,
+            ..CommitRecord::before_the_first(8)
+        };
+        batch.put(&schema::COMMIT, &model::encode(&record).unwrap());
+        opened.store.write(&batch).unwrap();
+        if number % 10 == 0 {
+            opened.store.sync().unwrap();
+        }
+    }
+    opened.store.sync().unwrap();
+}
+
+/// A waiting node needs nothing of the log that it has followed: neither now nor after a restart, but for a bounded part.
+#[test]
+fn a_copy_that_follows_needs_only_the_end_of_the_log() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let first = open(&options(&server, places[0].path())).unwrap();
+    let (mut replay, log) = following(&server, &first, places[1].path());
+    write_noise(&first, 1..1_000);
+    catch_up(&mut replay, &log);
+    write_noise(&first, 1_000..1_020);
+    let expected = rows(&first);
+    server.run("DELETE FROM abide.log WHERE first_commit <= 800");
+    let state = log.state().unwrap();
+    let current = replay.finish(&state, &log).unwrap();
+    assert_eq!(current.fronts.newest(), 1_019);
+    assert!(current.kept > 800, "only {} commits reached RocksDB", current.kept);
+    drop(current);
+
+    // The copy on the disk needs no more than the limit says.
+    let how = options(&server, places[1].path());
+    let mut replay = reopen(&how, &first, &log).unwrap();
+    catch_up(&mut replay, &log);
+    let current = replay.finish(&state, &log).unwrap();
+    assert!(current.kept > 800, "{}", current.kept);
+    drop(current);
+    first.store.close(1_019).unwrap();
+    drop(first);
+    let second = open(&how).unwrap();
+    assert_eq!(rows(&second), expected);
+}
+
+/// While a node follows the log, a snapshot replaces records that it lacks. It begins with the snapshot then.
+#[test]
+fn a_copy_that_was_left_behind_is_replaced() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let first = open(&options(&server, places[0].path())).unwrap();
+    write_noise(&first, 1..300);
+    let (mut replay, log) = following(&server, &first, places[1].path());
+    catch_up(&mut replay, &log);
+    write_noise(&first, 300..900);
+    assert!(take_snapshot(&first).unwrap().is_some());
+    assert!(matches!(replay.follow(&log), Err(Stopped::Failed(error)) if error.kind() == ErrorKind::Corrupted));
+    drop(replay);
+    let how = options(&server, places[1].path());
+    let mut replay = reopen(&how, &first, &log).unwrap();
+    let old = places[1].path().join("copy.old");
+    assert!(old.exists(), "the old copy is removed before there is another one");
+    catch_up(&mut replay, &log);
+    assert!(!old.exists(), "the old copy is left");
+    drop(replay);
+    let expected = rows(&first);
+    first.store.close(899).unwrap();
+    drop(first);
+    let second = open(&how).unwrap();
+    assert_eq!(rows(&second), expected);
+}
+
+/// The log has lost records that a waiting node has read. Neither the takeover nor any later open misses them silently.
+#[test]
+fn a_node_that_followed_notices_that_the_log_went_back() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let first = open(&options(&server, places[0].path())).unwrap();
+    let (mut replay, log) = following(&server, &first, places[1].path());
+    write(&first, 1..200);
+    catch_up(&mut replay, &log);
+    server.run(
+        "DELETE FROM abide.log WHERE position > 15; UPDATE abide.shard SET (head, commit, chain) = \
+         (SELECT position, last_commit, chain FROM abide.log WHERE position = 15)",
+    );
+    assert!(!replay.follow(&log).unwrap(), "there is nothing to read");
+    let error = replay.finish(&log.state().unwrap(), &log).map(drop).unwrap_err();
+    assert!(error.to_string().contains("has lost data"), "{error}");
+    let how = options(&server, places[1].path());
+    let error = reopen(&how, &first, &log).unwrap_err();
+    assert!(error.to_string().contains("has lost data"), "{error}");
+    assert!(error.to_string().contains("only up to 15"), "{error}");
+}
+
+/// A log that went back and has grown again has other records than a waiting node has read.
+#[test]
+fn a_node_that_followed_notices_other_records() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let first = open(&options(&server, places[0].path())).unwrap();
+    let (mut replay, log) = following(&server, &first, places[1].path());
+    write(&first, 1..100);
+    catch_up(&mut replay, &log);
+    server.run("UPDATE abide.log SET chain = set_byte(chain, 0, 255 - get_byte(chain, 0)) WHERE position = 10");
+    let error = replay.finish(&log.state().unwrap(), &log).map(drop).unwrap_err();
+    assert!(error.to_string().contains("has lost data"), "{error}");
+}
+
+/// An open that is canceled does not wait until a snapshot is restored.
+#[test]
+fn a_canceled_restore_ends() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let first = open(&options(&server, places[0].path())).unwrap();
+    write_noise(&first, 1..100);
+    assert!(take_snapshot(&first).unwrap().is_some());
+    let how = options(&server, places[1].path());
+    how.canceled.store(true, std::sync::atomic::Ordering::Relaxed);
+    let canceled = check_canceled(&how.canceled).unwrap_err();
+    let log = PostgresLog::new(&how.address, first.store.hub, first.store.node).unwrap();
+    let error = reopen(&how, &first, &log).unwrap_err();
+    assert_eq!(error.to_string(), canceled.to_string());
 }

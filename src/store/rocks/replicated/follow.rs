@@ -1,0 +1,128 @@
+//! Following the log while another node owns the hub, so that a takeover has little left to read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::copy::{self, HubId, Limits};
+use super::replay::{Replay, Stopped};
+use crate::error::{Error, Result};
+use crate::log::postgres::PostgresLog;
+use crate::log::shared::SharedLog;
+use crate::spawn::spawn;
+
+/// Interval between two looks for new records, and between two attempts after an error.
+const LOOK: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The thread of a waiting node that keeps its copy up to date. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Follower {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<Option<Replay>>>,
+}
+
+/// What a follower needs to open the copy.
+struct Place {
+    directory: PathBuf,
+    hub: HubId,
+    log: PostgresLog,
+    limits: Limits,
+    canceled: Arc<AtomicBool>,
+}
+
+impl Follower {
+    pub(super) fn start(
+        directory: &Path,
+        hub: HubId,
+        log: PostgresLog,
+        limits: Limits,
+        canceled: &Arc<AtomicBool>,
+    ) -> Result<Self> {
+        let (stop, stopped) = channel();
+        let place = Place {
+            directory: directory.to_owned(),
+            hub,
+            log,
+            limits,
+            canceled: Arc::clone(canceled),
+        };
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(spawn("abide-follow", move || follow(&place, &stopped))?),
+        })
+    }
+
+    /// Ends the thread, and returns the copy if it is open.
+    pub(super) fn stop(mut self) -> Option<Replay> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Option<Replay> {
+        drop(self.stop.take());
+        // The panic hook has already reported any panic.
+        self.thread.take()?.join().ok().flatten()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn follow(place: &Place, stopped: &Receiver<()>) -> Option<Replay> {
+    let mut replay = None;
+    let mut told = String::new();
+    while stopped.try_recv() == Err(TryRecvError::Empty) {
+        let pause = match advance(&mut replay, place) {
+            Ok(true) => continue,
+            Ok(false) => {
+                told.clear();
+                LOOK
+            }
+            Err(error) => {
+                // The same again says nothing new.
+                let text = error.to_string();
+                if told != text {
+                    tracing::warn!(%error, "this node cannot follow the log of the hub; trying again");
+                    told = text;
+                }
+                PAUSE
+            }
+        };
+        if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            break;
+        }
+    }
+    replay
+}
+
+/// Opens the copy, or applies the next records. Returns `false` if there are none.
+fn advance(replay: &mut Option<Replay>, place: &Place) -> Result<bool> {
+    let Some(open) = replay else {
+        let state = place.log.state().map_err(Error::from)?;
+        let (log, canceled) = (&place.log, &place.canceled);
+        *replay = Some(copy::open(
+            &place.directory,
+            place.hub,
+            &state,
+            log,
+            place.limits,
+            canceled,
+        )?);
+        return Ok(true);
+    };
+    match open.follow(&place.log) {
+        Ok(has_more) => Ok(has_more),
+        Err(Stopped::Unread(error)) => Err(error),
+        Err(Stopped::Failed(error)) => {
+            // The owner may have replaced the records by a snapshot. The next attempt finds out.
+            *replay = None;
+            Err(error)
+        }
+    }
+}
