@@ -12,7 +12,7 @@ use crate::hub::cluster::PATIENCE;
 use crate::hub::inspect::{MEMORY, current_runtime};
 use crate::id::EntityId;
 use crate::log::postgres::status::{self, HubRow, NodeRow};
-use crate::log::postgres::{Address, Session, holds};
+use crate::log::postgres::{Address, Session, holds, loss};
 use crate::store::rocks::replicated::{self, MoveOptions};
 
 /// A PostgreSQL database that has hubs. See [`Hub::cluster`](crate::Hub::cluster).
@@ -48,7 +48,8 @@ pub struct ClusterStatus {
     pub name: String,
     /// The id of the hub, generated at its creation.
     pub hub: String,
-    /// 1 at the creation of the hub, incremented each time a copy is restored.
+    /// 1 at the creation of the hub, incremented each time a copy is restored or a [loss is
+    /// accepted](Database::accept_loss).
     pub incarnation: u64,
     /// Number of partitions that the instances are spread over.
     pub partitions: u16,
@@ -90,6 +91,9 @@ pub struct NodeStatus {
     pub is_owner: bool,
     /// `true` if its process has a connection to the database.
     pub is_connected: bool,
+    /// The newest record of the log that it has read while it waited for the hub. A node that waits is this far behind
+    /// [`ClusterStatus::records`].
+    pub read: u64,
 }
 
 /// A hub that has moved. Returned by [`Database::import`] and [`Database::export`].
@@ -197,6 +201,20 @@ impl Database {
         self.holds(name, entity, holds::release).await
     }
 
+    /// Lets a hub continue after its database has lost acknowledged data, and nodes refuse to open it for that reason. What
+    /// the database has counts from now on, and the copies of all nodes are replaced. Returns the incarnation that begins:
+    /// it is a part of the idempotency keys of activities, so activities that run again have other keys.
+    ///
+    /// Look for the lost data first: a server that was primary before may still have it.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::NotFound`] if the database has no hub of this name, of kind
+    /// [`ErrorKind::Moved`] if the hub is not open, and the same errors as [`hubs`](Self::hubs).
+    pub async fn accept_loss(&self, name: &str) -> Result<u64> {
+        let (address, name, patience) = (Address::parse(&self.url)?, name.to_owned(), self.patience);
+        blocking(move || loss::accept(&Session::new(address)?, &name, patience)).await
+    }
+
     async fn holds(
         &self,
         name: &str,
@@ -279,6 +297,7 @@ impl From<NodeRow> for NodeStatus {
             build: node.build,
             is_owner: node.is_owner,
             is_connected: node.is_connected,
+            read: node.read,
         }
     }
 }

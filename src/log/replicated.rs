@@ -120,6 +120,12 @@ impl ReplicatedLog {
         Ok(self.shared.confirm(self.epoch)?)
     }
 
+    /// Returns the newest record that the shared log has acknowledged, and the chain after it.
+    pub(crate) fn acknowledged(&self) -> (u64, Chain) {
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        (end.position, end.chain)
+    }
+
     /// Returns the size of the records of this tenure, in bytes.
     pub(crate) fn stored_bytes(&self) -> u64 {
         self.stored_bytes.load(Ordering::Relaxed)

@@ -23,9 +23,9 @@ pub(crate) trait SharedLog: Send + Sync + fmt::Debug {
     /// Returns the state of the log.
     fn state(&self) -> Result<LogState, LogError>;
 
-    /// Waits until everything that was read before the call is as durable as the log makes it. A record that can be read may
-    /// still be missing on the standby of a database.
-    fn settle(&self) -> Result<(), LogError>;
+    /// Notes that this process has read the records up to `position`, and waits until they are as durable as the log makes
+    /// them. A record that can be read may still be missing on the standby of a database.
+    fn settle(&self, position: u64) -> Result<(), LogError>;
 
     /// Returns the records from a position on, in order: at least one, if there is one, and about `bytes` bytes.
     fn read(&self, from: u64, bytes: usize) -> Result<Vec<Record>, LogError>;
@@ -76,7 +76,7 @@ impl From<LogError> for Error {
                 format!(
                     "the database has lost data: it acknowledged the records of this hub up to {acknowledged}, and has them \
                  only up to {found}; it was restored from a backup, or it failed over to a standby that was behind; \
-                 restore a newer state of it, or remove the directory of this node to continue without them"
+                 restore a newer state of it, or continue without them: `abide cluster accept-loss`"
                 ),
             ),
         }
@@ -133,6 +133,8 @@ pub(crate) struct Tenure {
 /// The state of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LogState {
+    /// The incarnation of the hub. A hub that continues without data that its log has lost begins a new one.
+    pub(crate) incarnation: u64,
     /// The position of the newest record, or 0.
     pub(crate) head: u64,
     /// The newest commit, or 0.

@@ -3,6 +3,7 @@
 //!
 //! The tests start a server and nodes of their own. Without PostgreSQL they are skipped.
 
+mod failover;
 mod moves;
 mod server;
 #[path = "../worker/mod.rs"]
@@ -84,7 +85,11 @@ async fn node(directory: &Path) {
 }
 
 fn start(server: &Server, directory: &Path) -> Worker {
-    Worker::spawn(Worker::command("node", directory).env(URL, server.url()))
+    start_at(&server.url(), directory)
+}
+
+fn start_at(url: &str, directory: &Path) -> Worker {
+    Worker::spawn(Worker::command("node", directory).env(URL, url))
 }
 
 /// Reads acknowledged values until there are `count` of them. Each is larger than the one before.

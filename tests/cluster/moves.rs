@@ -273,6 +273,14 @@ fn the_command_line_shows_and_moves_hubs() {
         let (code, text) = run(&["export", "orders", last.to_str().unwrap()]);
         assert!(code == 4 && text.contains("shut its nodes down"), "{code} {text}");
         hub.shutdown().await.unwrap();
+        let (code, text) = run(&["accept-loss", "orders"]);
+        assert!(code == 2 && text.contains("pass --yes"), "{code} {text}");
+        let (code, text) = run(&["accept-loss", "orders", "--yes"]);
+        assert!(code == 0 && text.contains("as incarnation 2"), "{code} {text}");
+        // The copy is of another incarnation now, and is replaced.
+        let hub = builder(&server.url(), &place.path().join("node")).open().await.unwrap();
+        assert!(counts(&hub).await.iter().any(|count| *count > 0));
+        hub.shutdown().await.unwrap();
     });
     let (code, text) = run(&["export", "orders", last.to_str().unwrap(), "--json"]);
     let document: serde_json::Value = serde_json::Deserializer::from_str(&text)
@@ -283,6 +291,8 @@ fn the_command_line_shows_and_moves_hubs() {
     assert!(code == 0 && document["rows"].as_u64().unwrap() > 50, "{code} {text}");
     let (_, text) = run(&["status"]);
     assert!(text.contains("orders (exported)"), "{text}");
+    let (code, text) = run(&["accept-loss", "orders", "--yes"]);
+    assert!(code == 4 && text.contains("was exported"), "{code} {text}");
 }
 
 /// An entity that is held in the database is held by whichever node opens the hub, until it is released.

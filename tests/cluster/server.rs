@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// The directory of the server programs of Debian, below the version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
+/// The name of a standby.
+const STANDBY: &str = "standby";
+
 /// A server, which ends when this is dropped.
 pub(crate) struct Server {
     place: TempDir,
@@ -43,17 +46,10 @@ impl Server {
             eprintln!("skipped: PostgreSQL is not installed");
             return None;
         };
-        let place = tempfile::Builder::new().prefix("abide-postgres-").tempdir().unwrap();
-        if let Some((user, group)) = account() {
-            std::os::unix::fs::chown(place.path(), Some(user), Some(group)).unwrap();
-        }
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
         let mut server = Self {
-            place,
+            place: new_place(),
             programs,
-            port,
+            port: free_port(),
             settings: settings.to_vec(),
             child: None,
         };
@@ -114,12 +110,60 @@ impl Server {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut text = String::new();
-        while !text.contains("ready to accept connections") {
+        // A standby accepts read-only connections.
+        while !text.contains("ready to accept") {
             assert!(log.read_line(&mut text).unwrap() > 0, "the server ended: {text}");
         }
         // The server stops when nobody reads what it writes.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         self.child = Some(child);
+    }
+
+    /// Starts a standby of this server, which gets everything that it writes.
+    pub(crate) fn standby(&self) -> Self {
+        let (place, port) = (new_place(), free_port());
+        let standby = Self {
+            place,
+            programs: self.programs.clone(),
+            port,
+            settings: self.settings.clone(),
+            child: None,
+        };
+        let connection = format!(
+            "host=127.0.0.1 port={} user=abide application_name={STANDBY}",
+            self.port
+        );
+        let copied = standby
+            .command("pg_basebackup")
+            .args([
+                "--checkpoint=fast",
+                "--no-sync",
+                "--write-recovery-conf",
+                "-d",
+                &connection,
+                "-D",
+            ])
+            .arg(standby.data())
+            .status()
+            .unwrap();
+        assert!(copied.success(), "pg_basebackup failed");
+        let mut standby = standby;
+        standby.resume();
+        standby
+    }
+
+    /// Lets each commit of this server wait until the standby has it.
+    pub(crate) fn wait_for_standby(&self) {
+        self.run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'"));
+        self.run("SELECT pg_reload_conf()");
+        while self.run("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") != "1" {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Makes a standby a server of its own.
+    pub(crate) fn promote(&self) {
+        assert_eq!(self.run("SELECT pg_promote()"), "t");
     }
 
     /// Kills the server and all of its processes.
@@ -143,6 +187,20 @@ impl Server {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
+}
+
+/// Makes a directory that the server may use.
+fn new_place() -> TempDir {
+    let place = tempfile::Builder::new().prefix("abide-postgres-").tempdir().unwrap();
+    if let Some((user, group)) = account() {
+        std::os::unix::fs::chown(place.path(), Some(user), Some(group)).unwrap();
+    }
+    place
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 impl Drop for Server {

@@ -9,6 +9,7 @@ use comfy_table::Cell;
 use serde_json::json;
 
 use crate::arguments::Secret;
+use crate::confirm::confirm;
 use crate::directory::runtime;
 use crate::exit::{Exit, Failure, Result};
 use crate::output::{Listing, clean, note, spinner};
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Hold(Hold),
     /// Ends the hold of an entity from the next open of the hub on.
     Release(Hold),
+    /// Lets a hub continue after its database has lost acknowledged data. All of its nodes replace their copies.
+    AcceptLoss(AcceptLoss),
     /// Moves the hub of a directory into a database. No process may have it open.
     Import(Move),
     /// Moves a hub from a database into a directory. All of its nodes have to be shut down.
@@ -48,6 +51,19 @@ impl Place {
 pub(crate) struct Status {
     /// The name of a hub (default: all hubs).
     name: Option<String>,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AcceptLoss {
+    /// The name of the hub in the database.
+    name: String,
+
+    /// Skips the confirmation.
+    #[arg(long, short)]
+    yes: bool,
 
     #[command(flatten)]
     place: Place,
@@ -90,6 +106,7 @@ pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
             let changed = runtime()?.block_on(place.database().release(name, entity));
             held(session, entity, changed, ["is no longer held", "was not held"])
         }
+        Command::AcceptLoss(arguments) => accept_loss(session, arguments),
         Command::Import(arguments) => {
             let waiting = spinner("importing");
             let moved = runtime()?.block_on(arguments.place.database().import(&arguments.directory, &arguments.name));
@@ -118,13 +135,26 @@ pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
 
 /// Prints what a change of a hold has done: `told` has the words for a change and for none.
 fn held(session: &mut Session, entity: &str, changed: abide::Result<bool>, told: [&str; 2]) -> Result {
-    let what = if changed.map_err(|error| refused(&error))? {
-        told[0]
-    } else {
-        told[1]
-    };
+    let has_changed = changed.map_err(|error| refused(&error))?;
+    let what = if has_changed { told[0] } else { told[1] };
     let line = format!("{} {what}, from the next open of the hub on", clean(entity));
-    session.output.line(line)
+    session.done(&line, &json!({ "entity": entity, "changed": has_changed }))
+}
+
+fn accept_loss(session: &mut Session, arguments: &AcceptLoss) -> Result {
+    if !arguments.yes {
+        confirm(
+            "Continue without the acknowledged data that the database has lost?",
+            "the hub continues without the acknowledged data that the database has lost",
+        )?;
+    }
+    let accepted = runtime()?.block_on(arguments.place.database().accept_loss(&arguments.name));
+    let incarnation = accepted.map_err(|error| refused(&error))?;
+    let line = format!(
+        "{} continues with what the database has, as incarnation {incarnation}",
+        clean(&arguments.name)
+    );
+    session.done(&line, &json!({ "incarnation": incarnation }))
 }
 
 fn status(session: &mut Session, arguments: &Status) -> Result {
@@ -144,6 +174,7 @@ fn status(session: &mut Session, arguments: &Status) -> Result {
         "EPOCH",
         "COMMITS",
         "RECORDS",
+        "READ",
         "LOG BYTES",
     ];
     let mut listing = Listing::begin(&mut session.output, header);
@@ -155,7 +186,7 @@ fn status(session: &mut Session, arguments: &Status) -> Result {
 }
 
 /// Returns a line for each node of a hub.
-fn names(hub: &ClusterStatus) -> [String; 3] {
+fn names(hub: &ClusterStatus) -> [String; 4] {
     let lines = |each: fn(&abide::cluster::NodeStatus) -> String| -> String {
         hub.nodes.iter().map(each).collect::<Vec<_>>().join("\n")
     };
@@ -171,10 +202,11 @@ fn names(hub: &ClusterStatus) -> [String; 3] {
             state.to_owned()
         }),
         lines(|node| clean(&node.build)),
+        lines(|node| node.read.to_string()),
     ]
 }
 
-fn row(hub: &ClusterStatus, [nodes, states, builds]: &[String; 3]) -> Vec<Cell> {
+fn row(hub: &ClusterStatus, [nodes, states, builds, read]: &[String; 4]) -> Vec<Cell> {
     let name = match hub.stage.as_str() {
         "open" => clean(&hub.name),
         stage => format!("{} ({})", clean(&hub.name), clean(stage)),
@@ -187,6 +219,7 @@ fn row(hub: &ClusterStatus, [nodes, states, builds]: &[String; 3]) -> Vec<Cell> 
         Cell::new(hub.epoch),
         Cell::new(hub.commits),
         Cell::new(hub.records),
+        Cell::new(read),
         Cell::new(hub.log_bytes),
     ]
 }

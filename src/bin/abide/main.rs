@@ -9,6 +9,7 @@ mod check;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod completions;
+mod confirm;
 mod dead_letters;
 mod directory;
 mod entities;

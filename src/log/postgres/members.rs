@@ -47,7 +47,6 @@ pub(crate) struct Identity {
     /// Its number in the database.
     pub(crate) hub: i32,
     pub(crate) id: Uuid,
-    pub(crate) incarnation: u64,
     pub(crate) partitions: u16,
 }
 
@@ -90,7 +89,7 @@ impl Members {
         schema::ensure(&session, patience)?;
         let (identity, format, stage) = session.run(patience, async |connected: &Connected| {
             let client = &connected.client;
-            let find = "SELECT hub, id, incarnation, partitions, format, stage FROM abide.hub WHERE name = $1";
+            let find = "SELECT hub, id, partitions, format, stage FROM abide.hub WHERE name = $1";
             let row = match client.query_opt(find, &[&wish.name]).await? {
                 Some(row) => row,
                 None => {
@@ -108,17 +107,13 @@ impl Members {
             let begin = "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) VALUES ($1, $2, $3, $3) \
                          ON CONFLICT DO NOTHING";
             client.execute(begin, &[&hub, &SHARD, &&Chain::default().0[..]]).await?;
-            let enter = "INSERT INTO abide.node (hub, node, name, build) VALUES ($1, $2, $3, $4) \
-                         ON CONFLICT (hub, node) DO UPDATE SET name = $3, build = $4";
-            let build = env!("CARGO_PKG_VERSION");
-            client.execute(enter, &[&hub, &node.id, &node.name, &build]).await?;
+            count_beat(connected, hub, &node).await?;
             let identity = Identity {
                 hub,
                 id: row.get(1),
-                incarnation: row.get::<_, i64>(2) as u64,
-                partitions: row.get::<_, i32>(3) as u16,
+                partitions: row.get::<_, i32>(2) as u16,
             };
-            Ok((identity, row.get::<_, i32>(4), row.get::<_, String>(5)))
+            Ok((identity, row.get::<_, i32>(3), row.get::<_, String>(4)))
         })?;
         check_stage(&wish.name, &stage)?;
         if format != model::STORED_FORMAT as i32 {
@@ -163,13 +158,13 @@ impl Members {
                         THEN pg_try_advisory_lock($1, hashtext($2::text)) END";
             let lock = connected.statement(lock).await?;
             connected.client.query_one(&lock, &[&class, &node.to_string()]).await?;
-            let beat = "UPDATE abide.node SET beat = beat + 1 WHERE hub = $1 AND node = $2";
-            let beat = connected.statement(beat).await?;
-            connected.client.execute(&beat, &[&hub, &node]).await?;
-            let look = "SELECT s.epoch, s.crashes, n.node, n.name, n.beat, EXISTS (SELECT FROM pg_locks l \
+            count_beat(connected, hub, &self.node).await?;
+            // The database may have lost the row of the owner, which is then dead until it counts the next beat.
+            let look = "SELECT s.epoch, s.crashes, s.owner, coalesce(n.name, 'unknown'), coalesce(n.beat, 0), \
+                            EXISTS (SELECT FROM pg_locks l \
                             WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname \
                             = current_database()) AND l.classid = $3::int4::oid AND l.objid = \
-                            (hashtext(n.node::text)::int8 & 4294967295)::oid), h.stage \
+                            (hashtext(s.owner::text)::int8 & 4294967295)::oid), h.stage \
                         FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub LEFT JOIN abide.node n ON n.hub = s.hub AND n.node = s.owner \
                         WHERE s.hub = $1 AND s.shard = $2";
             let look = connected.statement(look).await?;
@@ -199,11 +194,11 @@ impl Members {
             .map_or((None, 0), |owner| (Some(owner.id), owner.beat));
         let text = "UPDATE abide.shard AS s SET epoch = s.epoch + 1, owner = $4, \
                         crashes = CASE WHEN s.owner IS NULL OR s.owner = $4 THEN s.crashes ELSE s.crashes + 1 END \
-                    WHERE s.hub = $1 AND s.shard = $2 AND s.epoch = $3 \
-                        AND EXISTS (SELECT FROM abide.hub h WHERE h.hub = $1 AND h.stage = 'open') AND (s.owner IS NULL OR s.owner = $4 \
+                    FROM abide.hub AS h WHERE s.hub = $1 AND s.shard = $2 AND s.epoch = $3 \
+                        AND h.hub = $1 AND h.stage = 'open' AND (s.owner IS NULL OR s.owner = $4 \
                         OR (s.owner = $5 AND NOT EXISTS (SELECT FROM abide.node n \
                             WHERE n.hub = $1 AND n.node = $5 AND n.beat <> $6))) \
-                    RETURNING head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before, epoch";
+                    RETURNING head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before, incarnation, s.epoch";
         self.session.run(patience, async |connected: &Connected| {
             let claim = connected.statement(text).await?;
             let (hub, epoch) = (self.identity.hub, seen.epoch as i64);
@@ -211,7 +206,7 @@ impl Members {
                 [&hub, &SHARD, &epoch, &self.node.id, &owner, &beat];
             let row = connected.client.query_opt(&claim, &parameters).await?;
             Ok(row.as_ref().map(|row| Tenure {
-                epoch: row.get::<_, i64>(7) as u64,
+                epoch: row.get::<_, i64>(8) as u64,
                 log: log_state(row),
             }))
         })
@@ -233,6 +228,18 @@ impl Members {
         })
     }
 
+    /// Takes back the crash that a claim has counted: this owner cannot open the hub, so it will look like another crash to
+    /// the next one.
+    pub(crate) fn take_back_crash(&self, epoch: u64, patience: Duration) -> Result<()> {
+        let text = "UPDATE abide.shard SET crashes = greatest(crashes - 1, 0) \
+                    WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4";
+        self.session.run(patience, async |connected: &Connected| {
+            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+                [&self.identity.hub, &SHARD, &(epoch as i64), &self.node.id];
+            connected.client.execute(text, &parameters).await.map(drop)
+        })
+    }
+
     /// Records that this owner has served for a while, so that the deaths of earlier ones no longer count.
     pub(crate) fn forget_crashes(&self, epoch: u64, patience: Duration) -> Result<()> {
         let text = "UPDATE abide.shard SET crashes = 0 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND crashes > 0";
@@ -244,7 +251,21 @@ impl Members {
     }
 }
 
-/// Reads the columns head, commit, chain, snapshot_epoch, snapshot, snapshot_parts and snapshot_before, in this order.
+/// Counts a beat of a node, and enters the node if the database does not have it, or has lost it.
+async fn count_beat(connected: &Connected, hub: i32, node: &Node) -> Result<(), tokio_postgres::Error> {
+    let beat = "INSERT INTO abide.node AS n (hub, node, name, build, beat) VALUES ($1, $2, $3, $4, 1) \
+                ON CONFLICT (hub, node) DO UPDATE SET beat = n.beat + 1, name = $3, build = $4";
+    let beat = connected.statement(beat).await?;
+    let build = env!("CARGO_PKG_VERSION");
+    connected
+        .client
+        .execute(&beat, &[&hub, &node.id, &node.name, &build])
+        .await
+        .map(drop)
+}
+
+/// Reads the columns head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before and incarnation, in this
+/// order.
 pub(super) fn log_state(row: &Row) -> LogState {
     let snapshot = row.get::<_, Option<i64>>(3).map(|epoch| Snapshot {
         epoch: epoch as u64,
@@ -253,6 +274,7 @@ pub(super) fn log_state(row: &Row) -> LogState {
         before: chain(row.get(6)),
     });
     LogState {
+        incarnation: row.get::<_, i64>(7) as u64,
         head: row.get::<_, i64>(0) as u64,
         commit: row.get::<_, i64>(1) as u64,
         chain: chain(row.get(2)),

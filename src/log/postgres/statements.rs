@@ -156,21 +156,22 @@ impl SharedLog for PostgresLog {
     }
 
     fn state(&self) -> Result<LogState, LogError> {
-        let text = "SELECT head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before \
-                    FROM abide.shard WHERE hub = $1 AND shard = $2";
+        let text = "SELECT head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before, \
+                    incarnation FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub WHERE s.hub = $1 AND s.shard = $2";
         let row = self
             .run_slowly(async |connected: &Connected| connected.client.query_one(text, &[&self.hub, &SHARD]).await)?;
         Ok(log_state(&row))
     }
 
-    fn settle(&self) -> Result<(), LogError> {
+    fn settle(&self, position: u64) -> Result<(), LogError> {
         // Any write waits for the standby to have everything before it.
-        let text = "UPDATE abide.node SET beat = beat + 1 WHERE hub = $1 AND node = $2";
+        let text = "UPDATE abide.node SET read = $3 WHERE hub = $1 AND node = $2";
+        let position = position as i64;
         self.run_slowly(async |connected: &Connected| {
             let settle = connected.statement(text).await?;
             connected
                 .client
-                .execute(&settle, &[&self.hub, &self.node])
+                .execute(&settle, &[&self.hub, &self.node, &position])
                 .await
                 .map(drop)
         })

@@ -51,6 +51,8 @@ pub(crate) struct NodeRow {
     pub(crate) is_owner: bool,
     /// Its process has a connection to the database.
     pub(crate) is_connected: bool,
+    /// The newest record that it has read while it waited.
+    pub(crate) read: u64,
 }
 
 /// Returns the hub with a name.
@@ -81,7 +83,7 @@ pub(crate) fn hubs(session: &Session, name: Option<&str>, patience: Duration) ->
     let nodes = "SELECT n.node, n.name, n.build, n.node = s.owner IS TRUE, EXISTS (SELECT FROM pg_locks l \
                      WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database \
                      WHERE datname = current_database()) AND l.classid = $3::int4::oid \
-                     AND l.objid = (hashtext(n.node::text)::int8 & 4294967295)::oid) \
+                     AND l.objid = (hashtext(n.node::text)::int8 & 4294967295)::oid), n.read \
                  FROM abide.node n JOIN abide.shard s ON s.hub = n.hub AND s.shard = $1 \
                  WHERE n.hub = $2 ORDER BY n.name, n.node";
     session.run(patience, async |connected: &Connected| {
@@ -124,5 +126,6 @@ fn node(row: &Row) -> NodeRow {
         build: row.get(2),
         is_owner: row.get::<_, Option<bool>>(3).unwrap_or(false),
         is_connected: row.get(4),
+        read: row.get::<_, i64>(5) as u64,
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use crate::confirm::confirm;
 use crate::exit::{Exit, Failure, Result};
 use crate::hub::Hub;
 use crate::input;
 use crate::instances::filter::Filter;
-use crate::instances::purge::confirm;
 use crate::interrupt::Interrupt;
 use crate::output::{clean, note, spinner};
 use crate::request::Request;

@@ -1,10 +1,9 @@
 //! `abide instances purge`
 
-use std::io::{BufRead, IsTerminal, Write};
-
 use clap::Args;
 
-use crate::exit::{Exit, Failure, Result};
+use crate::confirm::confirm;
+use crate::exit::Result;
 use crate::hub::Hub;
 use crate::instances::filter::{Status, statuses};
 use crate::output::{clean, spinner};
@@ -86,21 +85,4 @@ fn purge(hub: &Hub, request: &Request) -> Result<Value> {
         document.set("instancesDeleted", Value::Null);
     }
     Ok(document)
-}
-
-/// Asks for confirmation before an action on many orchestrations.
-pub(super) fn confirm(question: &str, consequence: &str) -> Result {
-    let refused = |message: &str| Failure::new(Exit::Usage, "NotConfirmed", message);
-    if !std::io::stdin().is_terminal() {
-        return Err(refused(consequence).advise("pass --yes to confirm").into());
-    }
-    let mut stderr = std::io::stderr();
-    let _ = write!(stderr, "{question} [y/N] ");
-    let _ = stderr.flush();
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    match read {
-        Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(refused("nothing was changed").into()),
-    }
 }

@@ -56,14 +56,23 @@ impl Watch {
     }
 }
 
-/// Waits until this node owns the hub, or until `canceled`. Calls `begin_wait` once if another node owns it. Returns the
-/// tenure, and whether the previous owner has released the hub.
+/// A hub that this node owns now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claimed {
+    pub(super) tenure: Tenure,
+    /// The previous owner has released the hub.
+    pub(super) is_calm: bool,
+    /// The previous owner was another node and died, which the claim has counted.
+    pub(super) counts_crash: bool,
+}
+
+/// Waits until this node owns the hub, or until `canceled`. Calls `begin_wait` once if another node owns it.
 pub(super) fn wait(
     members: &Members,
     canceled: &AtomicBool,
     patience: Duration,
     begin_wait: impl FnOnce() -> Result<()>,
-) -> Result<(Tenure, bool)> {
+) -> Result<Claimed> {
     let mut begin_wait = Some(begin_wait);
     let mut watch: Option<Watch> = None;
     let mut told = None;
@@ -89,9 +98,13 @@ pub(super) fn wait(
             watch.since = Stopwatch::start();
         }
         if may_claim(members, &seen, &mut watch) {
-            let released = seen.owner.is_none();
             if let Some(tenure) = members.claim(&seen, patience)? {
-                return Ok((tenure, released));
+                let owner = seen.owner.map(|owner| owner.id);
+                return Ok(Claimed {
+                    tenure,
+                    is_calm: owner.is_none(),
+                    counts_crash: owner.is_some_and(|owner| owner != members.node().id),
+                });
             }
         } else if let Some(Watch { owner, .. }) = &watch
             && told != Some(owner.id)
@@ -148,7 +161,7 @@ pub(super) struct Beats {
 }
 
 impl Beats {
-    pub(super) fn start(members: Members, epoch: u64) -> Result<Self> {
+    pub(super) fn start(members: Arc<Members>, epoch: u64) -> Result<Self> {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let is_replaced = Arc::new(AtomicBool::new(false));
         let serves = Arc::new(AtomicBool::new(false));

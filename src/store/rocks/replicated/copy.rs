@@ -91,6 +91,10 @@ impl Copy {
         }
     }
 
+    pub(super) fn incarnation(&self) -> u64 {
+        self.mark.incarnation
+    }
+
     /// Notes that the log has acknowledged a record, so that the next open misses it if it is gone.
     pub(super) fn note_acknowledged(&self, position: u64, chain: Chain) -> Result<()> {
         let is_damaged = self.is_damaged();
@@ -151,13 +155,6 @@ impl Reader for View<'_> {
     }
 }
 
-/// The hub of a copy.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct HubId {
-    pub(super) hub: Uuid,
-    pub(super) incarnation: u64,
-}
-
 /// Opens the copy in a directory, or replaces it if it does not agree with the log. It has no record after the state `log`
 /// yet that it had not before. A copy is removed only when there is another one in its place.
 ///
@@ -167,7 +164,7 @@ pub(super) struct HubId {
 /// [`ErrorKind::Closed`] if it was `canceled`.
 pub(super) fn open(
     directory: &Path,
-    hub: HubId,
+    hub: Uuid,
     state: &LogState,
     log: &dyn SharedLog,
     limits: Limits,
@@ -179,8 +176,11 @@ pub(super) fn open(
         remove_all(directory)?;
         rename(&old, directory)?;
     }
-    if let Some(mark) = Mark::read(directory)? {
-        check_hub(&mark, hub, directory)?;
+    let mark = Mark::read(directory)?;
+    if let Some(mark) = &mark {
+        check_hub(mark, hub, state, directory)?;
+    }
+    if let Some(mark) = mark.filter(|mark| mark.incarnation == state.incarnation) {
         check_log(mark.position, mark.chain(), state, log)?;
         match open_base(directory, limits.memory_budget) {
             Ok(base) => match start(&base, &mark, state, log)? {
@@ -213,10 +213,10 @@ pub(super) fn open(
     restore(directory, hub, state, log, limits, old, canceled)
 }
 
-/// Checks that a copy is one of this hub. Another hub of the same name in the database may mean that the database is the
-/// wrong one, or was lost.
-fn check_hub(mark: &Mark, id: HubId, directory: &Path) -> Result<()> {
-    if (mark.hub, mark.incarnation) == (id.hub, id.incarnation) {
+/// Checks that a copy is one of this hub, perhaps from before a loss that was accepted. Another hub of the same name in the
+/// database may mean that the database is the wrong one, or was lost.
+fn check_hub(mark: &Mark, hub: Uuid, state: &LogState, directory: &Path) -> Result<()> {
+    if mark.hub == hub && mark.incarnation <= state.incarnation {
         return Ok(());
     }
     Err(Error::new(
@@ -227,8 +227,8 @@ fn check_hub(mark: &Mark, id: HubId, directory: &Path) -> Result<()> {
             directory.display(),
             mark.hub,
             mark.incarnation,
-            id.hub,
-            id.incarnation
+            hub,
+            state.incarnation
         ),
     ))
 }
@@ -307,7 +307,7 @@ fn start(base: &RocksBase, mark: &Mark, state: &LogState, log: &dyn SharedLog) -
 /// Makes a copy of the newest snapshot.
 fn restore(
     directory: &Path,
-    hub: HubId,
+    hub: Uuid,
     state: &LogState,
     log: &dyn SharedLog,
     limits: Limits,
@@ -326,7 +326,7 @@ fn restore(
         None => (1, Chain::default()),
     };
     let kept = number(commit_in(&base)?);
-    let mark = Mark::new(hub.hub, hub.incarnation, start.0 - 1, start.1);
+    let mark = Mark::new(hub, state.incarnation, start.0 - 1, start.1);
     if state.head == 0 {
         mark.write(directory)?;
     }

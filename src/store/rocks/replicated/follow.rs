@@ -7,7 +7,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::copy::{self, HubId, Limits};
+use uuid::Uuid;
+
+use super::copy::{self, Limits};
 use super::replay::{Replay, Stopped};
 use crate::error::{Error, Result};
 use crate::log::postgres::PostgresLog;
@@ -28,7 +30,7 @@ pub(super) struct Follower {
 /// What a follower needs to open the copy.
 struct Place {
     directory: PathBuf,
-    hub: HubId,
+    hub: Uuid,
     log: PostgresLog,
     limits: Limits,
     canceled: Arc<AtomicBool>,
@@ -37,7 +39,7 @@ struct Place {
 impl Follower {
     pub(super) fn start(
         directory: &Path,
-        hub: HubId,
+        hub: Uuid,
         log: PostgresLog,
         limits: Limits,
         canceled: &Arc<AtomicBool>,

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::claim::{self, Beats};
-use super::copy::{self, HubId, Limits};
+use super::claim::{self, Beats, Claimed};
+use super::copy::{self, Limits};
 use super::follow::Follower;
 use super::node;
 use super::snapshot::Snapshots;
-use super::store::ReplicatedStore;
+use super::store::{LEAVE, ReplicatedStore};
 use crate::error::Result;
 use crate::files::create_private_directory;
 use crate::log::postgres::{Address, Members, PostgresLog, Session, Wish};
@@ -48,6 +48,16 @@ pub(crate) struct OpenOptions {
     pub(crate) canceled: Arc<AtomicBool>,
 }
 
+impl OpenOptions {
+    /// Returns the directory of the copy, and its limits.
+    fn copy(&self) -> (PathBuf, Limits) {
+        (
+            self.directory.join("copy"),
+            Limits::new(self.memory_budget, self.wal_limit),
+        )
+    }
+}
+
 /// An open hub and its description.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -77,27 +87,42 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
         id: random::uuid(),
     };
     let members = Members::join(Session::new(how.address.clone())?, &wish, node, how.patience)?;
+    let members = Arc::new(members);
     let (identity, node) = (members.identity(), members.node().id);
-    let id = HubId {
-        hub: identity.id,
-        incarnation: identity.incarnation,
-    };
-    let copy = how.directory.join("copy");
-    let limits = Limits::new(how.memory_budget, how.wal_limit);
+    let (copy, limits) = how.copy();
     let mut follower = None;
-    let (tenure, is_calm) = claim::wait(&members, &how.canceled, how.patience, || {
+    let claimed = claim::wait(&members, &how.canceled, how.patience, || {
         let log = PostgresLog::with_patience(&how.address, identity.hub, node, FOLLOWER)?;
-        follower = Some(Follower::start(&copy, id, log, limits, &how.canceled)?);
+        follower = Some(Follower::start(&copy, identity.id, log, limits, &how.canceled)?);
         Ok(())
     })?;
+    serve(how, &members, claimed, follower, lock).inspect_err(|_| {
+        if claimed.counts_crash {
+            // If this fails, the next node waits for longer than necessary.
+            let _ = members.take_back_crash(claimed.tenure.epoch, LEAVE);
+        }
+    })
+}
+
+/// Brings the copy up to date and opens the store of a hub that this node owns.
+fn serve(
+    how: &OpenOptions,
+    members: &Arc<Members>,
+    claimed: Claimed,
+    follower: Option<Follower>,
+    lock: DirectoryLock,
+) -> Result<Opened> {
+    let Claimed { tenure, is_calm, .. } = claimed;
+    let (identity, node) = (members.identity(), members.node().id);
     let calm_since = members.calm_since(how.patience)?;
     let held = members.holds(how.patience)?;
     // The beats begin before the copy is brought up to date, which may take long.
-    let beats = Beats::start(members, tenure.epoch)?;
+    let beats = Beats::start(Arc::clone(members), tenure.epoch)?;
     let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub, node)?);
+    let (copy, limits) = how.copy();
     let replay = match follower.and_then(Follower::stop) {
-        Some(replay) => replay,
-        None => copy::open(&copy, id, &tenure.log, shared.as_ref(), limits, &how.canceled)?,
+        Some(replay) if replay.incarnation() == tenure.log.incarnation => replay,
+        _ => copy::open(&copy, identity.id, &tenure.log, shared.as_ref(), limits, &how.canceled)?,
     };
     let current = replay.finish(&tenure.log, shared.as_ref())?;
     let log = ReplicatedLog::new(Arc::clone(&shared), &tenure, Arc::clone(&current.appended));
@@ -118,7 +143,7 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
     beats.serve();
     let format = Format {
         hub: identity.id,
-        incarnation: identity.incarnation,
+        incarnation: tenure.log.incarnation,
         ..Format::new(identity.partitions)
     };
     let store = ReplicatedStore {
@@ -138,7 +163,7 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
         last_commit,
         hub: identity.id,
         partitions: identity.partitions,
-        incarnation: identity.incarnation,
+        incarnation: tenure.log.incarnation,
         calm_since,
         epoch: tenure.epoch,
         held,

@@ -77,16 +77,21 @@ impl Replay {
         }
     }
 
+    /// Returns the incarnation of the hub that the copy is of.
+    pub(super) fn incarnation(&self) -> u64 {
+        self.copy.incarnation()
+    }
+
     /// Applies the next records. Returns `false` if there are none.
     ///
     /// What it applies is settled: if the log lacks one of these records later, it has lost acknowledged data.
     pub(super) fn follow(&mut self, log: &dyn SharedLog) -> Result<bool, Stopped> {
         let records = log.read(self.position + 1, READ)?;
-        if records.is_empty() {
+        let Some(last) = records.last() else {
             self.remove_old().map_err(Stopped::Failed)?;
             return Ok(false);
-        }
-        log.settle()?;
+        };
+        log.settle(last.position)?;
         self.apply(&records).map_err(Stopped::Failed)?;
         Ok(true)
     }

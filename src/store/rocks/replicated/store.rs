@@ -24,7 +24,7 @@ use crate::store::{Batch, Reader, Store, StoreStats, Visitor};
 
 /// Time for which a node that shuts down, or that abandons the hub, tries to tell the others.
 const RELEASE: Duration = Duration::from_secs(30);
-const LEAVE: Duration = Duration::from_secs(1);
+pub(super) const LEAVE: Duration = Duration::from_secs(1);
 
 /// The open copy of a hub, and the log that it follows. The fields are dropped in this order: the lock is released last.
 #[derive(Debug)]
@@ -66,6 +66,17 @@ impl ReplicatedStore {
         )
     }
 
+    /// Makes sure that the next open does not miss it if the log has lost data. That may also be the reason why the log has
+    /// another owner.
+    fn noted<T>(&self, done: Result<T>) -> Result<T> {
+        if done.is_err() {
+            let (position, chain) = self.durable.store.log().acknowledged();
+            // The copies of other nodes may show the loss, too.
+            let _ = self.durable.store.base().note_acknowledged(position, chain);
+        }
+        done
+    }
+
     fn still_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed, "the store is closed; open the hub again"));
@@ -82,7 +93,7 @@ impl Store for ReplicatedStore {
 
     fn sync(&self) -> Result<()> {
         self.still_open()?;
-        self.durable.store.sync()
+        self.noted(self.durable.store.sync())
     }
 
     fn confirms_reads(&self) -> bool {
@@ -94,7 +105,7 @@ impl Store for ReplicatedStore {
         if self.beats.is_replaced() {
             return Err(LogError::Fenced.into());
         }
-        self.durable.store.log().confirm()
+        self.noted(self.durable.store.log().confirm())
     }
 
     /// The log itself says what it has. An idle owner that was replaced learns it here.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use server::Server;
 
 use super::claim::check_canceled;
-use super::copy::{self, HubId, Limits};
+use super::copy::{self, Limits};
 use super::open::{OpenOptions, Opened, open};
 use super::replay::{Replay, Stopped};
 use super::snapshot;
@@ -226,13 +226,16 @@ fn following(server: &Server, opened: &Opened, directory: &Path) -> (Replay, Pos
 }
 
 fn reopen(how: &OpenOptions, opened: &Opened, log: &dyn SharedLog) -> Result<Replay> {
-    let id = HubId {
-        hub: opened.hub,
-        incarnation: opened.incarnation,
-    };
     let limits = Limits::new(how.memory_budget, how.wal_limit);
     let state = log.state().unwrap();
-    copy::open(&how.directory.join("copy"), id, &state, log, limits, &how.canceled)
+    copy::open(
+        &how.directory.join("copy"),
+        opened.hub,
+        &state,
+        log,
+        limits,
+        &how.canceled,
+    )
 }
 
 /// Applies all records that the log has.

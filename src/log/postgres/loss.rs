@@ -1,0 +1,33 @@
+//! Going on after the database has lost acknowledged data.
+
+use std::time::Duration;
+
+use super::members::SHARD;
+use super::moves::check_stage;
+use super::session::{Connected, Session};
+use super::status;
+use crate::error::Result;
+
+/// Makes the state in the database the newest one, and begins a new incarnation of the hub: ids that were given out before
+/// the loss are not given out again. The copies of all nodes are of no use any more. An owner is fenced. Returns the
+/// incarnation.
+///
+/// # Errors
+/// Returns an error of kind [`NotFound`](crate::ErrorKind::NotFound) if the database has no such hub, of kind
+/// [`Moved`](crate::ErrorKind::Moved) if it is not open, or any error of [`Session::run`].
+pub(crate) fn accept(session: &Session, name: &str, patience: Duration) -> Result<u64> {
+    let hub = status::hub_named(session, name, patience)?;
+    check_stage(name, &hub.stage)?;
+    // The incarnation is compared, so that a repetition after a lost answer has no effect. The owner stays, so that the
+    // next one takes the end of its tenure for a crash.
+    let text = "WITH mine AS (UPDATE abide.hub SET incarnation = incarnation + 1 \
+                    WHERE name = $1 AND incarnation = $2 AND stage = 'open' RETURNING hub) \
+                UPDATE abide.shard AS s SET epoch = s.epoch + 1, crashes = 0 FROM mine WHERE s.hub = mine.hub AND s.shard = $3";
+    let before = hub.incarnation as i64;
+    session.run(patience, async |connected: &Connected| {
+        connected.client.execute(text, &[&name, &before, &SHARD]).await
+    })?;
+    let hub = status::hub_named(session, name, patience)?;
+    check_stage(name, &hub.stage)?;
+    Ok(hub.incarnation)
+}
