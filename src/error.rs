@@ -17,6 +17,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// A *hub error* is an error that any request can fail with, whatever it asks for. Its kind is:
 /// * [`Closed`](ErrorKind::Closed) if the hub is closed or shutting down,
+/// * [`Replaced`](ErrorKind::Replaced) if another node runs the hub now,
 /// * [`Poisoned`](ErrorKind::Poisoned) if a write or a sync failed,
 /// * [`Io`](ErrorKind::Io) or [`Corrupted`](ErrorKind::Corrupted) if the store cannot be read,
 /// * [`ReadOnly`](ErrorKind::ReadOnly) if the client only inspects a directory and the request needs an open hub.
@@ -120,6 +121,8 @@ pub enum ErrorKind {
     Stopped,
     /// The hub has moved into a database or out of it, or its move has not ended.
     Moved,
+    /// Another node runs the hub now.
+    Replaced,
 }
 
 impl Error {

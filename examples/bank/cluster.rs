@@ -105,10 +105,11 @@ pub(super) async fn node(name: &str, url: &str, directory: &Path) -> Result<()> 
             executed = execute(&client, directory, SHARED_TRANSFERS) => executed,
             _ = &mut is_over => Ok(()),
         };
+        let is_replaced = client.health().is_err_and(|error| error.kind() == ErrorKind::Replaced);
         let closed = hub.shutdown().await;
         match executed {
             Ok(()) => return Ok(closed?),
-            Err(error) if is_replaced(&*error) => println!("{REPLACED}"),
+            Err(_) if is_replaced => println!("{REPLACED}"),
             Err(error) => return Err(error),
         }
     }
@@ -123,12 +124,6 @@ fn end_of_input() -> oneshot::Receiver<()> {
         let _ = tell.send(());
     });
     is_over
-}
-
-/// Returns `true` if the hub has failed because another node runs it now.
-fn is_replaced(error: &(dyn Error + 'static)) -> bool {
-    let is_here = error.to_string().contains("another node runs this hub");
-    is_here || error.source().is_some_and(is_replaced)
 }
 
 // ---- The nodes ------------------------------------------------------------------------------------------------------

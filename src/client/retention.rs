@@ -94,7 +94,14 @@ impl Retention {
                         Ok(purged) => {
                             tracing::info!(purged, ?status, "purged orchestrations because of their age")
                         }
-                        Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Poisoned) => return,
+                        Err(error)
+                            if matches!(
+                                error.kind(),
+                                ErrorKind::Closed | ErrorKind::Replaced | ErrorKind::Poisoned
+                            ) =>
+                        {
+                            return;
+                        }
                         Err(error) => tracing::warn!(%error, ?status, "failed to purge old orchestrations"),
                     }
                 }

@@ -318,6 +318,7 @@ fn is_refusal(kind: ErrorKind) -> bool {
             | ErrorKind::Ended
             | ErrorKind::WrongState
             | ErrorKind::Closed
+            | ErrorKind::Replaced
             | ErrorKind::Poisoned
     )
 }

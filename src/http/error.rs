@@ -135,7 +135,9 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         // The draft on the header `Idempotency-Key` specifies 422 for a key that was used for another request.
         ErrorKind::OperationFailed | ErrorKind::RequestIdReused => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorKind::Overloaded | ErrorKind::Closed | ErrorKind::Poisoned => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Overloaded | ErrorKind::Closed | ErrorKind::Replaced | ErrorKind::Poisoned => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         // Panics, corruption, and errors that occur only within the hub.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -188,7 +190,15 @@ mod tests {
                     ErrorKind::LockLost,
                 ],
             ),
-            (503, &[ErrorKind::Overloaded, ErrorKind::Closed, ErrorKind::Poisoned]),
+            (
+                503,
+                &[
+                    ErrorKind::Overloaded,
+                    ErrorKind::Closed,
+                    ErrorKind::Replaced,
+                    ErrorKind::Poisoned,
+                ],
+            ),
             (504, &[ErrorKind::TimedOut]),
         ] {
             for kind in kinds {

@@ -69,7 +69,7 @@ impl From<LogError> for Error {
             LogError::Failed(error) => error,
             LogError::Fenced => {
                 let text = "another node runs this hub now; open the hub again to wait for it";
-                Error::new(ErrorKind::Closed, text)
+                Error::new(ErrorKind::Replaced, text)
             }
             LogError::WentBack { acknowledged, found } => Error::new(
                 ErrorKind::Corrupted,

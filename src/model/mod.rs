@@ -533,6 +533,7 @@ mod tests {
         pinned(&ErrorKind::ReadOnly, b"\x01\x21");
         pinned(&ErrorKind::Stopped, b"\x01\x22");
         pinned(&ErrorKind::Moved, b"\x01\x23");
+        pinned(&ErrorKind::Replaced, b"\x01\x24");
     }
 
     /// Invalid bytes fail with an error that names the expected record. They cause neither a panic nor a wrong record.

@@ -212,6 +212,7 @@ fn is_retriable(kind: ErrorKind) -> bool {
             | ErrorKind::OperationFailed
             | ErrorKind::Overloaded
             | ErrorKind::Closed
+            | ErrorKind::Replaced
             | ErrorKind::Io
     )
 }

@@ -50,7 +50,14 @@ pub(crate) async fn plan_again(client: Client, schedules: Vec<String>) {
         );
         let woken = client.entity::<ScheduleEntity>(&schedule).tick().signal().await;
         match woken {
-            Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Poisoned) => return,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Closed | ErrorKind::Replaced | ErrorKind::Poisoned
+                ) =>
+            {
+                return;
+            }
             Err(error) => tracing::warn!(schedule, %error, "failed to plan a schedule again"),
             Ok(()) => {}
         }

@@ -263,6 +263,29 @@ fn the_database_may_be_killed() {
     }
 }
 
+/// The error of a hub that another node has replaced has a kind of its own, for whoever asks.
+#[test]
+fn a_replaced_hub_says_so() {
+    let Some(server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let hub = builder(&server.url(), place.path()).open().await.unwrap();
+        let counter = hub.client().entity::<Counter>("one");
+        counter.add().await.unwrap();
+        server.run("UPDATE abide.shard SET epoch = epoch + 1");
+        let refused: Error = counter.add().await.unwrap_err().into();
+        let unread = counter.count().await.map_err(Error::from).unwrap_err();
+        let health = hub.client().health().unwrap_err();
+        let closed = hub.shutdown().await.unwrap_err();
+        for error in [refused, unread, health, closed] {
+            assert_eq!(error.kind(), ErrorKind::Replaced, "{error}");
+        }
+        let hub = builder(&server.url(), place.path()).open().await.unwrap();
+        assert_eq!(hub.client().entity::<Counter>("one").add().await.unwrap(), 2);
+        hub.shutdown().await.unwrap();
+    });
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -549,6 +549,7 @@ impl Attempts {
                     | ErrorKind::OperationFailed
                     | ErrorKind::Overloaded
                     | ErrorKind::Closed
+                    | ErrorKind::Replaced
                     | ErrorKind::Io
             ),
         };

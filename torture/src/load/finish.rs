@@ -29,7 +29,9 @@ impl From<Error> for Broken {
     /// orchestration, is a broken promise.
     fn from(error: Error) -> Self {
         match error.kind() {
-            ErrorKind::Corrupted | ErrorKind::Io | ErrorKind::Poisoned | ErrorKind::Closed => Self::Refused(error),
+            ErrorKind::Corrupted | ErrorKind::Io | ErrorKind::Poisoned | ErrorKind::Closed | ErrorKind::Replaced => {
+                Self::Refused(error)
+            }
             kind => Self::one(format!("{kind:?}: {error}")),
         }
     }
