@@ -78,6 +78,8 @@ struct Full<D: Disk> {
     last: u64,
     /// Size of its records, in bytes.
     bytes: u64,
+    /// Other records, which never became durable, are behind them.
+    has_leftovers: bool,
 }
 
 /// The segments without records.
@@ -122,8 +124,9 @@ impl<D: Disk> FileLog<D> {
             segment_bytes: segment_bytes.max(2 * START),
         };
         let (mut full, mut free) = (VecDeque::new(), Vec::new());
-        // The newest segment with records may hold others behind them that never became durable, and so may those after it. If a
-        // power loss tore their first blocks while they are recycled, these records would look like lost ones.
+        // A segment may hold records that never became durable, behind its own. If a power loss tore its first block while it is
+        // recycled, they would look like lost ones, so it is removed instead. The segments behind the newest one with records
+        // may hold such records, too.
         let newest = reading.segments.iter().rposition(|found| found.last > 0).unwrap_or(0);
         for (index, found) in reading.segments.iter().enumerate() {
             let segment = segment::Segment::open(&place.disk, found.number)?;
@@ -132,8 +135,9 @@ impl<D: Disk> FileLog<D> {
                     segment,
                     last: found.last,
                     bytes: (found.end - START) as u64,
+                    has_leftovers: found.has_leftovers,
                 });
-            } else if index < newest {
+            } else if index < newest && !found.has_leftovers {
                 free.push(segment);
             } else {
                 segment.remove(&place.disk)?;
@@ -240,6 +244,7 @@ impl<D: Disk> Tail<D> {
             segment,
             last: self.durable,
             bytes: (self.at - START) as u64,
+            has_leftovers: false,
         });
         self.at = START;
     }
@@ -316,11 +321,17 @@ impl<D: Disk> Log for FileLog<D> {
     fn trim(&self, commit: u64) -> Result<()> {
         let mut tail = self.tail();
         let count = tail.full.partition_point(|full| full.last <= commit);
-        let free: Vec<Segment<D>> = tail.full.drain(..count).map(|full| full.segment).collect();
+        let trimmed: Vec<Full<D>> = tail.full.drain(..count).collect();
         tail.measure(&self.live_bytes);
         drop(tail);
         let mut room = self.room();
-        room.free.extend(free);
+        for full in trimmed {
+            if full.has_leftovers {
+                full.segment.remove(&self.place.disk)?;
+            } else {
+                room.free.push(full.segment);
+            }
+        }
         room.clear(&self.place)
     }
 

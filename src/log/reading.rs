@@ -47,6 +47,8 @@ pub(super) struct Found {
     pub(super) last: u64,
     /// Offset of the end of its records.
     pub(super) end: usize,
+    /// Behind the end are records that never became durable: a crash has torn the write before them.
+    pub(super) has_leftovers: bool,
 }
 
 impl Found {
@@ -55,6 +57,7 @@ impl Found {
             number,
             last: 0,
             end: START,
+            has_leftovers: false,
         }
     }
 }
@@ -162,32 +165,41 @@ impl<'a> Scan<'a> {
                 .tail
                 .extend_from_slice(&self.bytes[START..at.min(self.bytes.len())]);
         }
-        reading.damage = self.damage_behind(at, reading.newest);
+        let newest = reading.newest;
+        let mut has_leftovers = false;
+        let mut behind = self.behind(at).inspect(|_| has_leftovers = true);
+        reading.damage = behind.find_map(|(place, record)| self.evidence(at, place, &record, newest));
+        drop(behind);
+        if let Some(found) = reading.segments.last_mut() {
+            found.has_leftovers = has_leftovers;
+        }
         Ok(())
     }
 
-    /// Returns the evidence, in records from `at` on, that commits after `newest` were durable.
-    fn damage_behind(&self, at: usize, newest: u64) -> Option<String> {
+    /// Returns the records from `at` on, with their places.
+    fn behind(&self, at: usize) -> impl Iterator<Item = (usize, Record<'a>)> {
         let places = (at.next_multiple_of(ALIGN)..self.bytes.len()).step_by(ALIGN);
-        places
-            .filter_map(|place| Some((place, self.record(place)?)))
-            .find_map(|(place, Record { header, .. })| {
-                // The first record of a segment was written when all earlier records were durable.
-                let durable = if place == START {
-                    header.commit - 1
-                } else {
-                    header.durable
-                };
-                (durable > newest).then(|| {
-                format!(
-                    "the log is damaged at byte {at} of {}: the commits {} to {durable} were durable but are missing, \
-                     as the record of commit {} at byte {place} shows",
-                    self.path.display(),
-                    newest + 1,
-                    header.commit
-                )
-            })
-            })
+        places.filter_map(|place| Some((place, self.record(place)?)))
+    }
+
+    /// Returns the evidence, in a record behind the end `at`, that commits after `newest` were durable.
+    fn evidence(&self, at: usize, place: usize, record: &Record<'_>, newest: u64) -> Option<String> {
+        let header = &record.header;
+        // The first record of a segment was written when all earlier records were durable.
+        let durable = if place == START {
+            header.commit - 1
+        } else {
+            header.durable
+        };
+        (durable > newest).then(|| {
+            format!(
+                "the log is damaged at byte {at} of {}: the commits {} to {durable} were durable but are missing, \
+                 as the record of commit {} at byte {place} shows",
+                self.path.display(),
+                newest + 1,
+                header.commit
+            )
+        })
     }
 
     /// Returns the evidence, in records after a broken first block, that commits after `newest` exist.

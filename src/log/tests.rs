@@ -423,6 +423,41 @@ fn segments_of_an_earlier_life_are_recycled() {
 }
 
 /// Nothing is left of a removed log, so the log of another hub can take its place.
+/// Behind the records of a segment, a crash may leave others that never became durable. Such a segment is not recycled: if
+/// a power loss tore its first block then, these records would look like lost ones.
+#[test]
+fn a_segment_with_leftovers_is_not_recycled() {
+    for trims in [true, false] {
+        let place = Place::with_segments_of(16 * START);
+        let log = place.open(0);
+        append(&log, 1..=7);
+        log.sync().unwrap();
+        let end = START + (1..=7).map(|commit| record::size(changes(commit).len())).sum::<usize>();
+        append(&log, 8..=15);
+        log.sync().unwrap();
+        drop(log);
+        // The second write was torn: its first record is missing.
+        let mut bytes = fs::read(place.segment(1)).unwrap();
+        bytes[end..end + record::size(changes(8).len())].fill(0);
+        fs::write(place.segment(1), bytes).unwrap();
+        place.holds(0, 7);
+
+        let log = place.open(5);
+        append(&log, 8..=9);
+        log.sync().unwrap();
+        if trims {
+            log.trim(7).unwrap();
+            log.make_room().unwrap();
+        } else {
+            drop(log);
+            drop(place.open(7));
+        }
+        assert_eq!(place.numbers(), [2, 3]);
+        let bytes = fs::read(place.segment(3)).unwrap();
+        assert!(bytes[START..].iter().all(|byte| *byte == 0), "trims: {trims}");
+    }
+}
+
 #[test]
 fn a_removed_log_leaves_nothing() {
     let place = synced_one_by_one(24);
