@@ -330,6 +330,8 @@ impl OrchestrationTurn<'_> {
                     None => continue,
                 },
                 Some(Order::Begin { .. } | Order::Completed { .. } | Order::LockLost { .. }) => message,
+                // An earlier report about the same step may wait as a row, or behind one.
+                Some(Order::Awaits { .. }) if self.may_have_reports() => message,
                 Some(_) => {
                     let round = self.order(message, ctx)?;
                     if matches!(round, Round::NextStep) || self.mailbox.block.is_none() {
@@ -343,6 +345,12 @@ impl OrchestrationTurn<'_> {
             self.mailbox.park(message, in_memory);
         }
         Ok(Round::Done)
+    }
+
+    /// Returns `true` if a report of a missing dependency may wait in the queue.
+    fn may_have_reports(&self) -> bool {
+        let is_report = |message: &Message| matches!(message.order(), Some(Order::Awaits { .. }));
+        self.mailbox.rows.is_some() || self.mailbox.waiting.iter().any(is_report)
     }
 
     /// Drops a message that is not for an orchestration.
