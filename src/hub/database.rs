@@ -91,8 +91,8 @@ pub struct NodeStatus {
     pub is_owner: bool,
     /// `true` if its process has a connection to the database.
     pub is_connected: bool,
-    /// The newest record of the log that it has read while it waited for the hub. A node that waits is this far behind
-    /// [`ClusterStatus::records`].
+    /// The newest record of the log that it has read while it waited for the hub. The difference to
+    /// [`ClusterStatus::records`] is what a node that waits still has to read.
     pub read: u64,
 }
 
@@ -201,9 +201,10 @@ impl Database {
         self.holds(name, entity, holds::release).await
     }
 
-    /// Lets a hub continue after its database has lost acknowledged data, and nodes refuse to open it for that reason. What
-    /// the database has counts from now on, and the copies of all nodes are replaced. Returns the incarnation that begins:
-    /// it is a part of the idempotency keys of activities, so activities that run again have other keys.
+    /// Lets a hub continue after its database has lost acknowledged data, which makes nodes refuse to open it. What the
+    /// database has counts from now on, and the copies of all nodes are replaced. Returns the incarnation that begins. It is a
+    /// part of the idempotency keys of activities, so an activity that was done in the lost part may be done again, with
+    /// another key.
     ///
     /// Look for the lost data first: a server that was primary before may still have it.
     ///

@@ -73,6 +73,11 @@ impl Appended {
         records.get(index).copied()
     }
 
+    /// Returns the newest record.
+    pub(crate) fn newest(&self) -> Option<Place> {
+        self.records().back().copied()
+    }
+
     /// Returns the size of these records, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
@@ -117,13 +122,12 @@ impl ReplicatedLog {
         if planted::is(Fault::SkipConfirm) {
             return Ok(());
         }
-        Ok(self.shared.confirm(self.epoch)?)
-    }
-
-    /// Returns the newest record that the shared log has acknowledged, and the chain after it.
-    pub(crate) fn acknowledged(&self) -> (u64, Chain) {
-        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        (end.position, end.chain)
+        let acknowledged = self.appended.newest().map_or(0, |place| place.position);
+        let found = self.shared.confirm(self.epoch)?;
+        if found < acknowledged {
+            return Err(LogError::WentBack { acknowledged, found }.into());
+        }
+        Ok(())
     }
 
     /// Returns the size of the records of this tenure, in bytes.

@@ -17,8 +17,8 @@ pub(crate) trait SharedLog: Send + Sync + fmt::Debug {
     /// record is as durable as the log makes it.
     fn append(&self, epoch: u64, record: &Record) -> Result<(), LogError>;
 
-    /// Checks that no later tenure had begun when the call began.
-    fn confirm(&self, epoch: u64) -> Result<(), LogError>;
+    /// Checks that no later tenure had begun when the call began. Returns the position of the newest record.
+    fn confirm(&self, epoch: u64) -> Result<u64, LogError>;
 
     /// Returns the state of the log.
     fn state(&self) -> Result<LogState, LogError>;

@@ -55,14 +55,21 @@ fn a_failover_that_loses_data_is_noticed_by_every_node_that_knew() {
     // The standby may be behind for a moment, but not for long.
     let head = "SELECT head FROM abide.shard";
     let reached: u64 = server.run(head).parse().unwrap();
+    let began_copy = Instant::now();
     while standby.run(head).parse::<u64>().unwrap() < reached {
-        std::thread::yield_now();
+        assert!(
+            began_copy.elapsed() < Duration::from_secs(120),
+            "the standby does not follow"
+        );
     }
     standby.kill();
     let runtime = runtime();
     let waiting = runtime.spawn(builder(&url, places[1].path()).open());
-    let mut newest = acknowledged(&mut running, kept, 50);
+    let mut newest = kept;
     let began = Instant::now();
+    while server.run(head).parse::<u64>().unwrap() < reached + 100 {
+        newest = acknowledged(&mut running, newest, 10);
+    }
     let read = || {
         server
             .run("SELECT coalesce(max(read), 0) FROM abide.node")
@@ -103,7 +110,8 @@ fn a_failover_that_loses_data_is_noticed_by_every_node_that_knew() {
     let database = Database::at(&url);
     runtime.block_on(async {
         assert_eq!(database.hub("orders").await.unwrap().incarnation, 1);
-        assert_eq!(database.accept_loss("orders").await.unwrap(), 2);
+        let incarnation = database.accept_loss("orders").await.unwrap();
+        assert!(incarnation > 1);
         let mut found = 0;
         for place in &places {
             let hub = builder(&url, place.path()).open().await.unwrap();
@@ -113,7 +121,7 @@ fn a_failover_that_loses_data_is_noticed_by_every_node_that_knew() {
             found = count;
             hub.shutdown().await.unwrap();
         }
-        assert_eq!(database.hub("orders").await.unwrap().incarnation, 2);
+        assert_eq!(database.hub("orders").await.unwrap().incarnation, incarnation);
     });
 }
 
@@ -137,7 +145,9 @@ fn a_full_disk_of_the_database_is_waited_for() {
         });
         let failed = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()";
         let before: u64 = server.run(failed).parse().unwrap();
+        let began = Instant::now();
         while server.run(failed).parse::<u64>().unwrap() < before + 2 {
+            assert!(began.elapsed() < Duration::from_secs(120), "nothing was tried again");
             assert!(!adding.is_finished(), "a call does not wait for the database");
             tokio::task::yield_now().await;
         }

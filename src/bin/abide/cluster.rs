@@ -143,9 +143,12 @@ fn held(session: &mut Session, entity: &str, changed: abide::Result<bool>, told:
 
 fn accept_loss(session: &mut Session, arguments: &AcceptLoss) -> Result {
     if !arguments.yes {
+        let name = clean(&arguments.name);
         confirm(
-            "Continue without the acknowledged data that the database has lost?",
-            "the hub continues without the acknowledged data that the database has lost",
+            &format!(
+                "Continue {name} without the data that the database has lost, and repeat activities with new keys?"
+            ),
+            "the hub continues without the data that the database has lost, and repeats activities with new keys",
         )?;
     }
     let accepted = runtime()?.block_on(arguments.place.database().accept_loss(&arguments.name));
@@ -202,7 +205,13 @@ fn names(hub: &ClusterStatus) -> [String; 4] {
             state.to_owned()
         }),
         lines(|node| clean(&node.build)),
-        lines(|node| node.read.to_string()),
+        lines(|node| {
+            if node.is_owner {
+                String::new()
+            } else {
+                node.read.to_string()
+            }
+        }),
     ]
 }
 

@@ -7,6 +7,7 @@ use super::moves::check_stage;
 use super::session::{Connected, Session};
 use super::status;
 use crate::error::Result;
+use crate::random;
 
 /// Makes the state in the database the newest one, and begins a new incarnation of the hub: ids that were given out before
 /// the loss are not given out again. The copies of all nodes are of no use any more. An owner is fenced. Returns the
@@ -18,14 +19,25 @@ use crate::error::Result;
 pub(crate) fn accept(session: &Session, name: &str, patience: Duration) -> Result<u64> {
     let hub = status::hub_named(session, name, patience)?;
     check_stage(name, &hub.stage)?;
-    // The incarnation is compared, so that a repetition after a lost answer has no effect. The owner stays, so that the
-    // next one takes the end of its tenure for a crash.
-    let text = "WITH mine AS (UPDATE abide.hub SET incarnation = incarnation + 1 \
+    // The incarnation is compared, so that a repetition after a lost answer has no effect. There is an owner afterwards, so
+    // that the next one takes the end of its tenure for a crash.
+    let text = "WITH mine AS (UPDATE abide.hub SET incarnation = $4 \
                     WHERE name = $1 AND incarnation = $2 AND stage = 'open' RETURNING hub) \
-                UPDATE abide.shard AS s SET epoch = s.epoch + 1, crashes = 0 FROM mine WHERE s.hub = mine.hub AND s.shard = $3";
+                UPDATE abide.shard AS s SET epoch = s.epoch + 1, crashes = 0, owner = coalesce(s.owner, $5) FROM mine \
+                WHERE s.hub = mine.hub AND s.shard = $3";
+    // A write, so that it waits for the synchronous standby like the first attempt.
+    let confirm = "UPDATE abide.hub SET incarnation = incarnation WHERE name = $1";
     let before = hub.incarnation as i64;
+    // The database may lose this incarnation as well, and the one after that must be another one.
+    let nobody = random::uuid();
+    let [one, other, ..] = *nobody.as_bytes();
+    let after = before + 1 + i64::from(u16::from_le_bytes([one, other]));
     session.run(patience, async |connected: &Connected| {
-        connected.client.execute(text, &[&name, &before, &SHARD]).await
+        let client = &connected.client;
+        if client.execute(text, &[&name, &before, &SHARD, &after, &nobody]).await? == 0 {
+            client.execute(confirm, &[&name]).await?;
+        }
+        Ok(())
     })?;
     let hub = status::hub_named(session, name, patience)?;
     check_stage(name, &hub.stage)?;

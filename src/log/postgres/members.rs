@@ -230,12 +230,16 @@ impl Members {
 
     /// Takes back the crash that a claim has counted: this owner cannot open the hub, so it will look like another crash to
     /// the next one.
-    pub(crate) fn take_back_crash(&self, epoch: u64, patience: Duration) -> Result<()> {
-        let text = "UPDATE abide.shard SET crashes = greatest(crashes - 1, 0) \
-                    WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4";
+    pub(crate) fn take_back_crash(&self, epoch: u64, before: u32, patience: Duration) -> Result<()> {
+        let text = "UPDATE abide.shard SET crashes = $5 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4";
         self.session.run(patience, async |connected: &Connected| {
-            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-                [&self.identity.hub, &SHARD, &(epoch as i64), &self.node.id];
+            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [
+                &self.identity.hub,
+                &SHARD,
+                &(epoch as i64),
+                &self.node.id,
+                &(before as i32),
+            ];
             connected.client.execute(text, &parameters).await.map(drop)
         })
     }

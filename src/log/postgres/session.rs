@@ -18,6 +18,9 @@ use super::settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Stopwatch;
 
+/// Time that the connection to one server may take, of those that the URL names.
+const SERVER: Duration = Duration::from_secs(3);
+
 /// Time that one attempt may take. After it, the connection counts as broken, and whether the attempt had an effect is
 /// unknown.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -62,7 +65,7 @@ impl Address {
         config
             .options(options)
             .application_name("abide")
-            .connect_timeout(ATTEMPT)
+            .connect_timeout(SERVER)
             .keepalives_idle(Duration::from_secs(5))
             // A replica may become the primary server during a failover, so it is worth another attempt.
             .target_session_attrs(TargetSessionAttrs::ReadWrite);
@@ -288,7 +291,9 @@ impl Session {
         T::TlsConnect: Send,
         <T::TlsConnect as tokio_postgres::tls::TlsConnect<Socket>>::Future: Send,
     {
-        let connecting = tokio::time::timeout(ATTEMPT, self.address.config.connect(tls)).await;
+        // The first servers may not answer at all.
+        let servers = self.address.config.get_hosts().len().max(1) as u32;
+        let connecting = tokio::time::timeout(ATTEMPT + SERVER * servers, self.address.config.connect(tls)).await;
         let connecting = connecting.map_err(|_| Failed::Broken(format!("no answer within {} s", ATTEMPT.as_secs())))?;
         let (client, mut connection) = connecting.map_err(|error| self.failed(error))?;
         let is_unreplicated = Arc::new(AtomicBool::new(false));

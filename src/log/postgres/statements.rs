@@ -145,14 +145,14 @@ impl SharedLog for PostgresLog {
         }
     }
 
-    fn confirm(&self, epoch: u64) -> Result<(), LogError> {
+    fn confirm(&self, epoch: u64) -> Result<u64, LogError> {
         let epoch = epoch as i64;
         let confirmed = self.run(async |connected: &Connected| {
             let confirm = connected.statement(CONFIRM).await?;
             let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &self.node];
             connected.client.query_opt(&confirm, parameters).await
         })?;
-        confirmed.map(drop).ok_or(LogError::Fenced)
+        confirmed.map(|row| row.get::<_, i64>(0) as u64).ok_or(LogError::Fenced)
     }
 
     fn state(&self) -> Result<LogState, LogError> {
@@ -167,14 +167,19 @@ impl SharedLog for PostgresLog {
         // Any write waits for the standby to have everything before it.
         let text = "UPDATE abide.node SET read = $3 WHERE hub = $1 AND node = $2";
         let position = position as i64;
-        self.run_slowly(async |connected: &Connected| {
+        let changed = self.run_slowly(async |connected: &Connected| {
             let settle = connected.statement(text).await?;
             connected
                 .client
                 .execute(&settle, &[&self.hub, &self.node, &position])
                 .await
-                .map(drop)
-        })
+        })?;
+        if changed == 0 {
+            // Then nothing was written. The next beat enters it.
+            let text = "the database has lost the row of this node";
+            return Err(LogError::Failed(Error::new(ErrorKind::Io, text)));
+        }
+        Ok(())
     }
 
     fn read(&self, from: u64, bytes: usize) -> Result<Vec<Record>, LogError> {

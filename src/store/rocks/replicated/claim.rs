@@ -62,8 +62,8 @@ pub(super) struct Claimed {
     pub(super) tenure: Tenure,
     /// The previous owner has released the hub.
     pub(super) is_calm: bool,
-    /// The previous owner was another node and died, which the claim has counted.
-    pub(super) counts_crash: bool,
+    /// If the previous owner was another node and died, the number of crashes before the claim counted one more.
+    pub(super) crashes_before: Option<u32>,
 }
 
 /// Waits until this node owns the hub, or until `canceled`. Calls `begin_wait` once if another node owns it.
@@ -103,7 +103,7 @@ pub(super) fn wait(
                 return Ok(Claimed {
                     tenure,
                     is_calm: owner.is_none(),
-                    counts_crash: owner.is_some_and(|owner| owner != members.node().id),
+                    crashes_before: owner.filter(|owner| *owner != members.node().id).map(|_| seen.crashes),
                 });
             }
         } else if let Some(Watch { owner, .. }) = &watch

@@ -12,7 +12,7 @@ use super::replay::{Replay, damaged};
 use super::snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_private_directory, io_error, is_absent_or_empty};
-use crate::log::replicated::Appended;
+use crate::log::replicated::{Appended, Place};
 use crate::log::shared::{Chain, LogError, LogState, SharedLog};
 use crate::store::directory::database;
 use crate::store::durable::{Base, Bounds};
@@ -47,10 +47,17 @@ impl Limits {
 pub(super) struct Copy {
     directory: PathBuf,
     pub(super) base: RocksBase,
-    mark: Mark,
-    /// Set when damage was found. Held while the mark is written, which must not come back then.
-    is_damaged: Mutex<bool>,
+    /// Held while the mark is written.
+    marked: Mutex<Marked>,
     pub(super) appended: Arc<Appended>,
+}
+
+/// The mark of a copy, and whether it still has one.
+#[derive(Debug)]
+struct Marked {
+    mark: Mark,
+    /// Set when damage was found. The mark was removed and must not come back.
+    is_damaged: bool,
 }
 
 impl Base for Copy {
@@ -58,13 +65,7 @@ impl Base for Copy {
     fn take(&self, front: &Front) -> Result<()> {
         let place = self.appended.of(front.commit());
         let place = place.expect("the log has every commit that is moved to the copy");
-        let is_damaged = self.is_damaged();
-        if *is_damaged {
-            let text = "the copy is damaged; the next open of the hub replaces it";
-            return Err(Error::new(ErrorKind::Corrupted, text));
-        }
-        self.mark.at(place.position, place.chain).write(&self.directory)?;
-        drop(is_damaged);
+        self.advance_mark(place)?;
         self.noted(self.base.take(front))
     }
 
@@ -85,30 +86,47 @@ impl Copy {
         Self {
             directory: directory.to_owned(),
             base,
-            mark,
-            is_damaged: Mutex::default(),
+            marked: Mutex::new(Marked {
+                mark,
+                is_damaged: false,
+            }),
             appended: Arc::default(),
         }
     }
 
-    pub(super) fn incarnation(&self) -> u64 {
-        self.mark.incarnation
+    /// Returns the mark.
+    pub(super) fn mark(&self) -> Mark {
+        self.marked().mark.clone()
     }
 
-    /// Notes that the log has acknowledged a record, so that the next open misses it if it is gone.
-    pub(super) fn note_acknowledged(&self, position: u64, chain: Chain) -> Result<()> {
-        let is_damaged = self.is_damaged();
-        if *is_damaged {
-            return Ok(());
+    /// Moves the mark to the newest record that the log has acknowledged, so that the next open misses this record if it is
+    /// gone.
+    ///
+    /// # Errors
+    /// Returns an error if the copy is damaged, or if the mark cannot be written.
+    pub(super) fn note_acknowledged(&self) -> Result<()> {
+        self.appended.newest().map_or(Ok(()), |place| self.advance_mark(place))
+    }
+
+    fn advance_mark(&self, place: Place) -> Result<()> {
+        let mut marked = self.marked();
+        if marked.is_damaged {
+            let text = "the copy is damaged; the next open of the hub replaces it";
+            return Err(Error::new(ErrorKind::Corrupted, text));
         }
-        self.mark.at(position, chain).write(&self.directory)
+        if place.position > marked.mark.position {
+            let mark = marked.mark.at(place);
+            mark.write(&self.directory)?;
+            marked.mark = mark;
+        }
+        Ok(())
     }
 
     /// If RocksDB has found damage, makes the next open replace the copy.
     pub(super) fn noted<T>(&self, read: Result<T>) -> Result<T> {
         if read.as_ref().is_err_and(|error| error.kind() == ErrorKind::Corrupted) {
-            let mut is_damaged = self.is_damaged();
-            *is_damaged = true;
+            let mut marked = self.marked();
+            marked.is_damaged = true;
             // If this fails, the hub still fails with the error, and the next open finds the damage again.
             let _ = Mark::remove(&self.directory);
         }
@@ -116,8 +134,8 @@ impl Copy {
     }
 
     /// Ignores poisoning: each change is one assignment.
-    fn is_damaged(&self) -> MutexGuard<'_, bool> {
-        self.is_damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    fn marked(&self) -> MutexGuard<'_, Marked> {
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -191,7 +209,6 @@ pub(super) fn open(
                         kept,
                         start,
                         limits.bounds,
-                        None,
                     ));
                 }
                 None => tracing::info!("the copy is older than the log reaches back; replacing it"),
@@ -203,14 +220,14 @@ pub(super) fn open(
             Err(error) => return Err(error),
         }
     }
-    let old = if directory.exists() {
+    if directory.exists() {
         check_ours(directory)?;
         rename(directory, &old)?;
-        Some(old)
-    } else {
-        None
-    };
-    restore(directory, hub, state, log, limits, old, canceled)
+    }
+    // If this fails, the next open returns to the old copy.
+    let replay = restore(directory, hub, state, log, limits, canceled)?;
+    remove_all(&old)?;
+    Ok(replay)
 }
 
 /// Checks that a copy is one of this hub, perhaps from before a loss that was accepted. Another hub of the same name in the
@@ -219,16 +236,21 @@ fn check_hub(mark: &Mark, hub: Uuid, state: &LogState, directory: &Path) -> Resu
     if mark.hub == hub && mark.incarnation <= state.incarnation {
         return Ok(());
     }
+    if mark.hub == hub {
+        return Err(LogError::WentBack {
+            acknowledged: mark.position,
+            found: state.head.min(mark.position - 1),
+        }
+        .into());
+    }
     Err(Error::new(
         ErrorKind::Configuration,
         format!(
-            "{} has a copy of the hub {}-{}, but the hub of this name in the database is {}-{}; correct the URL or the name, \
+            "{} has a copy of the hub {}, but the hub of this name in the database is {}; correct the URL or the name, \
              or remove the copy if the hub that it belongs to is gone",
             directory.display(),
             mark.hub,
-            mark.incarnation,
-            hub,
-            state.incarnation
+            hub
         ),
     ))
 }
@@ -247,7 +269,7 @@ fn check_ours(directory: &Path) -> Result<()> {
     ))
 }
 
-pub(super) fn remove_all(directory: &Path) -> Result<()> {
+fn remove_all(directory: &Path) -> Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", directory, error)),
         _ => Ok(()),
@@ -311,7 +333,6 @@ fn restore(
     state: &LogState,
     log: &dyn SharedLog,
     limits: Limits,
-    old: Option<PathBuf>,
     canceled: &AtomicBool,
 ) -> Result<Replay> {
     create_private_directory(&database(directory))?;
@@ -326,16 +347,18 @@ fn restore(
         None => (1, Chain::default()),
     };
     let kept = number(commit_in(&base)?);
-    let mark = Mark::new(hub, state.incarnation, start.0 - 1, start.1);
-    if state.head == 0 {
-        mark.write(directory)?;
-    }
+    // The rows may have commits of the record at which the snapshot was made.
+    let (position, chain) = match state.snapshot {
+        Some(snapshot) => (snapshot.position, chain_of(snapshot.position, log)?),
+        None => (0, Chain::default()),
+    };
+    let mark = Mark::new(hub, state.incarnation, position, chain);
+    mark.write(directory)?;
     Ok(Replay::new(
         Copy::new(directory, base, mark),
         kept,
         start,
         limits.bounds,
-        old,
     ))
 }
 
@@ -347,9 +370,14 @@ fn chain_before(position: u64, state: &LogState, log: &dyn SharedLog) -> Result<
     if let Some(snapshot) = state.snapshot.filter(|snapshot| snapshot.position == position) {
         return Ok(snapshot.before);
     }
-    let before = log.read(position - 1, 1)?;
-    let before = before.first().filter(|record| record.position == position - 1);
-    before
+    chain_of(position - 1, log)
+}
+
+/// Returns the chain after a record.
+fn chain_of(position: u64, log: &dyn SharedLog) -> Result<Chain> {
+    let found = log.read(position, 1)?;
+    let record = found.first().filter(|record| record.position == position);
+    record
         .map(|record| record.chain)
-        .ok_or_else(|| damaged(position - 1, "is missing"))
+        .ok_or_else(|| damaged(position, "is missing"))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::copy::{self, Limits};
-use super::replay::{Replay, Stopped};
+use super::replay::{Replay, Step, Stopped};
 use crate::error::{Error, Result};
 use crate::log::postgres::PostgresLog;
 use crate::log::shared::SharedLog;
@@ -105,24 +105,28 @@ fn follow(place: &Place, stopped: &Receiver<()>) -> Option<Replay> {
 
 /// Opens the copy, or applies the next records. Returns `false` if there are none.
 fn advance(replay: &mut Option<Replay>, place: &Place) -> Result<bool> {
+    let log = &place.log;
     let Some(open) = replay else {
-        let state = place.log.state().map_err(Error::from)?;
-        let (log, canceled) = (&place.log, &place.canceled);
-        *replay = Some(copy::open(
-            &place.directory,
-            place.hub,
-            &state,
-            log,
-            place.limits,
-            canceled,
-        )?);
-        return Ok(true);
+        let state = log.state().map_err(Error::from)?;
+        return match copy::open(&place.directory, place.hub, &state, log, place.limits, &place.canceled) {
+            Ok(open) => {
+                *replay = Some(open);
+                Ok(true)
+            }
+            // A snapshot has replaced what the open was reading.
+            Err(_) if log.state().is_ok_and(|now| now.snapshot != state.snapshot) => Ok(true),
+            Err(error) => Err(error),
+        };
     };
-    match open.follow(&place.log) {
-        Ok(has_more) => Ok(has_more),
+    match open.follow(log) {
+        Ok(Step::Applied) => Ok(true),
+        Ok(Step::AtEnd) => Ok(false),
+        Ok(Step::LeftBehind) => {
+            *replay = None;
+            Ok(true)
+        }
         Err(Stopped::Unread(error)) => Err(error),
         Err(Stopped::Failed(error)) => {
-            // The owner may have replaced the records by a snapshot. The next attempt finds out.
             *replay = None;
             Err(error)
         }

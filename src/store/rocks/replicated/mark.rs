@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{read_if_present, replace};
+use crate::log::replicated::Place;
 use crate::log::shared::Chain;
 
 const COPY: &str = "COPY";
@@ -34,8 +35,8 @@ impl Mark {
     }
 
     /// Returns the mark of the same copy at another place.
-    pub(super) fn at(&self, position: u64, chain: Chain) -> Self {
-        Self::new(self.hub, self.incarnation, position, chain)
+    pub(super) fn at(&self, place: Place) -> Self {
+        Self::new(self.hub, self.incarnation, place.position, place.chain)
     }
 
     pub(super) fn chain(&self) -> Chain {

@@ -96,21 +96,21 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
         follower = Some(Follower::start(&copy, identity.id, log, limits, &how.canceled)?);
         Ok(())
     })?;
-    serve(how, &members, claimed, follower, lock).inspect_err(|_| {
-        if claimed.counts_crash {
+    serve(lock, how, &members, claimed, follower).inspect_err(|_| {
+        if let Some(before) = claimed.crashes_before {
             // If this fails, the next node waits for longer than necessary.
-            let _ = members.take_back_crash(claimed.tenure.epoch, LEAVE);
+            let _ = members.take_back_crash(claimed.tenure.epoch, before, LEAVE);
         }
     })
 }
 
-/// Brings the copy up to date and opens the store of a hub that this node owns.
+/// Brings the copy up to date and opens the store of a hub that this node owns. The lock is the last thing to be dropped.
 fn serve(
+    lock: DirectoryLock,
     how: &OpenOptions,
     members: &Arc<Members>,
     claimed: Claimed,
     follower: Option<Follower>,
-    lock: DirectoryLock,
 ) -> Result<Opened> {
     let Claimed { tenure, is_calm, .. } = claimed;
     let (identity, node) = (members.identity(), members.node().id);
@@ -120,9 +120,13 @@ fn serve(
     let beats = Beats::start(Arc::clone(members), tenure.epoch)?;
     let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub, node)?);
     let (copy, limits) = how.copy();
-    let replay = match follower.and_then(Follower::stop) {
-        Some(replay) if replay.incarnation() == tenure.log.incarnation => replay,
-        _ => copy::open(&copy, identity.id, &tenure.log, shared.as_ref(), limits, &how.canceled)?,
+    // One that does not fit is closed before the copy is opened again.
+    let replay = follower
+        .and_then(Follower::stop)
+        .filter(|replay| replay.fits(&tenure.log));
+    let replay = match replay {
+        Some(replay) => replay,
+        None => copy::open(&copy, identity.id, &tenure.log, shared.as_ref(), limits, &how.canceled)?,
     };
     let current = replay.finish(&tenure.log, shared.as_ref())?;
     let log = ReplicatedLog::new(Arc::clone(&shared), &tenure, Arc::clone(&current.appended));

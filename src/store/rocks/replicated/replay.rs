@@ -1,9 +1,9 @@
 //! The way of a copy through the log: from the first record that it lacks to the newest one.
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::copy::{Copy, check_log, remove_all};
+use super::copy::{Copy, check_log};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::commits::decompress;
 use crate::log::replicated::{Appended, Place};
@@ -11,9 +11,13 @@ use crate::log::shared::{Chain, LogError, LogState, Record, SharedLog};
 use crate::store::Changes;
 use crate::store::durable::{Base, Bounds};
 use crate::store::front::Fronts;
+use crate::time::Stopwatch;
 
 /// Bytes of records that are read at once.
 const READ: usize = 4 << 20;
+
+/// Least time between two moves of the mark of a copy that follows a busy log.
+const NOTE: Duration = Duration::from_secs(5);
 
 /// A copy that has all commits of the log, some of them in fronts.
 pub(super) struct Current {
@@ -35,8 +39,18 @@ pub(super) struct Replay {
     position: u64,
     chain: Chain,
     bounds: Bounds,
-    /// The copy that this one replaces, until it is at the end of the log.
-    old: Option<PathBuf>,
+    /// When the mark was last moved.
+    noted: Stopwatch,
+}
+
+/// How a step of a copy that follows the log has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Applied,
+    /// The copy has all records.
+    AtEnd,
+    /// A snapshot has replaced records that the copy lacks.
+    LeftBehind,
 }
 
 /// The reason why a copy could not continue.
@@ -65,7 +79,7 @@ impl From<LogError> for Stopped {
 impl Replay {
     /// Creates the replay of a copy that has the commits up to `kept`. `start` is the record with the first commit that it
     /// lacks, or an earlier one, and the chain before this record.
-    pub(super) fn new(copy: Copy, kept: u64, start: (u64, Chain), bounds: Bounds, old: Option<PathBuf>) -> Self {
+    pub(super) fn new(copy: Copy, kept: u64, start: (u64, Chain), bounds: Bounds) -> Self {
         Self {
             copy,
             fronts: Fronts::over(kept),
@@ -73,27 +87,56 @@ impl Replay {
             position: start.0 - 1,
             chain: start.1,
             bounds,
-            old,
+            noted: Stopwatch::start(),
         }
     }
 
-    /// Returns the incarnation of the hub that the copy is of.
-    pub(super) fn incarnation(&self) -> u64 {
-        self.copy.incarnation()
+    /// Returns `true` if the copy can continue with what the log has. Otherwise, it has to be opened again.
+    pub(super) fn fits(&self, state: &LogState) -> bool {
+        self.copy.mark().incarnation == state.incarnation && self.position + 1 >= state.first()
     }
 
-    /// Applies the next records. Returns `false` if there are none.
+    /// Returns the newest record that the log has acknowledged, as far as this copy knows, and the chain after it.
+    fn known(&self) -> (u64, Chain) {
+        let mark = self.copy.mark();
+        if mark.position > self.position {
+            (mark.position, mark.chain())
+        } else {
+            (self.position, self.chain)
+        }
+    }
+
+    /// Applies the next records.
     ///
     /// What it applies is settled: if the log lacks one of these records later, it has lost acknowledged data.
-    pub(super) fn follow(&mut self, log: &dyn SharedLog) -> Result<bool, Stopped> {
+    pub(super) fn follow(&mut self, log: &dyn SharedLog) -> Result<Step, Stopped> {
         let records = log.read(self.position + 1, READ)?;
-        let Some(last) = records.last() else {
-            self.remove_old().map_err(Stopped::Failed)?;
-            return Ok(false);
-        };
-        log.settle(last.position)?;
-        self.apply(&records).map_err(Stopped::Failed)?;
-        Ok(true)
+        let follows = records
+            .first()
+            .is_some_and(|record| record.position == self.position + 1);
+        if !follows {
+            let state = log.state()?;
+            if !self.fits(&state) {
+                return Ok(Step::LeftBehind);
+            }
+            if records.is_empty() {
+                if (state.head, state.chain) != self.known() {
+                    self.check_known(&state, log)?;
+                }
+                self.note(Duration::ZERO)?;
+                return Ok(Step::AtEnd);
+            }
+        }
+        if let Some(last) = records.last() {
+            log.settle(last.position)?;
+        }
+        if let Err(error) = self.apply(&records) {
+            // Perhaps the log went back and has other records now.
+            self.check_known(&log.state()?, log)?;
+            return Err(Stopped::Failed(error));
+        }
+        self.note(NOTE)?;
+        Ok(Step::Applied)
     }
 
     /// Applies the rest of a log to which nobody appends any more, and checks its end.
@@ -101,15 +144,11 @@ impl Replay {
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Corrupted`] if the log has lost records that were applied, or is damaged.
     pub(super) fn finish(mut self, state: &LogState, log: &dyn SharedLog) -> Result<Current> {
-        if let Err(error) = check_log(self.position, self.chain, state, log) {
-            if error.kind() == ErrorKind::Corrupted {
-                // So that the next open does not miss the loss.
-                self.copy.note_acknowledged(self.position, self.chain)?;
-            }
-            return Err(error);
-        }
+        self.check_known(state, log)?;
         while self.position < state.head {
-            let records = log.read(self.position + 1, READ)?;
+            let mut records = log.read(self.position + 1, READ)?;
+            // Another node may have become the owner.
+            records.retain(|record| record.position <= state.head);
             if records.is_empty() {
                 return Err(damaged(self.position + 1, "is missing"));
             }
@@ -118,7 +157,6 @@ impl Replay {
         if (self.fronts.newest(), self.chain) != (state.commit, state.chain) {
             return Err(damaged(state.head, "does not lead to the newest commit"));
         }
-        self.remove_old()?;
         Ok(Current {
             appended: Arc::clone(&self.copy.appended),
             copy: self.copy,
@@ -127,12 +165,40 @@ impl Replay {
         })
     }
 
+    /// Checks that the log still has what it has acknowledged. If it has not, the next open misses it as well.
+    fn check_known(&self, state: &LogState, log: &dyn SharedLog) -> Result<(), Stopped> {
+        let (position, chain) = self.known();
+        let checked = check_log(position, chain, state, log);
+        checked.map_err(|error| match error.kind() {
+            ErrorKind::Corrupted => {
+                // If this fails, the mark still names an earlier record, which may be missing as well.
+                let _ = self.copy.note_acknowledged();
+                Stopped::Failed(error)
+            }
+            _ => Stopped::Unread(error),
+        })
+    }
+
+    /// Moves the mark to the newest record, unless that has happened less than `interval` ago.
+    fn note(&mut self, interval: Duration) -> Result<(), Stopped> {
+        if self.noted.elapsed() < interval {
+            return Ok(());
+        }
+        self.copy.note_acknowledged().map_err(Stopped::Failed)?;
+        self.noted = Stopwatch::start();
+        Ok(())
+    }
+
     /// Applies records, which have to follow, and checks the chain. After an error, the replay must not be used.
     fn apply(&mut self, records: &[Record]) -> Result<()> {
         for record in records {
             let after = self.chain.after(record.first, record.last, &record.body);
             if record.position != self.position + 1 || record.chain != after {
                 return Err(damaged(self.position + 1, "is missing or damaged"));
+            }
+            let mark = self.copy.mark();
+            if record.position == mark.position && after != mark.chain() {
+                return Err(damaged(record.position, "is another one than before"));
             }
             decompress(&record.body, &mut |commit, changes| {
                 apply(&self.fronts, commit, changes)
@@ -163,10 +229,6 @@ impl Replay {
         }
         Ok(())
     }
-
-    fn remove_old(&mut self) -> Result<()> {
-        self.old.take().map_or(Ok(()), |old| remove_all(&old))
-    }
 }
 
 /// Applies a commit, unless the copy has it.
@@ -176,7 +238,8 @@ fn apply(fronts: &Fronts, commit: u64, bytes: &[u8]) -> Result<()> {
         return Ok(());
     }
     let mut changes = Changes::of(bytes);
-    if commit == newest + 1 {
+    // Only a record that stands for commits of a snapshot has none.
+    if commit == newest + 1 && !bytes.is_empty() {
         fronts.apply(&mut changes, |_| {});
         if changes.is_at_end() {
             return Ok(());

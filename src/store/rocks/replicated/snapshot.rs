@@ -249,6 +249,10 @@ fn keep(
 ) {
     let mut counted = 0;
     while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        // So that a node that is killed remembers what it had acknowledged until then.
+        if let Err(error) = store.base().note_acknowledged() {
+            tracing::warn!(%error, "cannot note how far the copy agrees with the log; trying again");
+        }
         let now = store.log().stored_bytes();
         log_bytes += now - std::mem::replace(&mut counted, now);
         let state = store.base().base.property(properties::TOTAL_SST_FILES_SIZE);

@@ -70,9 +70,8 @@ impl ReplicatedStore {
     /// another owner.
     fn noted<T>(&self, done: Result<T>) -> Result<T> {
         if done.is_err() {
-            let (position, chain) = self.durable.store.log().acknowledged();
             // The copies of other nodes may show the loss, too.
-            let _ = self.durable.store.base().note_acknowledged(position, chain);
+            let _ = self.durable.store.base().note_acknowledged();
         }
         done
     }
@@ -103,7 +102,7 @@ impl Store for ReplicatedStore {
     fn confirm(&self) -> Result<()> {
         self.still_open()?;
         if self.beats.is_replaced() {
-            return Err(LogError::Fenced.into());
+            return self.noted(Err(LogError::Fenced.into()));
         }
         self.noted(self.durable.store.log().confirm())
     }
@@ -111,7 +110,7 @@ impl Store for ReplicatedStore {
     /// The log itself says what it has. An idle owner that was replaced learns it here.
     fn acknowledge(&self, _commit: u64) -> Result<()> {
         if self.beats.is_replaced() {
-            return Err(LogError::Fenced.into());
+            return self.noted(Err(LogError::Fenced.into()));
         }
         Ok(())
     }

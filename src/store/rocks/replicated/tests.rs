@@ -12,7 +12,7 @@ use server::Server;
 use super::claim::check_canceled;
 use super::copy::{self, Limits};
 use super::open::{OpenOptions, Opened, open};
-use super::replay::{Replay, Stopped};
+use super::replay::{Replay, Step, Stopped};
 use super::snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::postgres::{Address, PostgresLog};
@@ -240,7 +240,7 @@ fn reopen(how: &OpenOptions, opened: &Opened, log: &dyn SharedLog) -> Result<Rep
 
 /// Applies all records that the log has.
 fn catch_up(replay: &mut Replay, log: &PostgresLog) {
-    while replay.follow(log).unwrap() {}
+    while replay.follow(log).unwrap() == Step::Applied {}
 }
 
 /// Values that do not become smaller when they are compressed.
@@ -308,14 +308,18 @@ fn a_copy_that_was_left_behind_is_replaced() {
     catch_up(&mut replay, &log);
     write_noise(&first, 300..900);
     assert!(take_snapshot(&first).unwrap().is_some());
-    assert!(matches!(replay.follow(&log), Err(Stopped::Failed(error)) if error.kind() == ErrorKind::Corrupted));
+    assert_eq!(replay.follow(&log).unwrap(), Step::LeftBehind);
+    // A takeover in this moment does not use it either.
+    assert!(!replay.fits(&log.state().unwrap()));
     drop(replay);
     let how = options(&server, places[1].path());
     let mut replay = reopen(&how, &first, &log).unwrap();
-    let old = places[1].path().join("copy.old");
-    assert!(old.exists(), "the old copy is removed before there is another one");
+    assert!(!places[1].path().join("copy.old").exists(), "the old copy is left");
     catch_up(&mut replay, &log);
-    assert!(!old.exists(), "the old copy is left");
+    drop(replay);
+    // The copy has a mark, so it is kept.
+    let replay = reopen(&how, &first, &log).unwrap();
+    assert!(replay.fits(&log.state().unwrap()));
     drop(replay);
     let expected = rows(&first);
     first.store.close(899).unwrap();
@@ -337,7 +341,10 @@ fn a_node_that_followed_notices_that_the_log_went_back() {
         "DELETE FROM abide.log WHERE position > 15; UPDATE abide.shard SET (head, commit, chain) = \
          (SELECT position, last_commit, chain FROM abide.log WHERE position = 15)",
     );
-    assert!(!replay.follow(&log).unwrap(), "there is nothing to read");
+    let Err(Stopped::Failed(error)) = replay.follow(&log) else {
+        panic!("the loss was missed");
+    };
+    assert!(error.to_string().contains("has lost data"), "{error}");
     let error = replay.finish(&log.state().unwrap(), &log).map(drop).unwrap_err();
     assert!(error.to_string().contains("has lost data"), "{error}");
     let how = options(&server, places[1].path());
@@ -346,17 +353,49 @@ fn a_node_that_followed_notices_that_the_log_went_back() {
     assert!(error.to_string().contains("only up to 15"), "{error}");
 }
 
-/// A log that went back and has grown again has other records than a waiting node has read.
+/// A log that went back has grown again, so it has other records than a waiting node has read.
 #[test]
 fn a_node_that_followed_notices_other_records() {
     let Some(server) = Server::start() else { return };
-    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let places = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let first = open(&options(&server, places[0].path())).unwrap();
     let (mut replay, log) = following(&server, &first, places[1].path());
     write(&first, 1..100);
     catch_up(&mut replay, &log);
-    server.run("UPDATE abide.log SET chain = set_byte(chain, 0, 255 - get_byte(chain, 0)) WHERE position = 10");
-    let error = replay.finish(&log.state().unwrap(), &log).map(drop).unwrap_err();
+    drop(first);
+    server.run(
+        "DELETE FROM abide.log WHERE position > 8; UPDATE abide.shard SET (head, commit, chain, owner) = \
+         (SELECT position, last_commit, chain, NULL::uuid FROM abide.log WHERE position = 8)",
+    );
+    let second = open(&options(&server, places[2].path())).unwrap();
+    let kept = second.last_commit.unwrap().number;
+    write(&second, kept + 1..150);
+    let Err(Stopped::Failed(error)) = replay.follow(&log) else {
+        panic!("the loss was missed");
+    };
+    assert!(error.to_string().contains("has lost data"), "{error}");
+    drop(replay);
+    let error = reopen(&options(&server, places[1].path()), &second, &log).unwrap_err();
+    assert!(error.to_string().contains("has lost data"), "{error}");
+}
+
+/// An owner that only reads notices that the log went back, and its next open does not miss it.
+#[test]
+fn an_idle_owner_notices_that_the_log_went_back() {
+    let Some(server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let how = options(&server, place.path());
+    let opened = open(&how).unwrap();
+    write(&opened, 1..100);
+    opened.store.confirm().unwrap();
+    server.run(
+        "DELETE FROM abide.log WHERE position > 8; UPDATE abide.shard SET (head, commit, chain) = \
+         (SELECT position, last_commit, chain FROM abide.log WHERE position = 8)",
+    );
+    let error = opened.store.confirm().unwrap_err();
+    assert!(error.to_string().contains("has lost data"), "{error}");
+    drop(opened);
+    let error = open(&how).unwrap_err();
     assert!(error.to_string().contains("has lost data"), "{error}");
 }
 
