@@ -479,6 +479,10 @@ fn take_back<T>(state: &mut State<T>, error: Error) -> Released<T> {
 }
 
 fn poisoned(what: &str, error: Error) -> Error {
+    if error.kind() == ErrorKind::Replaced {
+        // Nothing is broken, and it says what to do.
+        return error;
+    }
     Error::new(
         ErrorKind::Poisoned,
         format!("{what} failed, so the hub has stopped; fix the cause and open the hub again: {error}"),
