@@ -13,7 +13,7 @@ use super::snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_private_directory, io_error, is_absent_or_empty};
 use crate::log::replicated::{Appended, Place};
-use crate::log::shared::{Chain, LogError, LogState, SharedLog};
+use crate::log::shared::{Chain, LogError, LogState, Record, SharedLog};
 use crate::store::directory::database;
 use crate::store::durable::{Base, Bounds};
 use crate::store::front::Front;
@@ -319,11 +319,16 @@ fn start(base: &RocksBase, mark: &Mark, state: &LogState, log: &dyn SharedLog) -
         return Ok(None);
     }
     // Records before the snapshot may be of a state that was exported, and have other commits with the same numbers.
-    match log.find(kept, first)? {
-        // The record with the newest commit of the copy.
-        Some(position) if kept > 0 || position == 1 => Ok(Some((position, chain_before(position, state, log)?))),
-        _ => Ok(None),
+    let Some(position) = log.find(kept, first)? else {
+        return Ok(None);
+    };
+    let found = log.read(position, 1)?;
+    // The mark may be ahead of the rows, so a snapshot may have replaced the records in between.
+    let follows = |record: &Record| record.position == position && record.first <= kept + 1;
+    if found.first().is_some_and(follows) {
+        return Ok(Some((position, chain_before(position, state, log)?)));
     }
+    Ok(None)
 }
 
 /// Makes a copy of the newest snapshot.

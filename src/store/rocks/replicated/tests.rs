@@ -328,6 +328,26 @@ fn a_copy_that_was_left_behind_is_replaced() {
     assert_eq!(rows(&second), expected);
 }
 
+/// A copy remembers records whose rows it does not have yet. If a snapshot has replaced these records, the copy is replaced.
+#[test]
+fn a_copy_that_remembers_more_than_it_has_is_replaced() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let first = open(&options(&server, places[0].path())).unwrap();
+    // More than fits into the front, so RocksDB has a part.
+    write_noise(&first, 1..300);
+    let (mut replay, log) = following(&server, &first, places[1].path());
+    catch_up(&mut replay, &log);
+    drop(replay);
+    // At the newest record, which the copy remembers.
+    assert!(take_snapshot(&first).unwrap().is_some());
+    let expected = rows(&first);
+    first.store.close(299).unwrap();
+    drop(first);
+    let second = open(&options(&server, places[1].path())).unwrap();
+    assert_eq!(rows(&second), expected);
+}
+
 /// The log has lost records that a waiting node has read. Neither the takeover nor any later open misses them silently.
 #[test]
 fn a_node_that_followed_notices_that_the_log_went_back() {
