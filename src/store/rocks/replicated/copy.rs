@@ -239,7 +239,7 @@ fn check_hub(mark: &Mark, hub: Uuid, state: &LogState, directory: &Path) -> Resu
     if mark.hub == hub {
         return Err(LogError::WentBack {
             acknowledged: mark.position,
-            found: state.head.min(mark.position - 1),
+            found: state.head.min(mark.position.saturating_sub(1)),
         }
         .into());
     }
