@@ -226,6 +226,8 @@ pub(super) fn open(
     }
     // If this fails, the next open returns to the old copy.
     let replay = restore(directory, hub, state, log, limits, canceled)?;
+    // If this is interrupted, what is left of the old copy has no mark and is replaced in turn.
+    let _ = Mark::remove(&old);
     remove_all(&old)?;
     Ok(replay)
 }

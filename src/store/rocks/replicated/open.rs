@@ -13,11 +13,11 @@ use super::follow::Follower;
 use super::node;
 use super::snapshot::Snapshots;
 use super::store::{LEAVE, ReplicatedStore};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::create_private_directory;
 use crate::log::postgres::{Address, Members, PostgresLog, Session, Wish};
 use crate::log::replicated::ReplicatedLog;
-use crate::log::shared::SharedLog;
+use crate::log::shared::{LogError, SharedLog};
 use crate::model::CommitRecord;
 use crate::random;
 use crate::store::Reader;
@@ -125,10 +125,18 @@ fn serve(
         .and_then(Follower::stop)
         .filter(|replay| replay.fits(&tenure.log));
     let replay = match replay {
-        Some(replay) => replay,
-        None => copy::open(&copy, identity.id, &tenure.log, shared.as_ref(), limits, &how.canceled)?,
+        Some(replay) => Ok(replay),
+        None => copy::open(&copy, identity.id, &tenure.log, shared.as_ref(), limits, &how.canceled),
     };
-    let current = replay.finish(&tenure.log, shared.as_ref())?;
+    let current = replay.and_then(|replay| replay.finish(&tenure.log, shared.as_ref()));
+    let current = current.map_err(|error| {
+        // A later owner may have replaced what this one was reading.
+        let looks_damaged = error.kind() == ErrorKind::Corrupted;
+        if looks_damaged && matches!(shared.confirm(tenure.epoch), Err(LogError::Fenced)) {
+            return Error::from(LogError::Fenced);
+        }
+        error
+    })?;
     let log = ReplicatedLog::new(Arc::clone(&shared), &tenure, Arc::clone(&current.appended));
     let durable = Durable::new(log, current.copy, current.fronts, current.kept, limits.bounds);
     let durable = Materialized::start(durable)?;

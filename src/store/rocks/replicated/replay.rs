@@ -219,6 +219,10 @@ impl Replay {
 
     /// Moves the front to RocksDB if it is large, or if RocksDB lacks much of the log.
     fn materialize(&mut self) -> Result<()> {
+        // Only the mark vouches for the rows, and it is checked when the replay passes it.
+        if self.position < self.copy.mark().position {
+            return Ok(());
+        }
         let is_large = self.fronts.size().active_bytes >= self.bounds.front_bytes
             || self.copy.appended.bytes() >= self.bounds.log_bytes;
         if is_large && let (commit, Some(front)) = self.fronts.freeze() {
