@@ -203,13 +203,7 @@ pub(super) fn open(
         match open_base(directory, limits.memory_budget) {
             Ok(base) => match start(&base, &mark, state, log)? {
                 Some(start) => {
-                    let kept = number(commit_in(&base)?);
-                    return Ok(Replay::new(
-                        Copy::new(directory, base, mark),
-                        kept,
-                        start,
-                        limits.bounds,
-                    ));
+                    return replay(directory, base, mark, start, limits);
                 }
                 None => tracing::info!("the copy is older than the log reaches back; replacing it"),
             },
@@ -346,21 +340,23 @@ fn restore(
     let mut options = options(limits.memory_budget);
     options.create_if_missing(true);
     let base = open_writable(&database(directory), &options)?;
-    let start = match state.snapshot {
+    let (start, (position, chain)) = match state.snapshot {
         Some(snapshot) => {
             snapshot::restore(&base, snapshot, log, canceled)?;
-            (snapshot.position, snapshot.before)
+            let position = snapshot.position;
+            // The rows may have commits of the record at which the snapshot was made.
+            ((position, snapshot.before), (position, chain_of(position, log)?))
         }
-        None => (1, Chain::default()),
-    };
-    let kept = number(commit_in(&base)?);
-    // The rows may have commits of the record at which the snapshot was made.
-    let (position, chain) = match state.snapshot {
-        Some(snapshot) => (snapshot.position, chain_of(snapshot.position, log)?),
-        None => (0, Chain::default()),
+        None => ((1, Chain::default()), (0, Chain::default())),
     };
     let mark = Mark::new(hub, state.incarnation, position, chain);
     mark.write(directory)?;
+    replay(directory, base, mark, start, limits)
+}
+
+/// Begins the replay of a copy at a record, with the chain before it.
+fn replay(directory: &Path, base: RocksBase, mark: Mark, start: (u64, Chain), limits: Limits) -> Result<Replay> {
+    let kept = number(commit_in(&base)?);
     Ok(Replay::new(
         Copy::new(directory, base, mark),
         kept,

@@ -76,6 +76,13 @@ impl ReplicatedStore {
         done
     }
 
+    fn not_replaced(&self) -> Result<()> {
+        if self.beats.is_replaced() {
+            return self.noted(Err(LogError::Fenced.into()));
+        }
+        Ok(())
+    }
+
     fn still_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed, "the store is closed; open the hub again"));
@@ -101,18 +108,13 @@ impl Store for ReplicatedStore {
 
     fn confirm(&self) -> Result<()> {
         self.still_open()?;
-        if self.beats.is_replaced() {
-            return self.noted(Err(LogError::Fenced.into()));
-        }
+        self.not_replaced()?;
         self.noted(self.durable.store.log().confirm())
     }
 
     /// The log itself says what it has. An idle owner that was replaced learns it here.
     fn acknowledge(&self, _commit: u64) -> Result<()> {
-        if self.beats.is_replaced() {
-            return self.noted(Err(LogError::Fenced.into()));
-        }
-        Ok(())
+        self.not_replaced()
     }
 
     fn snapshot(&self) -> Box<dyn Reader + '_> {
