@@ -125,6 +125,13 @@ pub enum ErrorKind {
     Replaced,
 }
 
+impl ErrorKind {
+    /// Returns `true` if no request of this open hub can succeed any more.
+    pub(crate) fn ends_hub(self) -> bool {
+        matches!(self, Self::Closed | Self::Replaced | Self::Poisoned)
+    }
+}
+
 impl Error {
     /// Creates the error for an id without an orchestration.
     pub(crate) fn no_orchestration(id: &str) -> Self {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::client::handle::Client;
-use crate::error::ErrorKind;
 use crate::model::orchestration::OrchestrationStatus;
 
 /// Maximum time between two checks.
@@ -94,12 +93,7 @@ impl Retention {
                         Ok(purged) => {
                             tracing::info!(purged, ?status, "purged orchestrations because of their age")
                         }
-                        Err(error)
-                            if matches!(
-                                error.kind(),
-                                ErrorKind::Closed | ErrorKind::Replaced | ErrorKind::Poisoned
-                            ) =>
-                        {
+                        Err(error) if error.kind().ends_hub() => {
                             return;
                         }
                         Err(error) => tracing::warn!(%error, ?status, "failed to purge old orchestrations"),

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::entity::Entity;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::id::PartitionId;
 use crate::model::{self, StateRecord};
 use crate::schedule::entity::ScheduleEntity;
@@ -50,12 +50,7 @@ pub(crate) async fn plan_again(client: Client, schedules: Vec<String>) {
         );
         let woken = client.entity::<ScheduleEntity>(&schedule).tick().signal().await;
         match woken {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Closed | ErrorKind::Replaced | ErrorKind::Poisoned
-                ) =>
-            {
+            Err(error) if error.kind().ends_hub() => {
                 return;
             }
             Err(error) => tracing::warn!(schedule, %error, "failed to plan a schedule again"),

@@ -370,9 +370,8 @@ impl BatchProgress {
             Ok(()) => report.succeeded += 1,
             Err(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::WrongState | ErrorKind::Ended => report.skipped += 1,
-                ErrorKind::Closed | ErrorKind::Replaced | ErrorKind::Poisoned | ErrorKind::ReadOnly => {
-                    return Err(error);
-                }
+                ErrorKind::ReadOnly => return Err(error),
+                kind if kind.ends_hub() => return Err(error),
                 _ => {
                     report.failed += 1;
                     if report.errors.len() < MOST_ERRORS {
