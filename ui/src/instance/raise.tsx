@@ -22,9 +22,11 @@ const SAMPLES = ['true', 'false', 'null'];
 export function RaiseDialog({ id, waiting, name: given, onDone, onClose }: Props) {
   const steps = waiting?.steps ?? [];
   const awaited = [...new Set(steps.flatMap((step) => (step.waitsFor === 'event' ? step.name : [])))];
-  const [typed, setTyped] = useState(given ?? awaited[0] ?? '');
+  const [typed, setTyped] = useState(given);
+  // The report may arrive after the dialog has opened. What is offered once stays.
+  if (typed === undefined && awaited[0]) setTyped(awaited[0]);
   const [payload, setPayload] = useState('');
-  const name = typed.trim();
+  const name = typed?.trim() ?? '';
   // The key makes a second attempt after a lost answer harmless. Another payload is another request.
   const key = useMemo(uniqueText, [name, payload]);
   const hint =
@@ -68,7 +70,7 @@ export function RaiseDialog({ id, waiting, name: given, onDone, onClose }: Props
       </datalist>
       <JsonField
         label="Payload"
-        hint={'JSON, such as true, 5, "text" or {"by": "alice"}. Empty means null.'}
+        hint={'JSON, such as {"by": "alice"}. Empty means null.'}
         text={payload}
         onChange={setPayload}
       />

@@ -5,6 +5,8 @@ import { ask, ended, endedOrder, isStatus, raise, status, waitingOrder } from '.
 import { until } from './support/until.mjs';
 
 const button = (page, name) => page.getByRole('button', { name, exact: true });
+const nameIs = (page, wanted) =>
+  until(async () => (await dialog(page).getByLabel('Name of the event').inputValue()) === wanted, `the name is '${wanted}'`);
 const shows = (page, text) => page.locator('header').getByText(text, { exact: true }).waitFor();
 
 check('an orchestration is started with an id and an input, once per key', async ({ page, goto }) => {
@@ -43,13 +45,28 @@ check('an event is raised with its payload', async ({ page, goto }) => {
   await waitingOrder('order-1');
   await goto('#/instances/order-1');
   await button(page, 'Raise event').click();
-  assert.equal(await dialog(page).getByLabel('Name of the event').inputValue(), 'approved');
+  await nameIs(page, 'approved');
   await dialog(page).getByLabel('Payload').fill('false');
   await confirm(page, 'Raise event');
   await message(page, 'Event approved raised');
   await page.getByText('Why did it fail?').waitFor();
   await shows(page, 'Failed');
   assert.equal((await status('order-1')).failure.message, 'the order was not approved');
+});
+
+check('the awaited event is offered also when the report arrives late, unless a name was typed', async ({ context, page, goto }) => {
+  await waitingOrder('order-1');
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  await context.route(/\/order-1\/waiting/, (route) => held.then(() => route.continue()));
+  await goto('#/instances/order-1');
+  await button(page, 'Raise event').click();
+  await nameIs(page, '');
+  release();
+  await nameIs(page, 'approved');
+  await dialog(page).getByLabel('Name of the event').fill('');
+  await dialog(page).getByLabel('Payload').fill('true');
+  await nameIs(page, '');
 });
 
 check('it is suspended with a reason and resumed', async ({ page, goto }) => {

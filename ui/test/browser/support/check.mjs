@@ -1,12 +1,14 @@
 // The frame of every test: a known state of the hub, a page of its own, and no complaint of the browser.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { after, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { BASE, reset } from './hub.mjs';
 import { picture } from './picture.mjs';
 
 const PATIENCE_MS = 10_000;
+const DELAY_MS = Number(process.env.ABIDE_DELAY_MS ?? 0);
 let browser;
 after(() => browser?.close());
 
@@ -52,6 +54,7 @@ export async function open({ allow = [], context: options = {} } = {}) {
       console.error(`violates ${violatedDirective}: ${blockedURI} ${sample}`),
     );
   });
+  if (DELAY_MS > 0) await context.route(/\/durabletask\//, delay);
   if (process.env.ABIDE_DIST) await context.route(/\/ui\/\w+\.(js|css|html)$/, replace);
   context.on('page', (page) => watch(page, complain));
   const page = await context.newPage();
@@ -84,6 +87,12 @@ function watch(page, complain) {
     const url = new URL(request.url());
     if (url.protocol.startsWith('http') && url.host !== host) complain(`request to ${url.href}`);
   });
+}
+
+/** Sends a request later, so that answers come in another order than on a fast machine. */
+async function delay(route) {
+  await pause(Math.random() * DELAY_MS);
+  await route.continue().catch(() => null);
 }
 
 /** Answers with a file of `ABIDE_DIST` and the headers of the service. */
