@@ -23,9 +23,10 @@ pub(crate) trait SharedLog: Send + Sync + fmt::Debug {
     /// Returns the state of the log.
     fn state(&self) -> Result<LogState, LogError>;
 
-    /// Notes that this process has read the records up to `position`, and waits until they are as durable as the log makes
-    /// them. A record that can be read may still be missing on the standby of a database.
-    fn settle(&self, position: u64) -> Result<(), LogError>;
+    /// Notes that this process has read the records up to the one at `position`, with this chain, and waits until they are
+    /// as durable as the log makes them. Returns `false` if the log does not have that record now: a record that can be
+    /// read may still be missing on the standby of a database, and a snapshot may have replaced it.
+    fn settle(&self, position: u64, chain: Chain) -> Result<bool, LogError>;
 
     /// Returns the records from a position on, in order: at least one, if there is one, and about `bytes` bytes.
     fn read(&self, from: u64, bytes: usize) -> Result<Vec<Record>, LogError>;
@@ -42,8 +43,9 @@ pub(crate) trait SharedLog: Send + Sync + fmt::Debug {
     /// Stores a part of a snapshot, which nobody sees before [`publish`](Self::publish).
     fn put_part(&self, epoch: u64, position: u64, part: u32, body: &[u8]) -> Result<(), LogError>;
 
-    /// Replaces the newest snapshot, and discards the records before its position and all other snapshots.
-    fn publish(&self, epoch: u64, snapshot: Snapshot) -> Result<(), LogError>;
+    /// Replaces the newest snapshot, and discards the records before its position and all other snapshots. The log must
+    /// have all parts, and the record at the position, whose chain is `chain`: it may have lost them since.
+    fn publish(&self, epoch: u64, snapshot: Snapshot, chain: Chain) -> Result<(), LogError>;
 
     /// Returns a part of a snapshot.
     fn part(&self, snapshot: Snapshot, part: u32) -> Result<Vec<u8>, LogError>;

@@ -325,7 +325,7 @@ impl<L: Log, B: Base> Durable<L, B> {
     }
 
     /// Moves all commits written so far to the base.
-    fn materialize_next(&self) -> Result<()> {
+    pub(super) fn materialize_next(&self) -> Result<()> {
         let (commit, front) = self.freeze();
         if let Some(front) = front {
             self.bring(&front)?;

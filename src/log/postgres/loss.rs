@@ -20,21 +20,20 @@ pub(crate) fn accept(session: &Session, name: &str, patience: Duration) -> Resul
     let hub = status::hub_named(session, name, patience)?;
     check_stage(name, &hub.stage)?;
     // The incarnation is compared, so that a repetition after a lost answer has no effect. There is an owner afterwards, so
-    // that the next one takes the end of its tenure for a crash.
-    let text = "WITH mine AS (UPDATE abide.hub SET incarnation = $4 \
+    // that the next one takes the end of its tenure for a crash. The new incarnation is the time of the database: it may
+    // lose this incarnation as well, and the one after that must be another one, and greater.
+    let text = "WITH mine AS (UPDATE abide.hub \
+                    SET incarnation = greatest(incarnation + 1, extract(epoch FROM clock_timestamp())::bigint) \
                     WHERE name = $1 AND incarnation = $2 AND stage = 'open' RETURNING hub) \
-                UPDATE abide.shard AS s SET epoch = s.epoch + 1, crashes = 0, owner = coalesce(s.owner, $5) FROM mine \
+                UPDATE abide.shard AS s SET epoch = s.epoch + 1, crashes = 0, owner = coalesce(s.owner, $4) FROM mine \
                 WHERE s.hub = mine.hub AND s.shard = $3";
     // A write, so that it waits for the synchronous standby like the first attempt.
     let confirm = "UPDATE abide.hub SET incarnation = incarnation WHERE name = $1";
     let before = hub.incarnation as i64;
-    // The database may lose this incarnation as well, and the one after that must be another one.
     let nobody = random::uuid();
-    let [one, other, ..] = *nobody.as_bytes();
-    let after = before + 1 + i64::from(u16::from_le_bytes([one, other]));
     session.run(patience, async |connected: &Connected| {
         let client = &connected.client;
-        if client.execute(text, &[&name, &before, &SHARD, &after, &nobody]).await? == 0 {
+        if client.execute(text, &[&name, &before, &SHARD, &nobody]).await? == 0 {
             client.execute(confirm, &[&name]).await?;
         }
         Ok(())

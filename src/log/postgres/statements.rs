@@ -9,15 +9,12 @@ use uuid::Uuid;
 use super::members::{SHARD, chain, log_state};
 use super::session::{Address, Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::shared::{LogError, LogState, Record, SharedLog, Snapshot};
+use crate::log::shared::{Chain, LogError, LogState, Record, SharedLog, Snapshot};
 use crate::planted::{self, Fault};
 use crate::spawn::spawn;
 
 /// Time for which the hub waits for a database that cannot be reached. Then the hub stops.
 const OUTAGE: Duration = Duration::from_secs(600);
-
-/// Number of records that are deleted at once behind a snapshot.
-const TRIM: i64 = 1_000;
 
 /// Appends at the expected end, in the expected tenure. No row means that one of the two is different.
 const APPEND: &str = "\
@@ -38,9 +35,25 @@ const CONFIRM: &str = "\
 UPDATE abide.shard SET confirmed = confirmed + 1
 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4 RETURNING head";
 
+/// Without the record or the parts, the database was restored to an older state while the snapshot was made.
 const PUBLISH: &str = "\
-UPDATE abide.shard SET snapshot_epoch = $3, snapshot = $4, snapshot_parts = $5, snapshot_before = $6
-WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $7 AND snapshot <= $4";
+UPDATE abide.shard SET snapshot_epoch = $3, snapshot = $4, snapshot_parts = $5::int4, snapshot_before = $6
+WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $7 AND snapshot <= $4
+    AND EXISTS (SELECT FROM abide.log WHERE hub = $1 AND shard = $2 AND position = $4 AND chain = $8)
+    AND $5::int4 = (SELECT count(*) FROM abide.snapshot
+        WHERE hub = $1 AND shard = $2 AND epoch = $3 AND position = $4)";
+
+/// Deletes some of the records behind a snapshot.
+const TRIM: &str = "\
+DELETE FROM abide.log WHERE hub = $1 AND shard = $2 AND position IN (
+    SELECT l.position FROM abide.log l JOIN abide.shard s ON s.hub = l.hub AND s.shard = l.shard
+    WHERE l.hub = $1 AND l.shard = $2 AND s.snapshot_epoch = $3 AND s.snapshot = $4 AND l.position < $4
+    ORDER BY l.position LIMIT 1000)";
+
+/// Deletes the parts of the snapshots before one.
+const REMOVE: &str = "\
+DELETE FROM abide.snapshot WHERE hub = $1 AND shard = $2 AND (epoch < $3 OR (epoch = $3 AND position < $4))
+    AND EXISTS (SELECT FROM abide.shard WHERE hub = $1 AND shard = $2 AND snapshot_epoch = $3 AND snapshot = $4)";
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -163,23 +176,19 @@ impl SharedLog for PostgresLog {
         Ok(log_state(&row))
     }
 
-    fn settle(&self, position: u64) -> Result<(), LogError> {
-        // Any write waits for the standby to have everything before it.
-        let text = "UPDATE abide.node SET read = $3 WHERE hub = $1 AND node = $2";
+    fn settle(&self, position: u64, chain: Chain) -> Result<bool, LogError> {
+        // Any write waits for the standby to have everything before it. The record is looked for by the same statement,
+        // because the standby may have become the database since the record was read. The row of this node is missing if
+        // the database has lost it. Then nothing is written, and the next beat enters it.
+        let text = "UPDATE abide.node SET read = $3 WHERE hub = $1 AND node = $2 AND EXISTS (SELECT FROM abide.log \
+                    WHERE hub = $1 AND shard = $4 AND position = $3 AND chain = $5)";
         let position = position as i64;
         let changed = self.run_slowly(async |connected: &Connected| {
             let settle = connected.statement(text).await?;
-            connected
-                .client
-                .execute(&settle, &[&self.hub, &self.node, &position])
-                .await
+            let parameters: Parameters<'_> = &[&self.hub, &self.node, &position, &SHARD, &&chain.0[..]];
+            connected.client.execute(&settle, parameters).await
         })?;
-        if changed == 0 {
-            // Then nothing was written. The next beat enters it.
-            let text = "the database has lost the row of this node";
-            return Err(LogError::Failed(Error::new(ErrorKind::Io, text)));
-        }
-        Ok(())
+        Ok(changed > 0)
     }
 
     fn read(&self, from: u64, bytes: usize) -> Result<Vec<Record>, LogError> {
@@ -263,33 +272,26 @@ impl SharedLog for PostgresLog {
         })
     }
 
-    fn publish(&self, epoch: u64, snapshot: Snapshot) -> Result<(), LogError> {
-        let (epoch, position, parts) = (epoch as i64, snapshot.position as i64, snapshot.parts as i32);
-        let before = &snapshot.before.0[..];
+    fn publish(&self, epoch: u64, snapshot: Snapshot, chain: Chain) -> Result<(), LogError> {
+        let (tenure, epoch, position, parts) = (epoch, epoch as i64, snapshot.position as i64, snapshot.parts as i32);
+        let (before, chain) = (&snapshot.before.0[..], &chain.0[..]);
         let changed = self.run_slowly(async |connected: &Connected| {
-            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &parts, &before, &self.node];
+            let parameters: Parameters<'_> = &[
+                &self.hub, &SHARD, &epoch, &position, &parts, &before, &self.node, &chain,
+            ];
             connected.client.execute(PUBLISH, parameters).await
         })?;
         if changed == 0 {
-            return Err(LogError::Fenced);
+            return Err(LogError::WentBack {
+                acknowledged: snapshot.position,
+                found: self.confirm(tenure)?.min(snapshot.position - 1),
+            });
         }
-        // From here on, the older records and snapshots are of no use.
-        let trim = "DELETE FROM abide.log WHERE hub = $1 AND shard = $2 AND position IN (SELECT position FROM abide.log \
-                    WHERE hub = $1 AND shard = $2 AND position < $3 ORDER BY position LIMIT $4)";
-        let remove = "DELETE FROM abide.snapshot WHERE hub = $1 AND shard = $2 \
-                      AND (epoch < $3 OR (epoch = $3 AND position < $4))";
+        // From here on, the older records and snapshots are of no use, as long as the database has this snapshot.
         self.run_slowly(async |connected: &Connected| {
-            while connected
-                .client
-                .execute(trim, &[&self.hub, &SHARD, &position, &TRIM])
-                .await?
-                > 0
-            {}
-            connected
-                .client
-                .execute(remove, &[&self.hub, &SHARD, &epoch, &position])
-                .await
-                .map(drop)
+            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position];
+            while connected.client.execute(TRIM, parameters).await? > 0 {}
+            connected.client.execute(REMOVE, parameters).await.map(drop)
         })
     }
 

@@ -48,16 +48,8 @@ pub(super) struct Copy {
     directory: PathBuf,
     pub(super) base: RocksBase,
     /// Held while the mark is written.
-    marked: Mutex<Marked>,
+    mark: Mutex<Mark>,
     pub(super) appended: Arc<Appended>,
-}
-
-/// The mark of a copy, and whether it still has one.
-#[derive(Debug)]
-struct Marked {
-    mark: Mark,
-    /// Set when damage was found. The mark was removed and must not come back.
-    is_damaged: bool,
 }
 
 impl Base for Copy {
@@ -65,6 +57,10 @@ impl Base for Copy {
     fn take(&self, front: &Front) -> Result<()> {
         let place = self.appended.of(front.commit());
         let place = place.expect("the log has every commit that is moved to the copy");
+        if self.mark().is_damaged {
+            let text = "the copy is damaged; the next open of the hub replaces it";
+            return Err(Error::new(ErrorKind::Corrupted, text));
+        }
         self.advance_mark(place)?;
         self.noted(self.base.take(front))
     }
@@ -86,38 +82,31 @@ impl Copy {
         Self {
             directory: directory.to_owned(),
             base,
-            marked: Mutex::new(Marked {
-                mark,
-                is_damaged: false,
-            }),
+            mark: Mutex::new(mark),
             appended: Arc::default(),
         }
     }
 
     /// Returns the mark.
     pub(super) fn mark(&self) -> Mark {
-        self.marked().mark.clone()
+        self.marked().clone()
     }
 
     /// Moves the mark to the newest record that the log has acknowledged, so that the next open misses this record if it is
     /// gone.
     ///
     /// # Errors
-    /// Returns an error if the copy is damaged, or if the mark cannot be written.
+    /// Returns an error if the mark cannot be written.
     pub(super) fn note_acknowledged(&self) -> Result<()> {
         self.appended.newest().map_or(Ok(()), |place| self.advance_mark(place))
     }
 
     fn advance_mark(&self, place: Place) -> Result<()> {
         let mut marked = self.marked();
-        if marked.is_damaged {
-            let text = "the copy is damaged; the next open of the hub replaces it";
-            return Err(Error::new(ErrorKind::Corrupted, text));
-        }
-        if place.position > marked.mark.position {
-            let mark = marked.mark.at(place);
+        if place.position > marked.position {
+            let mark = marked.at(place);
             mark.write(&self.directory)?;
-            marked.mark = mark;
+            *marked = mark;
         }
         Ok(())
     }
@@ -128,14 +117,14 @@ impl Copy {
             let mut marked = self.marked();
             marked.is_damaged = true;
             // If this fails, the hub still fails with the error, and the next open finds the damage again.
-            let _ = Mark::remove(&self.directory);
+            let _ = marked.write(&self.directory);
         }
         read
     }
 
     /// Ignores poisoning: each change is one assignment.
-    fn marked(&self) -> MutexGuard<'_, Marked> {
-        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn marked(&self) -> MutexGuard<'_, Mark> {
+        self.mark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,7 +177,8 @@ pub(super) fn open(
     limits: Limits,
     canceled: &AtomicBool,
 ) -> Result<Replay> {
-    let old = directory.with_extension("old");
+    let (old, gone) = (directory.with_extension("old"), directory.with_extension("gone"));
+    remove_all(&gone)?;
     if old.exists() {
         // A replacement was interrupted.
         remove_all(directory)?;
@@ -198,12 +188,18 @@ pub(super) fn open(
     if let Some(mark) = &mark {
         check_hub(mark, hub, state, directory)?;
     }
-    if let Some(mark) = mark.filter(|mark| mark.incarnation == state.incarnation) {
+    let mark = mark.filter(|mark| mark.incarnation == state.incarnation);
+    if let Some(mark) = &mark {
         check_log(mark.position, mark.chain(), state, log)?;
-        match open_base(directory, limits.memory_budget) {
-            Ok(base) => match start(&base, &mark, state, log)? {
+        let base = if mark.is_damaged {
+            Err(Error::new(ErrorKind::Corrupted, "a read of the copy has found damage"))
+        } else {
+            open_base(directory, limits.memory_budget)
+        };
+        match base {
+            Ok(base) => match start(&base, mark, state, log)? {
                 Some(start) => {
-                    return replay(directory, base, mark, start, limits);
+                    return replay(directory, base, mark.clone(), start, limits);
                 }
                 None => tracing::info!("the copy is older than the log reaches back; replacing it"),
             },
@@ -219,10 +215,12 @@ pub(super) fn open(
         rename(directory, &old)?;
     }
     // If this fails, the next open returns to the old copy.
-    let replay = restore(directory, hub, state, log, limits, canceled)?;
-    // If this is interrupted, what is left of the old copy has no mark and is replaced in turn.
-    let _ = Mark::remove(&old);
-    remove_all(&old)?;
+    let replay = restore(directory, hub, mark, state, log, limits, canceled)?;
+    if old.exists() {
+        // From here on, the new copy is the one that counts.
+        rename(&old, &gone)?;
+        remove_all(&gone)?;
+    }
     Ok(replay)
 }
 
@@ -289,7 +287,8 @@ pub(super) fn check_log(position: u64, chain: Chain, state: &LogState, log: &dyn
     let is_there = found
         .first()
         .is_some_and(|record| (record.position, record.chain) == (position, chain));
-    if is_there {
+    // A snapshot may have replaced the record since the state was read.
+    if is_there || position < log.state()?.first() {
         return Ok(());
     }
     Err(LogError::WentBack {
@@ -327,10 +326,11 @@ fn start(base: &RocksBase, mark: &Mark, state: &LogState, log: &dyn SharedLog) -
     Ok(None)
 }
 
-/// Makes a copy of the newest snapshot.
+/// Makes a copy of the newest snapshot. `remembered` is the mark of the copy that it replaces.
 fn restore(
     directory: &Path,
     hub: Uuid,
+    remembered: Option<Mark>,
     state: &LogState,
     log: &dyn SharedLog,
     limits: Limits,
@@ -349,7 +349,11 @@ fn restore(
         }
         None => ((1, Chain::default()), (0, Chain::default())),
     };
-    let mark = Mark::new(hub, state.incarnation, position, chain);
+    // What the node knew of the log, it still knows.
+    let mark = match remembered {
+        Some(mark) if mark.position > position => mark.of_good_copy(),
+        _ => Mark::new(hub, state.incarnation, position, chain),
+    };
     mark.write(directory)?;
     replay(directory, base, mark, start, limits)
 }

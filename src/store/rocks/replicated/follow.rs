@@ -1,6 +1,6 @@
 //! Following the log while another node owns the hub, so that a takeover has little left to read.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::copy::{self, Limits};
 use super::replay::{Replay, Step, Stopped};
 use crate::error::{Error, Result};
-use crate::log::postgres::PostgresLog;
 use crate::log::shared::SharedLog;
 use crate::spawn::spawn;
 
@@ -28,30 +27,17 @@ pub(super) struct Follower {
 }
 
 /// What a follower needs to open the copy.
-struct Place {
-    directory: PathBuf,
-    hub: Uuid,
-    log: PostgresLog,
-    limits: Limits,
-    canceled: Arc<AtomicBool>,
+pub(super) struct Place {
+    pub(super) directory: PathBuf,
+    pub(super) hub: Uuid,
+    pub(super) log: Arc<dyn SharedLog>,
+    pub(super) limits: Limits,
+    pub(super) canceled: Arc<AtomicBool>,
 }
 
 impl Follower {
-    pub(super) fn start(
-        directory: &Path,
-        hub: Uuid,
-        log: PostgresLog,
-        limits: Limits,
-        canceled: &Arc<AtomicBool>,
-    ) -> Result<Self> {
+    pub(super) fn start(place: Place) -> Result<Self> {
         let (stop, stopped) = channel();
-        let place = Place {
-            directory: directory.to_owned(),
-            hub,
-            log,
-            limits,
-            canceled: Arc::clone(canceled),
-        };
         Ok(Self {
             stop: Some(stop),
             thread: Some(spawn("abide-follow", move || follow(&place, &stopped))?),
@@ -103,9 +89,9 @@ fn follow(place: &Place, stopped: &Receiver<()>) -> Option<Replay> {
     replay
 }
 
-/// Opens the copy, or applies the next records. Returns `false` if there are none.
-fn advance(replay: &mut Option<Replay>, place: &Place) -> Result<bool> {
-    let log = &place.log;
+/// Opens the copy, or applies the next records. Returns `false` if it has to wait for more.
+pub(super) fn advance(replay: &mut Option<Replay>, place: &Place) -> Result<bool> {
+    let log = place.log.as_ref();
     let Some(open) = replay else {
         let state = log.state().map_err(Error::from)?;
         return match copy::open(&place.directory, place.hub, &state, log, place.limits, &place.canceled) {
@@ -120,7 +106,7 @@ fn advance(replay: &mut Option<Replay>, place: &Place) -> Result<bool> {
     };
     match open.follow(log) {
         Ok(Step::Applied) => Ok(true),
-        Ok(Step::AtEnd) => Ok(false),
+        Ok(Step::AtEnd | Step::Unsettled) => Ok(false),
         Ok(Step::LeftBehind) => {
             *replay = None;
             Ok(true)

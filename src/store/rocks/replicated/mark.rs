@@ -22,6 +22,8 @@ pub(super) struct Mark {
     pub(super) position: u64,
     /// The chain after this record.
     chain: [u8; 16],
+    /// RocksDB has found damage. The next open replaces the copy, and the new one has the same mark.
+    pub(super) is_damaged: bool,
 }
 
 impl Mark {
@@ -31,12 +33,24 @@ impl Mark {
             incarnation,
             position,
             chain: chain.0,
+            is_damaged: false,
         }
     }
 
     /// Returns the mark of the same copy at another place.
     pub(super) fn at(&self, place: Place) -> Self {
-        Self::new(self.hub, self.incarnation, place.position, place.chain)
+        Self {
+            is_damaged: self.is_damaged,
+            ..Self::new(self.hub, self.incarnation, place.position, place.chain)
+        }
+    }
+
+    /// Returns the same mark for a copy that replaces the one of this mark.
+    pub(super) fn of_good_copy(self) -> Self {
+        Self {
+            is_damaged: false,
+            ..self
+        }
     }
 
     pub(super) fn chain(&self) -> Chain {
@@ -55,11 +69,6 @@ impl Mark {
         (crc == crc32fast::hash(document))
             .then(|| serde_json::from_slice(document).ok())
             .flatten()
-    }
-
-    /// Removes the mark.
-    pub(super) fn remove(copy: &Path) -> std::io::Result<()> {
-        std::fs::remove_file(copy.join(COPY))
     }
 
     /// Replaces the mark durably.

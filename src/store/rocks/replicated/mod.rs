@@ -20,6 +20,8 @@ mod moves;
 mod node;
 mod open;
 mod replay;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod store;
 #[cfg(test)]

@@ -8,16 +8,17 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::claim::{self, Beats, Claimed};
-use super::copy::{self, Limits};
-use super::follow::Follower;
+use super::copy::{self, Copy, Limits};
+use super::follow::{Follower, Place};
 use super::node;
+use super::replay::{Replay, damaged_or_replaced};
 use super::snapshot::Snapshots;
 use super::store::{LEAVE, ReplicatedStore};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::files::create_private_directory;
 use crate::log::postgres::{Address, Members, PostgresLog, Session, Wish};
-use crate::log::replicated::ReplicatedLog;
-use crate::log::shared::{LogError, SharedLog};
+use crate::log::replicated::{Appended, ReplicatedLog};
+use crate::log::shared::{SharedLog, Tenure};
 use crate::model::CommitRecord;
 use crate::random;
 use crate::store::Reader;
@@ -93,7 +94,13 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
     let mut follower = None;
     let claimed = claim::wait(&members, &how.canceled, how.patience, || {
         let log = PostgresLog::with_patience(&how.address, identity.hub, node, FOLLOWER)?;
-        follower = Some(Follower::start(&copy, identity.id, log, limits, &how.canceled)?);
+        follower = Some(Follower::start(Place {
+            directory: copy.clone(),
+            hub: identity.id,
+            log: Arc::new(log),
+            limits,
+            canceled: Arc::clone(&how.canceled),
+        })?);
         Ok(())
     })?;
     serve(lock, how, &members, claimed, follower).inspect_err(|_| {
@@ -120,25 +127,15 @@ fn serve(
     let beats = Beats::start(Arc::clone(members), tenure.epoch)?;
     let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub, node)?);
     let (copy, limits) = how.copy();
-    // One that does not fit is closed before the copy is opened again.
-    let replay = follower
-        .and_then(Follower::stop)
-        .filter(|replay| replay.fits(&tenure.log));
-    let replay = match replay {
-        Some(replay) => Ok(replay),
-        None => copy::open(&copy, identity.id, &tenure.log, shared.as_ref(), limits, &how.canceled),
+    let followed = follower.and_then(Follower::stop);
+    let place = Place {
+        directory: copy,
+        hub: identity.id,
+        log: Arc::clone(&shared),
+        limits,
+        canceled: Arc::clone(&how.canceled),
     };
-    let current = replay.and_then(|replay| replay.finish(&tenure.log, shared.as_ref()));
-    let current = current.map_err(|error| {
-        // A later owner may have replaced what this one was reading.
-        let looks_damaged = error.kind() == ErrorKind::Corrupted;
-        if looks_damaged && matches!(shared.confirm(tenure.epoch), Err(LogError::Fenced)) {
-            return Error::from(LogError::Fenced);
-        }
-        error
-    })?;
-    let log = ReplicatedLog::new(Arc::clone(&shared), &tenure, Arc::clone(&current.appended));
-    let durable = Durable::new(log, current.copy, current.fronts, current.kept, limits.bounds);
+    let (durable, appended) = take_over(&place, &tenure, followed)?;
     let durable = Materialized::start(durable)?;
     let last_commit = commit_in(durable.store.as_ref() as &dyn Reader)?;
     let first = last_commit.map_or(1, |commit| commit.next_batch);
@@ -147,7 +144,7 @@ fn serve(
     let log_bytes = shared.bytes()?;
     let snapshots = Snapshots::start(
         Arc::clone(&durable.store),
-        current.appended,
+        appended,
         tenure.epoch,
         Arc::clone(&shared),
         log_bytes,
@@ -180,4 +177,32 @@ fn serve(
         epoch: tenure.epoch,
         held,
     })
+}
+
+/// Brings the copy of a new owner up to date. `followed` is the copy if it is open, because it has followed the log.
+pub(super) fn take_over(
+    place: &Place,
+    tenure: &Tenure,
+    followed: Option<Replay>,
+) -> Result<(Durable<ReplicatedLog, Copy>, Arc<Appended>)> {
+    let Place {
+        log: shared, limits, ..
+    } = place;
+    // One that does not fit is closed before the copy is opened again.
+    let replay = match followed.filter(|replay| replay.fits(&tenure.log)) {
+        Some(replay) => Ok(replay),
+        None => copy::open(
+            &place.directory,
+            place.hub,
+            &tenure.log,
+            shared.as_ref(),
+            *limits,
+            &place.canceled,
+        ),
+    };
+    let current = replay.and_then(|replay| replay.finish(&tenure.log, shared.as_ref()));
+    let current = current.map_err(|error| damaged_or_replaced(error, tenure.epoch, shared.as_ref()))?;
+    let log = ReplicatedLog::new(Arc::clone(shared), tenure, Arc::clone(&current.appended));
+    let durable = Durable::new(log, current.copy, current.fronts, current.kept, limits.bounds);
+    Ok((durable, current.appended))
 }

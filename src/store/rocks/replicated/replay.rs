@@ -49,6 +49,8 @@ pub(super) enum Step {
     Applied,
     /// The copy has all records.
     AtEnd,
+    /// The log no longer has what was read. It was never acknowledged, or a snapshot has replaced it.
+    Unsettled,
     /// A snapshot has replaced records that the copy lacks.
     LeftBehind,
 }
@@ -127,8 +129,10 @@ impl Replay {
                 return Ok(Step::AtEnd);
             }
         }
-        if let Some(last) = records.last() {
-            log.settle(last.position)?;
+        if let Some(last) = records.last()
+            && !log.settle(last.position, last.chain)?
+        {
+            return Ok(Step::Unsettled);
         }
         if let Err(error) = self.apply(&records) {
             // Perhaps the log went back and has other records now.
@@ -261,4 +265,13 @@ pub(super) fn damaged(position: u64, what: &str) -> Error {
         ErrorKind::Corrupted,
         format!("record {position} of the log in the database {what}; restore a backup of the database"),
     )
+}
+
+/// Returns the error of an owner that found the log damaged. A later owner may have replaced what this one was reading.
+pub(super) fn damaged_or_replaced(error: Error, epoch: u64, log: &dyn SharedLog) -> Error {
+    let looks_damaged = error.kind() == ErrorKind::Corrupted;
+    if looks_damaged && matches!(log.confirm(epoch), Err(LogError::Fenced)) {
+        return LogError::Fenced.into();
+    }
+    error
 }

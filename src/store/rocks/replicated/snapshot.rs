@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::claim::check_canceled;
 use super::copy::Copy;
+use super::replay::damaged_or_replaced;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::replicated::{Appended, ReplicatedLog};
 use crate::log::shared::{Chain, SharedLog, Snapshot};
@@ -204,8 +205,9 @@ pub(super) fn make(copy: &Copy, appended: &Appended, epoch: u64, log: &dyn Share
     let Some(place) = appended.of(commit).filter(|place| place.first <= commit + 1) else {
         return Ok(None);
     };
-    let stored = store(view.as_ref(), epoch, place.position, place.before, log)?;
-    log.publish(epoch, stored.snapshot)?;
+    let stored = store(view.as_ref(), epoch, place.position, place.before, log)
+        .map_err(|error| damaged_or_replaced(error, epoch, log))?;
+    log.publish(epoch, stored.snapshot, place.chain)?;
     tracing::info!(
         commit,
         parts = stored.snapshot.parts,

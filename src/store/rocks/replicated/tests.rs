@@ -11,12 +11,13 @@ use server::Server;
 
 use super::claim::check_canceled;
 use super::copy::{self, Limits};
+use super::mark::Mark;
 use super::open::{OpenOptions, Opened, open};
 use super::replay::{Replay, Step, Stopped};
 use super::snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::postgres::{Address, PostgresLog};
-use crate::log::shared::SharedLog;
+use crate::log::shared::{Chain, SharedLog, Snapshot};
 use crate::model::{self, CommitRecord};
 use crate::schema;
 use crate::store::{Batch, Reader, Store};
@@ -80,15 +81,15 @@ fn a_damaged_copy_takes_nothing() {
     write(&opened, 1..30);
     let store = &opened.store.durable.store;
     store.materialize().unwrap();
-    let mark = place.path().join("copy/COPY");
-    assert!(mark.exists());
+    let mark = || Mark::read(&place.path().join("copy")).unwrap().unwrap();
+    assert!(!mark().is_damaged);
     write(&opened, 30..40);
     let damage = store
         .base()
         .noted::<()>(Err(Error::new(ErrorKind::Corrupted, "a block is damaged")));
     assert!(damage.is_err());
     assert_eq!(store.materialize().unwrap_err().kind(), ErrorKind::Corrupted);
-    assert!(!mark.exists(), "the next open would keep the damaged copy");
+    assert!(mark().is_damaged, "the next open would keep the damaged copy");
     drop(opened);
     let opened = open(&options(&server, place.path())).unwrap();
     assert_eq!(opened.last_commit.map(|commit| commit.number), Some(39));
@@ -238,6 +239,14 @@ fn reopen(how: &OpenOptions, opened: &Opened, log: &dyn SharedLog) -> Result<Rep
     )
 }
 
+/// Makes the database lose the records after a position.
+fn go_back_to(server: &Server, position: u64) {
+    server.run(&format!(
+        "DELETE FROM abide.log WHERE position > {position}; UPDATE abide.shard SET (head, commit, chain) = \
+         (SELECT position, last_commit, chain FROM abide.log WHERE position = {position})"
+    ));
+}
+
 /// Applies all records that the log has.
 fn catch_up(replay: &mut Replay, log: &PostgresLog) {
     while replay.follow(log).unwrap() == Step::Applied {}
@@ -357,10 +366,7 @@ fn a_node_that_followed_notices_that_the_log_went_back() {
     let (mut replay, log) = following(&server, &first, places[1].path());
     write(&first, 1..200);
     catch_up(&mut replay, &log);
-    server.run(
-        "DELETE FROM abide.log WHERE position > 15; UPDATE abide.shard SET (head, commit, chain) = \
-         (SELECT position, last_commit, chain FROM abide.log WHERE position = 15)",
-    );
+    go_back_to(&server, 15);
     let Err(Stopped::Failed(error)) = replay.follow(&log) else {
         panic!("the loss was missed");
     };
@@ -383,10 +389,8 @@ fn a_node_that_followed_notices_other_records() {
     write(&first, 1..100);
     catch_up(&mut replay, &log);
     drop(first);
-    server.run(
-        "DELETE FROM abide.log WHERE position > 8; UPDATE abide.shard SET (head, commit, chain, owner) = \
-         (SELECT position, last_commit, chain, NULL::uuid FROM abide.log WHERE position = 8)",
-    );
+    go_back_to(&server, 8);
+    server.run("UPDATE abide.shard SET owner = NULL");
     let second = open(&options(&server, places[2].path())).unwrap();
     let kept = second.last_commit.unwrap().number;
     write(&second, kept + 1..150);
@@ -408,15 +412,66 @@ fn an_idle_owner_notices_that_the_log_went_back() {
     let opened = open(&how).unwrap();
     write(&opened, 1..100);
     opened.store.confirm().unwrap();
-    server.run(
-        "DELETE FROM abide.log WHERE position > 8; UPDATE abide.shard SET (head, commit, chain) = \
-         (SELECT position, last_commit, chain FROM abide.log WHERE position = 8)",
-    );
+    go_back_to(&server, 8);
     let error = opened.store.confirm().unwrap_err();
     assert!(error.to_string().contains("has lost data"), "{error}");
     drop(opened);
     let error = open(&how).unwrap_err();
     assert!(error.to_string().contains("has lost data"), "{error}");
+}
+
+/// A record that was read, and that the standby did not have when it became the database, is not settled. The node does not
+/// miss it later, because nobody was told that it is there.
+#[test]
+fn a_record_that_is_gone_is_not_settled() {
+    let Some(server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let opened = open(&options(&server, place.path())).unwrap();
+    write(&opened, 1..100);
+    let log = &opened.store.shared;
+    let read = log.read(9, 1).unwrap().remove(0);
+    assert!(log.settle(read.position, read.chain).unwrap());
+    assert_eq!(server.run("SELECT read FROM abide.node"), "9");
+    assert!(!log.settle(read.position, Chain::default()).unwrap(), "another record");
+    go_back_to(&server, 8);
+    assert!(!log.settle(read.position, read.chain).unwrap());
+    go_back_to(&server, 7);
+    server.run("UPDATE abide.node SET read = 0");
+    assert!(!log.settle(read.position, read.chain).unwrap());
+    assert_eq!(server.run("SELECT read FROM abide.node"), "0", "nothing was written");
+}
+
+/// While a snapshot is made, the database loses its record, or some of its parts. The snapshot does not count, and nothing
+/// of the log is discarded for it.
+#[test]
+fn a_snapshot_that_the_database_has_lost_in_part_is_not_published() {
+    let Some(server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let opened = open(&options(&server, place.path())).unwrap();
+    write(&opened, 1..100);
+    let (log, epoch) = (&opened.store.shared, opened.epoch);
+    let record = log.read(9, 1).unwrap().remove(0);
+    let snapshot = Snapshot {
+        epoch,
+        position: 9,
+        parts: 2,
+        before: Chain::default(),
+    };
+    let publish = |chain| log.publish(epoch, snapshot, chain).map_err(Error::from);
+    log.put_part(epoch, 9, 0, b"one").unwrap();
+    let error = publish(record.chain).unwrap_err();
+    assert!(
+        error.to_string().contains("has lost data"),
+        "a part is missing: {error}"
+    );
+    log.put_part(epoch, 9, 1, b"two").unwrap();
+    let error = publish(Chain::default()).unwrap_err();
+    assert!(error.to_string().contains("has lost data"), "another record: {error}");
+    go_back_to(&server, 8);
+    let error = publish(record.chain).unwrap_err();
+    assert!(error.to_string().contains("only up to 8"), "{error}");
+    assert_eq!(log.state().unwrap().snapshot, None);
+    assert_eq!(server.run("SELECT min(position) FROM abide.log"), "1");
 }
 
 /// An open that is canceled does not wait until a snapshot is restored.

@@ -1,0 +1,125 @@
+//! The connection of one node to the model of the database.
+
+use std::fmt;
+use std::sync::Weak;
+use std::time::Duration;
+
+use super::database::{Database, Done};
+use super::world::{Bug, CoverageMark, World};
+use crate::error::{Error, ErrorKind};
+use crate::log::shared::{Chain, LogError, LogState, Record, SharedLog, Snapshot};
+
+/// The greatest number of things that happen after a lost answer.
+const OUTAGE: u64 = 10;
+
+/// The log as a node sees it.
+pub(super) struct ModelLog {
+    pub(super) world: Weak<World>,
+    pub(super) node: usize,
+}
+
+impl fmt::Debug for ModelLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelLog").field("node", &self.node).finish()
+    }
+}
+
+impl ModelLog {
+    /// Runs a statement as a session does: again, until its answer is heard. Anything may happen before each attempt.
+    pub(super) fn run<R>(&self, statement: impl Fn(&mut Database, Option<Bug>) -> Done<R>) -> R {
+        let world = self.world.upgrade().expect("the world outlives its nodes");
+        let is_disturbed = {
+            let mut core = world.core();
+            let chance = core.chances.disturbs;
+            core.random.chance(chance)
+        };
+        if is_disturbed {
+            world.disturb(self.node);
+        }
+        loop {
+            let mut core = world.core();
+            let (bug, loses_answer) = (core.bug, core.chances.loses_answer);
+            let done = statement(&mut core.primary, bug);
+            let is_heard = !core.random.chance(loses_answer);
+            // The answer to a write waits for the standby.
+            if done.has_written && (is_heard || core.random.chance(50)) {
+                core.standby = core.primary.clone();
+            }
+            if is_heard {
+                return done.answer;
+            }
+            core.see(CoverageMark::LostAnswer);
+            // Much can happen until the node is connected again.
+            let count = core.random.between(0, OUTAGE);
+            drop(core);
+            (0..count).for_each(|_| world.disturb(self.node));
+        }
+    }
+}
+
+impl SharedLog for ModelLog {
+    fn append(&self, epoch: u64, record: &Record) -> Result<(), LogError> {
+        self.run(|database, bug| database.append(epoch, self.node, record, bug))
+    }
+
+    fn confirm(&self, epoch: u64) -> Result<u64, LogError> {
+        self.run(|database, _| database.confirm(epoch, self.node))
+    }
+
+    fn state(&self) -> Result<LogState, LogError> {
+        Ok(self.run(|database, _| Done::read(database.state())))
+    }
+
+    fn settle(&self, position: u64, chain: Chain) -> Result<bool, LogError> {
+        Ok(self.run(|database, bug| database.settle(position, chain, bug)))
+    }
+
+    fn read(&self, from: u64, bytes: usize) -> Result<Vec<Record>, LogError> {
+        Ok(self.run(|database, _| Done::read(database.read(from, bytes))))
+    }
+
+    fn find(&self, commit: u64, from: u64) -> Result<Option<u64>, LogError> {
+        Ok(self.run(|database, _| Done::read(database.find(commit, from))))
+    }
+
+    fn bytes(&self) -> Result<u64, LogError> {
+        Ok(self.run(|database, _| Done::read(database.bytes())))
+    }
+
+    fn set_calm_since(&self, _epoch: u64, _batch: u64) -> Result<(), LogError> {
+        unreachable!("the simulation has no crash counts")
+    }
+
+    fn put_part(&self, epoch: u64, position: u64, part: u32, body: &[u8]) -> Result<(), LogError> {
+        self.run(|database, _| {
+            database.put_part(epoch, position, part, body);
+            Done::wrote(Ok(()))
+        })
+    }
+
+    fn publish(&self, epoch: u64, snapshot: Snapshot, chain: Chain) -> Result<(), LogError> {
+        let is_published = self.run(|database, bug| database.publish(epoch, self.node, snapshot, chain, bug));
+        if !is_published {
+            return Err(LogError::WentBack {
+                acknowledged: snapshot.position,
+                found: self.confirm(epoch)?.min(snapshot.position - 1),
+            });
+        }
+        self.run(|database, bug| {
+            database.trim(snapshot, bug);
+            Done::wrote(Ok(()))
+        })
+    }
+
+    fn part(&self, snapshot: Snapshot, part: u32) -> Result<Vec<u8>, LogError> {
+        let found = self.run(|database, _| Done::read(database.part(snapshot, part)));
+        found.ok_or_else(|| LogError::Failed(Error::new(ErrorKind::Corrupted, "a part of the snapshot is missing")))
+    }
+
+    fn release(&self, epoch: u64, _patience: Duration) -> Result<(), LogError> {
+        self.run(|database, _| {
+            database.release(epoch, self.node);
+            Done::wrote(Ok(()))
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Deterministic simulation of the nodes of a hub over one shared log. One seed is one run.
+//!
+//! The nodes are real: their copies in RocksDB, the replay, the snapshots and the log of a tenure. Only the database is a
+//! model, with a synchronous standby. The seed decides which node does what, and what happens between any two statements:
+//! another node claims the hub or appends, an answer is lost, or the standby becomes the database. Nodes are killed, lose
+//! their copies, or get them back as they were some time ago. In some runs, the database loses data that it acknowledged.
+//!
+//! After each step, what was acknowledged must be in the log, and each answer must fit the log; see [`World`].
+//!
+//! ```text
+//! ABIDE_SEED=7 cargo test --features cluster --lib replicated::simulation -- --nocapture
+//! ```
+
+mod database;
+mod log;
+mod node;
+mod world;
+
+use std::collections::BTreeSet;
+use std::env;
+
+use world::{Bug, CoverageMark, World};
+
+/// Number of seeds, unless `ABIDE_SEEDS` is set.
+const SEEDS: u64 = 3_000;
+
+/// Of this number of seeds, one is played, because a run opens RocksDB many times.
+const SHARE: u64 = 20;
+
+/// Number of seeds within which a planted bug has to be found.
+const PATIENCE: u64 = 1_000;
+
+/// Seeds that found bugs.
+const CORPUS: &str = include_str!("corpus.txt");
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name)
+        .ok()
+        .map(|text| text.parse().expect("the variable must be a number"))
+}
+
+/// Runs a seed. Returns the places that it came to.
+fn run(seed: u64, bug: Option<Bug>) -> Result<BTreeSet<CoverageMark>, String> {
+    World::run(seed, bug, number("ABIDE_SEED").is_some())
+}
+
+fn run_all(seeds: impl Iterator<Item = u64>) -> BTreeSet<CoverageMark> {
+    let mut seen = BTreeSet::new();
+    for seed in seeds {
+        match run(seed, None) {
+            Ok(marks) => seen.extend(marks),
+            Err(violation) => panic!(
+                "seed {seed}: {violation}\nreplay with: ABIDE_SEED={seed} cargo test --features cluster --lib \
+                 replicated::simulation -- --nocapture"
+            ),
+        }
+    }
+    seen
+}
+
+/// What was acknowledged is in the log and in each store that is opened, in order. A node that was replaced answers
+/// nothing. Nothing is refused unless the database has lost something, and then no node that knew it misses it silently.
+#[test]
+fn what_a_shared_log_has_acknowledged_stays_whatever_happens() {
+    if let Some(seed) = number("ABIDE_SEED") {
+        run_all([seed].into_iter());
+        return;
+    }
+    let first = number("ABIDE_FIRST_SEED").unwrap_or(1);
+    let seen = run_all(first..first + number("ABIDE_SEEDS").unwrap_or(SEEDS).div_ceil(SHARE));
+    let missing: Vec<_> = CoverageMark::ALL.iter().filter(|mark| !seen.contains(mark)).collect();
+    assert!(missing.is_empty(), "no run came to {missing:?}");
+}
+
+/// Seeds that once found a bug find none now.
+#[test]
+fn seeds_of_the_shared_log_that_found_a_bug_find_none_now() {
+    let seeds = CORPUS
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim());
+    let seeds = seeds.filter(|seed| !seed.is_empty());
+    run_all(seeds.map(|seed| seed.parse().expect("a line of the corpus begins with a seed")));
+}
+
+/// Each planted bug is found, most of them by the seed that found it before.
+#[test]
+fn the_simulation_of_the_shared_log_finds_planted_bugs() {
+    for (bug, seed) in Bug::ALL {
+        let mut seeds = std::iter::once(seed).chain(1..=PATIENCE);
+        let found = seeds.find_map(|seed| run(seed, Some(bug)).err().map(|violation| (seed, violation)));
+        let (seed, violation) = found.unwrap_or_else(|| panic!("{bug:?} was not found in {PATIENCE} seeds"));
+        println!("{bug:?}: seed {seed}: {violation}");
+    }
+}
+
+/// One seed gives one run.
+#[test]
+fn one_seed_gives_one_run_of_the_shared_log() {
+    for seed in 1..=3 {
+        let told = || World::told(seed);
+        assert_eq!(told(), told(), "seed {seed}");
+    }
+}

@@ -1,0 +1,504 @@
+//! A node: what it does, and what it must answer.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::super::copy::{Copy, Limits};
+use super::super::follow::{self, Place};
+use super::super::mark::Mark;
+use super::super::open::take_over;
+use super::super::replay::Replay;
+use super::super::snapshot;
+use super::database::Done;
+use super::log::ModelLog;
+use super::world::{Bug, Core, CoverageMark, Rows, World, rows_after};
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::Log;
+use crate::log::replicated::{Appended, ReplicatedLog};
+use crate::log::shared::{Chain, SharedLog, Tenure};
+use crate::model::{self, CommitRecord};
+use crate::schema;
+use crate::store::durable::Durable;
+use crate::store::{Batch, Reader};
+
+/// Number of keys that the commits change.
+const KEYS: u64 = 12;
+
+/// Size of a value, in bytes.
+const VALUE: usize = 120;
+
+/// Size of the log that a reopened copy may have to read, in bytes. A store wants to move its front at half of it.
+const LOG_BYTES: u64 = 8 << 10;
+
+const HUB: Uuid = Uuid::from_u128(7);
+
+/// A node of the hub.
+pub(super) struct Node {
+    index: usize,
+    directory: PathBuf,
+    world: Weak<World>,
+    stage: Stage,
+    /// What the disk must remember of the log.
+    remembers: Option<Memory>,
+    /// A copy of the directory, and what it remembers.
+    saved: Option<Option<Memory>>,
+}
+
+/// A record that the log has acknowledged.
+#[derive(Clone, Copy, Debug)]
+struct Memory {
+    incarnation: u64,
+    position: u64,
+    chain: Chain,
+}
+
+enum Stage {
+    Down,
+    Waiting(Option<Replay>),
+    Owner(Box<Owner>),
+}
+
+/// A tenure.
+struct Owner {
+    durable: Durable<ReplicatedLog, Copy>,
+    appended: Arc<Appended>,
+    tenure: Tenure,
+    /// The era in which it began.
+    era: u64,
+    shared: Arc<dyn SharedLog>,
+    /// The newest acknowledged commit, and the commits after it.
+    synced: u64,
+    unsynced: Vec<Arc<Vec<u8>>>,
+}
+
+impl Node {
+    pub(super) fn new(index: usize, directory: PathBuf, world: Weak<World>) -> Self {
+        Self {
+            index,
+            directory,
+            world,
+            stage: Stage::Down,
+            remembers: None,
+            saved: None,
+        }
+    }
+
+    /// Ends the process.
+    pub(super) fn kill(&mut self) {
+        self.stage = Stage::Down;
+    }
+
+    /// Does something that a node may do now.
+    pub(super) fn act(&mut self, world: &World) {
+        let (choice, chances, is_other) = {
+            let mut core = world.core();
+            (core.random.below(100), core.chances, core.random.chance(50))
+        };
+        match &mut self.stage {
+            Stage::Down if is_other && choice < chances.loses_copy => self.lose_copy(world),
+            Stage::Owner(_) if is_other && choice < chances.takes_snapshot => self.take_snapshot(world),
+            Stage::Down => match choice {
+                8..14 => self.save(),
+                14..20 => self.bring_back(world),
+                20..60 => self.stage = Stage::Waiting(None),
+                _ => self.claim(world),
+            },
+            Stage::Waiting(_) => match choice {
+                0..10 => self.kill(),
+                10..65 => self.follow(world),
+                _ => self.claim(world),
+            },
+            Stage::Owner(_) => match choice {
+                0..45 => self.write(world),
+                45..60 => {
+                    self.sync(world);
+                }
+                60..75 => self.read(world),
+                75..82 => {
+                    self.materialize(world);
+                }
+                82..92 => self.note(world),
+                92..95 => self.close(world),
+                95..97 => self.find_damage(world),
+                _ => {
+                    self.tell(world, "is killed");
+                    self.kill();
+                }
+            },
+        }
+    }
+
+    fn tell(&self, world: &World, text: &str) {
+        world.core().tell(format!("node {} {text}", self.index));
+    }
+
+    fn log(&self) -> ModelLog {
+        ModelLog {
+            world: self.world.clone(),
+            node: self.index,
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            directory: self.directory.clone(),
+            hub: HUB,
+            log: Arc::new(self.log()),
+            limits: Limits::new(4 << 20, LOG_BYTES),
+            canceled: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    fn lose_copy(&mut self, world: &World) {
+        self.tell(world, "loses its copy");
+        world.core().see(CoverageMark::LostCopy);
+        remove(&self.directory);
+        self.remembers = None;
+    }
+
+    fn save(&mut self) {
+        let place = self.directory.with_extension("saved");
+        remove(&place);
+        copy_all(&self.directory, &place);
+        self.saved = Some(self.remembers);
+    }
+
+    /// Replaces the copy by an older one, as somebody who restores a machine does.
+    fn bring_back(&mut self, world: &World) {
+        let Some(remembers) = self.saved.take() else { return };
+        self.tell(world, "gets an older copy back");
+        world.core().see(CoverageMark::StaleCopy);
+        remove(&self.directory);
+        let place = self.directory.with_extension("saved");
+        if place.exists() {
+            std::fs::rename(place, &self.directory).expect("a directory can be renamed");
+        }
+        self.remembers = remembers;
+    }
+
+    /// Follows the log for a while, often to its end.
+    fn follow(&mut self, world: &World) {
+        let place = self.place();
+        let steps = world.core().random.between(1, 6);
+        let Stage::Waiting(replay) = &mut self.stage else {
+            return;
+        };
+        let advanced = (0..steps).map(|_| follow::advance(replay, &place));
+        match advanced.skip_while(|advanced| matches!(advanced, Ok(true))).next() {
+            None | Some(Ok(true)) => {}
+            Some(Ok(false)) => {
+                let mark = Mark::read(&self.directory).expect("the mark can be read");
+                self.remembers = mark.map(|mark| Memory {
+                    incarnation: mark.incarnation,
+                    position: mark.position,
+                    chain: mark.chain(),
+                });
+                self.tell(world, "has followed");
+            }
+            Some(Err(error)) => {
+                let mut core = world.core();
+                core.tell(format!("node {} cannot follow: {error}", self.index));
+                if core.losses > 0 {
+                    core.see(CoverageMark::LossNoticed);
+                } else {
+                    core.violate(format!("a node cannot follow although nothing was lost: {error}"));
+                }
+            }
+        }
+    }
+
+    /// Becomes the owner, if there is none or the owner seems to be dead, and opens the store.
+    fn claim(&mut self, world: &World) {
+        let log = self.log();
+        let seen = {
+            let mut core = world.core();
+            let (epoch, owner) = (core.primary.epoch, core.primary.owner);
+            let suspects = core.chances.suspects;
+            let is_taken = owner.is_some_and(|owner| owner != self.index);
+            if is_taken && !core.random.chance(suspects) {
+                return;
+            }
+            if is_taken {
+                core.see(CoverageMark::Replaced);
+            }
+            epoch
+        };
+        // What the log has at the moment of the claim.
+        let claimed = log.run(|database, _| {
+            let Done { answer, has_written } = database.claim(seen, self.index);
+            Done {
+                answer: answer.map(|tenure| (tenure, database.clone())),
+                has_written,
+            }
+        });
+        let Some((tenure, then)) = claimed else { return };
+        let (acknowledged, era) = {
+            let core = world.core();
+            (core.acknowledged.clone(), core.era)
+        };
+        self.tell(
+            world,
+            &format!("claims epoch {} at commit {}", tenure.epoch, tenure.log.commit),
+        );
+        let followed = match std::mem::replace(&mut self.stage, Stage::Down) {
+            Stage::Waiting(replay) => replay,
+            _ => None,
+        };
+        let has_followed = followed.is_some();
+        let had_copy = self.directory.exists();
+        let place = self.place();
+        let opened = take_over(&place, &tenure, followed);
+        let mut core = world.core();
+        match opened {
+            Ok((durable, appended)) => {
+                core.tell(format!("node {} owns the hub", self.index));
+                if has_followed {
+                    core.see(CoverageMark::TakeoverOfFollower);
+                }
+                if !had_copy && tenure.log.snapshot.is_some() {
+                    core.see(CoverageMark::Restored);
+                }
+                let rows = rows(&durable);
+                if rows != rows_after(&then.history) {
+                    core.violate(format!("node {} opens other rows than the log has", self.index));
+                }
+                if !then.history.starts_with(&acknowledged) {
+                    core.violate(format!("node {} opens without what was acknowledged", self.index));
+                }
+                let missed = self.remembers.filter(|memory| {
+                    memory.incarnation == then.incarnation && !then.has(memory.position, memory.chain)
+                });
+                if let Some(memory) = missed {
+                    core.violate(format!("node {} misses {memory:?} silently", self.index));
+                }
+                self.stage = Stage::Owner(Box::new(Owner {
+                    durable,
+                    appended,
+                    tenure,
+                    era,
+                    shared: place.log,
+                    synced: tenure.log.commit,
+                    unsynced: Vec::new(),
+                }));
+            }
+            Err(error) => {
+                check_refusal(&mut core, self.index, (&tenure, era), &error);
+            }
+        }
+    }
+
+    fn owner(&mut self) -> &mut Owner {
+        match &mut self.stage {
+            Stage::Owner(owner) => owner,
+            _ => unreachable!("only an owner does this"),
+        }
+    }
+
+    /// Writes some commits.
+    fn write(&mut self, world: &World) {
+        // As the thread of the store does.
+        if self.owner().durable.log().stats().live_bytes >= LOG_BYTES / 2 && !self.materialize(world) {
+            return;
+        }
+        let owner = self.owner();
+        let count = world.core().random.between(1, 4);
+        for _ in 0..count {
+            let commit = owner.synced + owner.unsynced.len() as u64 + 1;
+            let mut core = world.core();
+            let mut batch = Batch::default();
+            for _ in 0..core.random.between(1, 3) {
+                let key = [0, 1, core.random.below(KEYS) as u8];
+                if core.random.chance(25) {
+                    batch.delete(&key);
+                } else {
+                    let value: Vec<u8> = (0..VALUE).map(|_| core.random.below(256) as u8).collect();
+                    batch.put(&key, &value);
+                }
+            }
+            drop(core);
+            let record = CommitRecord {
+                number: commit,
+                next_batch: commit + 1,
+                ..CommitRecord::before_the_first(8)
+            };
+            batch.put(
+                &schema::COMMIT,
+                &model::encode(&record).expect("a commit can be encoded"),
+            );
+            owner.durable.write(&batch).expect("nothing has failed");
+            owner.unsynced.push(Arc::new(batch.encoded().to_vec()));
+        }
+        if world.core().random.chance(50) {
+            self.sync(world);
+        }
+    }
+
+    /// Makes the commits durable. Returns `false` if the tenure has ended.
+    fn sync(&mut self, world: &World) -> bool {
+        let owner = self.owner();
+        let synced = owner.durable.sync();
+        if synced.is_ok() {
+            let commits = std::mem::take(&mut owner.unsynced);
+            world.core().acknowledge(owner.synced + 1, &commits);
+            owner.synced += commits.len() as u64;
+        }
+        self.survives(world, synced)
+    }
+
+    /// Checks an error, which ends the tenure. As in the store, the copy is told what the log has acknowledged.
+    fn survives<T>(&mut self, world: &World, done: Result<T>) -> bool {
+        let Err(error) = done else { return true };
+        // A store that has failed returns the first error again.
+        let index = self.index;
+        let Owner { tenure, era, .. } = self.owner();
+        check_refusal(&mut world.core(), index, (tenure, *era), &error);
+        self.note(world);
+        self.kill();
+        false
+    }
+
+    /// Reads all rows, and answers if it may.
+    fn read(&mut self, world: &World) {
+        let least = world.core().acknowledged.len() as u64;
+        let losses = world.core().losses;
+        let owner = self.owner();
+        let seen = owner.synced + owner.unsynced.len() as u64;
+        let rows = rows(&owner.durable);
+        let skips = world.core().bug == Some(Bug::SkipConfirm) && owner.unsynced.is_empty();
+        if !skips && !self.sync(world) {
+            return;
+        }
+        let mut core = world.core();
+        // A loss in the meantime may have taken what was acknowledged.
+        if seen < least && core.losses == losses {
+            core.violate(format!("a read has commit {seen} after {least} was acknowledged"));
+        }
+        let history = core.primary.history.get(..seen as usize);
+        if history.is_none_or(|history| rows != rows_after(history)) {
+            core.violate(format!("a read returns other rows than the log has at commit {seen}"));
+        }
+    }
+
+    /// Moves the commits to RocksDB. Returns `false` if the tenure has ended.
+    fn materialize(&mut self, world: &World) -> bool {
+        let done = self.owner().durable.materialize_next();
+        // It makes durable what it moves.
+        if done.is_ok() {
+            self.sync(world)
+        } else {
+            self.survives(world, done)
+        }
+    }
+
+    fn take_snapshot(&mut self, world: &World) {
+        if !self.materialize(world) {
+            return;
+        }
+        let owner = self.owner();
+        let made = snapshot::make(
+            owner.durable.base(),
+            &owner.appended,
+            owner.tenure.epoch,
+            owner.shared.as_ref(),
+        );
+        let (tenure, era) = (owner.tenure, owner.era);
+        let index = self.index;
+        match made {
+            Ok(Some(position)) => {
+                self.tell(world, &format!("has stored a snapshot at {position}"));
+                world.core().see(CoverageMark::Snapshot);
+            }
+            Ok(None) => {}
+            // The thread that makes snapshots only tries again.
+            Err(error) => {
+                let mut core = world.core();
+                check_refusal(&mut core, index, (&tenure, era), &error);
+            }
+        }
+    }
+
+    /// A read finds damage in RocksDB, which ends the hub.
+    fn find_damage(&mut self, world: &World) {
+        self.tell(world, "finds its copy damaged");
+        world.core().see(CoverageMark::DamagedCopy);
+        let damage = Error::new(ErrorKind::Corrupted, "a block is damaged");
+        let found = self.owner().durable.base().noted::<()>(Err(damage));
+        assert!(found.is_err());
+        self.kill();
+    }
+
+    /// Makes the disk remember what the log has acknowledged.
+    fn note(&mut self, world: &World) {
+        let directory = self.directory.clone();
+        let owner = self.owner();
+        let incarnation = owner.tenure.log.incarnation;
+        owner.durable.base().note_acknowledged().expect("the copy is good");
+        let Some(newest) = owner.appended.newest() else { return };
+        let mark = Mark::read(&directory).expect("the mark can be read");
+        if mark.is_none_or(|mark| mark.position < newest.position) {
+            world
+                .core()
+                .violate("the copy does not remember what was acknowledged".to_owned());
+        }
+        self.remembers = Some(Memory {
+            incarnation,
+            position: newest.position,
+            chain: newest.chain,
+        });
+    }
+
+    /// Shuts down.
+    fn close(&mut self, world: &World) {
+        if !self.materialize(world) {
+            return;
+        }
+        self.tell(world, "closes");
+        let owner = self.owner();
+        let released = owner.shared.release(owner.tenure.epoch, Duration::ZERO);
+        released.expect("a release never fails");
+        self.kill();
+    }
+}
+
+/// Checks the reason for which a node ends or refuses. Its tenure began in an era.
+fn check_refusal(core: &mut Core, node: usize, (tenure, era): (&Tenure, u64), error: &Error) {
+    core.tell(format!("node {node} ends: {error}"));
+    let is_owner = core.primary.epoch == tenure.epoch && core.primary.owner == Some(node);
+    match error.kind() {
+        ErrorKind::Replaced if !is_owner || core.losses > 0 => core.see(CoverageMark::Fenced),
+        ErrorKind::Corrupted if core.has_lost || core.era != era => core.see(CoverageMark::LossNoticed),
+        _ => core.violate(format!("node {node} refuses although nothing is lost: {error}")),
+    }
+}
+
+fn rows(store: &Durable<ReplicatedLog, Copy>) -> Rows {
+    let found = store.view().scan(Vec::new()..vec![0xff; 64], usize::MAX);
+    found.expect("a good copy can be read").into_iter().collect()
+}
+
+fn remove(directory: &Path) {
+    let (old, gone) = (directory.with_extension("old"), directory.with_extension("gone"));
+    for directory in [directory, &old, &gone] {
+        if directory.exists() {
+            std::fs::remove_dir_all(directory).expect("a directory can be removed");
+        }
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    let Ok(entries) = std::fs::read_dir(from) else { return };
+    std::fs::create_dir_all(to).expect("a directory can be made");
+    for entry in entries {
+        let entry = entry.expect("a directory can be read");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_all(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a file can be copied");
+        }
+    }
+}
