@@ -5,6 +5,7 @@
 
 mod failover;
 mod moves;
+mod pooler;
 mod server;
 #[path = "../worker/mod.rs"]
 mod worker;
@@ -314,6 +315,44 @@ fn a_shutdown_hands_the_hub_over() {
         let greeting = client.orchestration::<greet>("greeting").result().await.unwrap();
         assert_eq!(greeting, "ADA");
         second.shutdown().await.unwrap();
+    });
+}
+
+/// Each node is restarted in turn, as for a new version: another one continues at once, each addition counts once, and no
+/// node is taken for one that crashed.
+#[test]
+fn a_rolling_restart_loses_nothing() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let (url, mut newest) = (server.url(), 0);
+    let open = |node: usize| {
+        let builder = builder(&url, places[node].path());
+        Box::pin(async move { (node, builder.open().await) })
+    };
+    runtime().block_on(async {
+        let mut nodes: Vec<_> = (0..places.len()).map(|node| tokio::spawn(open(node))).collect();
+        let mut left: Option<Instant> = None;
+        let mut served = [0; 3];
+        for _ in 0..9 {
+            let (opened, _, waiting) = futures::future::select_all(nodes).await;
+            let (node, hub) = opened.unwrap();
+            let hub = hub.unwrap();
+            served[node] += 1;
+            let counter = hub.client().entity::<Counter>("one");
+            for _ in 0..30 {
+                newest += 1;
+                assert_eq!(counter.add().await.unwrap(), newest);
+            }
+            let away = left.map(|left| left.elapsed()).unwrap_or_default();
+            println!("node {node} continues after {away:?}");
+            assert!(away < Duration::from_secs(20), "{away:?}");
+            left = Some(Instant::now());
+            hub.shutdown().await.unwrap();
+            nodes = waiting;
+            nodes.push(tokio::spawn(open(node)));
+        }
+        assert!(served.iter().filter(|times| **times > 0).count() > 1, "{served:?}");
+        assert_eq!(server.run("SELECT crashes FROM abide.shard"), "0");
     });
 }
 

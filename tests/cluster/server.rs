@@ -84,7 +84,7 @@ impl Server {
         format!("postgres://abide@127.0.0.1:{}/postgres", self.port)
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let path = self.programs.join(program);
         let mut command = Command::new(if path.exists() { path } else { program.into() });
         command.current_dir(self.place.path()).stdin(Stdio::null());
@@ -198,7 +198,7 @@ fn new_place() -> TempDir {
     place
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -16,6 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::settings;
 use crate::error::{Error, ErrorKind, Result};
+use crate::random;
 use crate::time::Stopwatch;
 
 /// Time that the connection to one server may take, of those that the URL names.
@@ -263,10 +264,15 @@ impl Session {
     }
 
     async fn connect(&self) -> Result<Connected, Failed> {
-        let connected = if self.address.config.get_ssl_mode() == SslMode::Disable {
-            self.connect_over(NoTls).await
+        let mut config = self.address.config.clone();
+        // A pooler drops this, or gives this session what another one has set.
+        let session = random::uuid().to_string();
+        let options = config.get_options().unwrap_or_default();
+        config.options(format!("{options} -c {}={session}", settings::SESSION));
+        let connected = if config.get_ssl_mode() == SslMode::Disable {
+            self.connect_over(&config, NoTls).await
         } else {
-            self.connect_over(self.address.tls.clone()).await
+            self.connect_over(&config, self.address.tls.clone()).await
         };
         let mut connected = connected?;
         let mut driver = std::mem::replace(&mut connected.driver, Box::pin(std::future::pending()));
@@ -279,12 +285,12 @@ impl Session {
         let settings = checked.map_err(|_| Failed::Broken(format!("no answer within {} s", ATTEMPT.as_secs())))?;
         let settings = settings.map_err(|error| self.failed(error))?;
         settings
-            .check(&self.address.name(), self.address.requires_standby)
+            .check(&self.address.name(), &session, self.address.requires_standby)
             .map_err(Failed::Final)?;
         Ok(connected)
     }
 
-    async fn connect_over<T>(&self, tls: T) -> Result<Connected, Failed>
+    async fn connect_over<T>(&self, config: &Config, tls: T) -> Result<Connected, Failed>
     where
         T: MakeTlsConnect<Socket>,
         T::Stream: Send + 'static,
@@ -292,8 +298,8 @@ impl Session {
         <T::TlsConnect as tokio_postgres::tls::TlsConnect<Socket>>::Future: Send,
     {
         // The first servers may not answer at all.
-        let servers = self.address.config.get_hosts().len().max(1) as u32;
-        let connecting = tokio::time::timeout(ATTEMPT + SERVER * servers, self.address.config.connect(tls)).await;
+        let servers = config.get_hosts().len().max(1) as u32;
+        let connecting = tokio::time::timeout(ATTEMPT + SERVER * servers, config.connect(tls)).await;
         let connecting = connecting.map_err(|_| Failed::Broken(format!("no answer within {} s", ATTEMPT.as_secs())))?;
         let (client, mut connection) = connecting.map_err(|error| self.failed(error))?;
         let is_unreplicated = Arc::new(AtomicBool::new(false));
@@ -331,6 +337,8 @@ impl Session {
         };
         let (code, message) = (database.code().code(), database.message().to_owned());
         let advice = match code {
+            // Its code is one of broken connections.
+            _ if message.contains("startup parameter") => settings::POOLER,
             // A shutdown, a recovery, too many connections, a full disk, a deadlock, a replica.
             _ if ["08", "53", "57", "58"].contains(&&code[..2]) || ["25006", "40001", "40P01"].contains(&code) => {
                 return Failed::Broken(message);
@@ -338,9 +346,6 @@ impl Session {
             "28P01" | "28000" => "check user and password in the URL",
             "3D000" => "create the database, or correct its name in the URL",
             "42501" => "grant the user the right to use the schema `abide`, or CREATE on the database",
-            _ if message.contains("startup parameter") => {
-                "a pooler that shares connections between transactions is in between; connect to the server itself"
-            }
             _ => "",
         };
         let separator = if advice.is_empty() { "" } else { "; " };

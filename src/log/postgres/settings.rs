@@ -7,6 +7,13 @@ use crate::error::{Error, ErrorKind, Result};
 /// The oldest supported version of PostgreSQL.
 const OLDEST: i32 = 140_000;
 
+/// A setting of the connection that names the session.
+pub(super) const SESSION: &str = "abide.session";
+
+/// What to do about a pooler.
+pub(super) const POOLER: &str =
+    "a pooler that shares connections between transactions is in between; connect to the server itself";
+
 /// The settings of a server.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -16,6 +23,8 @@ pub(super) struct Settings {
     /// By name, the settings without which PostgreSQL loses data after a crash.
     safe: [(&'static str, bool); 3],
     has_standby: bool,
+    /// The name of the session, if the server has received it.
+    session: Option<String>,
 }
 
 pub(super) async fn read(client: &Client) -> Result<Settings, PostgresError> {
@@ -23,8 +32,8 @@ pub(super) async fn read(client: &Client) -> Result<Settings, PostgresError> {
                 current_setting('server_version_num')::int, current_setting('fsync') = 'on', \
                 current_setting('full_page_writes') = 'on', \
                 current_setting('synchronous_commit') IN ('on', 'remote_apply'), \
-                current_setting('synchronous_standby_names') <> ''";
-    let row = client.query_one(text, &[]).await?;
+                current_setting('synchronous_standby_names') <> '', current_setting($1, true)";
+    let row = client.query_one(text, &[&SESSION]).await?;
     Ok(Settings {
         is_replica: row.get(0),
         is_read_only: row.get(1),
@@ -35,18 +44,22 @@ pub(super) async fn read(client: &Client) -> Result<Settings, PostgresError> {
             ("synchronous_commit", row.get(5)),
         ],
         has_standby: row.get(6),
+        session: row.get(7),
     })
 }
 
 impl Settings {
-    /// Checks that the server keeps what it has acknowledged.
-    pub(super) fn check(&self, name: &str, requires_standby: bool) -> Result<()> {
+    /// Checks that the server keeps what it has acknowledged, and that it has received the settings of this `session`.
+    pub(super) fn check(&self, name: &str, session: &str, requires_standby: bool) -> Result<()> {
         let refuse = |why: &str| {
             Err(Error::new(
                 ErrorKind::Configuration,
                 format!("the database at {name} {why}"),
             ))
         };
+        if self.session.as_deref() != Some(session) {
+            return refuse(&format!("has not received the settings of the connection: {POOLER}"));
+        }
         if self.is_replica || self.is_read_only {
             return refuse("is a read-only replica; connect to the primary server");
         }
@@ -73,25 +86,30 @@ impl Settings {
 mod tests {
     use super::*;
 
-    const GOOD: Settings = Settings {
-        is_replica: false,
-        is_read_only: false,
-        version: 150_018,
-        safe: [
-            ("fsync", true),
-            ("full_page_writes", true),
-            ("synchronous_commit", true),
-        ],
-        has_standby: false,
-    };
+    fn good() -> Settings {
+        Settings {
+            is_replica: false,
+            is_read_only: false,
+            version: 150_018,
+            safe: [
+                ("fsync", true),
+                ("full_page_writes", true),
+                ("synchronous_commit", true),
+            ],
+            has_standby: false,
+            session: Some("mine".to_owned()),
+        }
+    }
+
+    fn refused(settings: &Settings, standby: bool) -> String {
+        settings.check("db:5432/app", "mine", standby).unwrap_err().to_string()
+    }
 
     #[test]
     fn a_server_that_may_lose_data_is_refused() {
-        assert!(GOOD.check("db", false).is_ok());
-        let refused =
-            |settings: &Settings, standby: bool| settings.check("db:5432/app", standby).unwrap_err().to_string();
-        for index in 0..GOOD.safe.len() {
-            let mut settings = GOOD.clone();
+        assert!(good().check("db", "mine", false).is_ok());
+        for index in 0..good().safe.len() {
+            let mut settings = good();
             settings.safe[index].1 = false;
             let text = refused(&settings, false);
             assert!(
@@ -101,14 +119,23 @@ mod tests {
         }
         let replica = Settings {
             is_replica: true,
-            ..GOOD
+            ..good()
         };
         assert!(refused(&replica, false).contains("primary"));
         let old = Settings {
             version: 130_004,
-            ..GOOD
+            ..good()
         };
         assert!(refused(&old, false).contains("PostgreSQL 13"));
-        assert!(refused(&GOOD, true).contains("synchronous_standby_names"));
+        assert!(refused(&good(), true).contains("synchronous_standby_names"));
+    }
+
+    /// A pooler drops the settings of a connection, or shares them between connections.
+    #[test]
+    fn a_session_with_the_settings_of_another_is_refused() {
+        for session in [None, Some("another's".to_owned())] {
+            let settings = Settings { session, ..good() };
+            assert!(refused(&settings, false).contains("pooler"));
+        }
     }
 }
