@@ -12,16 +12,21 @@ pub(crate) struct Arguments {
     pub(crate) json: Option<PathBuf>,
     /// Measures only the figures whose name begins with one of these prefixes. Empty means all figures.
     pub(crate) only: Vec<String>,
+    /// Measures hubs over PostgreSQL as well: over a server of its own, or over one at a URL.
+    pub(crate) postgres: Option<Option<String>>,
     /// The directory of the stores. Floors and figures are comparable because both use it.
     pub(crate) directory: PathBuf,
 }
 
 pub(crate) const USAGE: &str = "\
 usage: cargo bench --features http --bench throughput [-- OPTIONS]
+       cargo bench --features http,cluster --bench throughput -- --engine postgres[:URL] [OPTIONS]
 
   --quick          measure briefly, in under 40 seconds
   --json FILE      also write one JSON object per line: {\"name\", \"value\", \"unit\"}
   --only PREFIX    measure only the figures whose name begins with PREFIX; may be repeated
+  --engine ENGINE  `postgres` measures hubs over PostgreSQL beside those in a directory, with a server of its own or,
+                   as `postgres:URL`, with the one at the URL
   --dir DIRECTORY  directory for the stores (default: the target directory)";
 
 impl Arguments {
@@ -34,6 +39,7 @@ impl Arguments {
             quick: false,
             json: None,
             only: Vec::new(),
+            postgres: None,
             directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
         };
         let mut arguments = arguments.into_iter();
@@ -43,6 +49,7 @@ impl Arguments {
                 "--quick" => parsed.quick = true,
                 "--json" => parsed.json = Some(value()?.into()),
                 "--only" => parsed.only.push(value()?),
+                "--engine" => parsed.postgres = Some(engine(&value()?)?),
                 "--dir" => parsed.directory = value()?.into(),
                 // Cargo passes this to every bench.
                 "--bench" => {}
@@ -75,5 +82,17 @@ impl Arguments {
     /// The duration of one measurement.
     pub(crate) fn measured(&self) -> Duration {
         Duration::from_millis(if self.quick { 800 } else { 3_000 })
+    }
+}
+
+/// Returns the URL of the server, if the word names one.
+fn engine(word: &str) -> Result<Option<String>, String> {
+    if !cfg!(feature = "cluster") {
+        return Err(format!("--engine needs `--features http,cluster`\n\n{USAGE}"));
+    }
+    match word.split_once(':') {
+        None if word == "postgres" => Ok(None),
+        Some(("postgres", url)) if url.starts_with("postgres") => Ok(Some(url.to_owned())),
+        _ => Err(format!("unknown engine {word}\n\n{USAGE}")),
     }
 }

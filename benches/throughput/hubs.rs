@@ -1,6 +1,6 @@
 //! The hubs that are measured, and the options that they share with the floors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use abide::prelude::*;
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LruCacheOptions, Options};
@@ -50,9 +50,39 @@ pub(crate) fn store_options() -> Options {
     options
 }
 
-/// Opens the hub in `directory`, creating it if it does not exist.
-pub(crate) async fn open(directory: &Path) -> Hub {
-    let builder = Hub::builder(directory);
+/// The place of a hub's data.
+pub(crate) enum Place {
+    Directory(PathBuf),
+    /// A database, with a copy in a directory. The name of the directory is the name of the hub.
+    #[cfg(feature = "cluster")]
+    Database {
+        url: String,
+        copy: PathBuf,
+    },
+}
+
+impl From<&Path> for Place {
+    fn from(directory: &Path) -> Self {
+        Self::Directory(directory.to_owned())
+    }
+}
+
+impl From<&PathBuf> for Place {
+    fn from(directory: &PathBuf) -> Self {
+        Self::Directory(directory.clone())
+    }
+}
+
+/// Opens the hub in a place, creating it if it does not exist.
+pub(crate) async fn open(place: impl Into<Place>) -> Hub {
+    let builder = match place.into() {
+        Place::Directory(directory) => Hub::builder(directory),
+        #[cfg(feature = "cluster")]
+        Place::Database { url, copy } => {
+            let name = copy.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Hub::cluster(url, name).directory(copy)
+        }
+    };
     // With the feature `otel`, every hub has an exporter.
     #[cfg(feature = "otel")]
     let builder = builder.tracer_provider(&spans::discarding());

@@ -36,7 +36,7 @@ const fn times_plus(factor: f64, offset: f64) -> Bound {
     Bound { factor, offset }
 }
 
-fn limits(memory_budget_mib: f64) -> [Limit; 22] {
+fn limits(memory_budget_mib: f64) -> [Limit; 25] {
     let below = |figure, base, must, aim| Limit {
         figure,
         base,
@@ -140,6 +140,24 @@ fn limits(memory_budget_mib: f64) -> [Limit; 22] {
         ),
         below("http.list.first_page.p99_us", None, at(20_000.0), at(20_000.0)),
         below("http.idle.rss_mib", None, at(200.0), at(200.0)),
+        below(
+            "postgres.entity.call.callers1.p50_us",
+            Some("floor.postgres.append.p50_us"),
+            times(2.0),
+            times(1.3),
+        ),
+        above(
+            "postgres.entity.call.callers256.per_s",
+            "entity.call.callers256.per_s",
+            0.4,
+            0.6,
+        ),
+        above(
+            "postgres.entity.call.callers1024.per_s",
+            "entity.call.callers1024.per_s",
+            0.4,
+            0.6,
+        ),
     ]
 }
 

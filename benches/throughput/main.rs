@@ -15,6 +15,8 @@ mod limits;
 mod load;
 mod million;
 mod orchestrations;
+#[cfg(feature = "cluster")]
+mod postgres;
 mod random;
 mod report;
 mod sleepers;
@@ -74,14 +76,27 @@ async fn measure(arguments: &Arguments) -> ExitCode {
         hubs::MEMORY_BUDGET_BYTES >> 20
     );
     let directory = directory.path();
+    #[cfg(feature = "cluster")]
+    let postgres = arguments
+        .postgres
+        .as_ref()
+        .map(|url| postgres::Database::new(url.as_deref(), directory));
     // The figures of one loop are compared with each other, so the rounds alternate between them.
     for _ in 0..arguments.rounds() {
         measure_one_caller(arguments, directory, &mut report).await;
         measure_one_chain(arguments, directory, &mut report).await;
+        #[cfg(feature = "cluster")]
+        if let Some(postgres) = &postgres {
+            postgres.measure_one_caller(arguments, &mut report).await;
+        }
     }
     for _ in 0..arguments.rounds() {
         measure_callers(arguments, directory, &mut report).await;
         measure_chains(arguments, directory, &mut report).await;
+        #[cfg(feature = "cluster")]
+        if let Some(postgres) = &postgres {
+            postgres.measure_callers(arguments, &mut report).await;
+        }
     }
     for _ in 0..arguments.rounds() {
         measure_hot_signals(arguments, directory, &mut report).await;

@@ -126,8 +126,13 @@ pub(crate) async fn reasons(directory: &Path, causes: u32, warm_up: Duration, me
 }
 
 /// Runs `callers` tasks that repeatedly start a chain and wait for its result. Nothing is purged.
-pub(crate) async fn chains(directory: &Path, callers: usize, warm_up: Duration, measured: Duration) -> Load {
-    let hub = hubs::open(directory).await;
+pub(crate) async fn chains(
+    place: impl Into<hubs::Place>,
+    callers: usize,
+    warm_up: Duration,
+    measured: Duration,
+) -> Load {
+    let hub = hubs::open(place).await;
     let client = hub.client();
     let load = closed_loop(callers, warm_up, measured, |caller| {
         let client = client.clone();
@@ -170,8 +175,13 @@ pub(crate) async fn fans(directory: &Path, warm_up: Duration, measured: Duration
 }
 
 /// Runs `callers` tasks that each move one cent between two random accounts and wait.
-pub(crate) async fn transfers(directory: &Path, callers: usize, warm_up: Duration, measured: Duration) -> Load {
-    let hub = hubs::open(directory).await;
+pub(crate) async fn transfers(
+    place: impl Into<hubs::Place>,
+    callers: usize,
+    warm_up: Duration,
+    measured: Duration,
+) -> Load {
+    let hub = hubs::open(place).await;
     let client = hub.client();
     let load = closed_loop(callers, warm_up, measured, |caller| {
         let client = client.clone();

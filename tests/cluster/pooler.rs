@@ -53,7 +53,7 @@ fn pool(server: &Server, mode: &str, more: &str) -> Option<(Pooler, String)> {
     Some((Pooler(child), format!("postgres://abide@127.0.0.1:{port}/postgres")))
 }
 
-/// A pooler that shares connections would share their locks and settings, too. It is found out, also if it is told to
+/// A pooler that shares connections would share their locks and settings, too. It is found out, also if it has to
 /// ignore the settings of a connection.
 #[test]
 fn a_pooler_is_refused() {

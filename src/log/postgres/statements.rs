@@ -41,7 +41,7 @@ UPDATE abide.shard SET snapshot_epoch = $3, snapshot = $4, snapshot_parts = $5::
 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $7 AND snapshot <= $4
     AND EXISTS (SELECT FROM abide.log WHERE hub = $1 AND shard = $2 AND position = $4 AND chain = $8)
     AND $5::int4 = (SELECT count(*) FROM abide.snapshot
-        WHERE hub = $1 AND shard = $2 AND epoch = $3 AND position = $4)";
+        WHERE hub = $1 AND shard = $2 AND epoch = $3 AND position = $4 AND part < $5::int4)";
 
 /// Deletes some of the records behind a snapshot.
 const TRIM: &str = "\
@@ -273,7 +273,8 @@ impl SharedLog for PostgresLog {
     }
 
     fn publish(&self, epoch: u64, snapshot: Snapshot, chain: Chain) -> Result<(), LogError> {
-        let (tenure, epoch, position, parts) = (epoch, epoch as i64, snapshot.position as i64, snapshot.parts as i32);
+        let (own_epoch, of_record) = (epoch, chain);
+        let (epoch, position, parts) = (epoch as i64, snapshot.position as i64, snapshot.parts as i32);
         let (before, chain) = (&snapshot.before.0[..], &chain.0[..]);
         let changed = self.run_slowly(async |connected: &Connected| {
             let parameters: Parameters<'_> = &[
@@ -282,9 +283,18 @@ impl SharedLog for PostgresLog {
             connected.client.execute(PUBLISH, parameters).await
         })?;
         if changed == 0 {
+            let head = self.confirm(own_epoch)?;
+            let found = self.read(snapshot.position, 1)?;
+            if found
+                .first()
+                .is_some_and(|record| record.position == snapshot.position && record.chain == of_record)
+            {
+                let text = "the database has lost a part of a snapshot while it was made";
+                return Err(LogError::Failed(Error::new(ErrorKind::Io, text)));
+            }
             return Err(LogError::WentBack {
                 acknowledged: snapshot.position,
-                found: self.confirm(tenure)?.min(snapshot.position - 1),
+                found: head.min(snapshot.position - 1),
             });
         }
         // From here on, the older records and snapshots are of no use, as long as the database has this snapshot.

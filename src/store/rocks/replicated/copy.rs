@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use super::mark::Mark;
 use super::replay::{Replay, damaged};
 use super::snapshot;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{create_private_directory, io_error, is_absent_or_empty};
+use crate::files::{create_private_directory, io_error, is_absent_or_empty, sync_parent};
 use crate::log::replicated::{Appended, Place};
 use crate::log::shared::{Chain, LogError, LogState, Record, SharedLog};
 use crate::store::directory::database;
@@ -22,11 +23,15 @@ use crate::store::rocks::open::{commit_in, number, open_writable};
 use crate::store::rocks::options::{front_bytes, options};
 use crate::store::{Reader, Visitor};
 
+/// Least time between two moves of the mark of a copy that follows a busy log.
+const NOTE: Duration = Duration::from_secs(5);
+
 /// The memory of a copy, and the part of the log that it may lack.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) memory_budget: usize,
     pub(super) bounds: Bounds,
+    pub(super) note_interval: Duration,
 }
 
 impl Limits {
@@ -38,6 +43,7 @@ impl Limits {
                 front_bytes: front_bytes(memory_budget),
                 log_bytes: wal_limit / 2,
             },
+            note_interval: NOTE,
         }
     }
 }
@@ -48,8 +54,15 @@ pub(super) struct Copy {
     directory: PathBuf,
     pub(super) base: RocksBase,
     /// Held while the mark is written.
-    mark: Mutex<Mark>,
+    marked: Mutex<Marked>,
     pub(super) appended: Arc<Appended>,
+}
+
+/// The mark of a copy, and whether RocksDB has found damage.
+#[derive(Debug)]
+struct Marked {
+    mark: Mark,
+    is_damaged: bool,
 }
 
 impl Base for Copy {
@@ -57,7 +70,7 @@ impl Base for Copy {
     fn take(&self, front: &Front) -> Result<()> {
         let place = self.appended.of(front.commit());
         let place = place.expect("the log has every commit that is moved to the copy");
-        if self.mark().is_damaged {
+        if self.marked().is_damaged {
             let text = "the copy is damaged; the next open of the hub replaces it";
             return Err(Error::new(ErrorKind::Corrupted, text));
         }
@@ -82,14 +95,17 @@ impl Copy {
         Self {
             directory: directory.to_owned(),
             base,
-            mark: Mutex::new(mark),
+            marked: Mutex::new(Marked {
+                mark,
+                is_damaged: false,
+            }),
             appended: Arc::default(),
         }
     }
 
     /// Returns the mark.
     pub(super) fn mark(&self) -> Mark {
-        self.marked().clone()
+        self.marked().mark.clone()
     }
 
     /// Moves the mark to the newest record that the log has acknowledged, so that the next open misses this record if it is
@@ -103,10 +119,14 @@ impl Copy {
 
     fn advance_mark(&self, place: Place) -> Result<()> {
         let mut marked = self.marked();
-        if place.position > marked.position {
-            let mark = marked.at(place);
+        let Mark { position, is_void, .. } = marked.mark;
+        // A new copy counts from the record of its mark on.
+        let counts_now = is_void && place.position == position && !marked.is_damaged;
+        if place.position > position || counts_now {
+            let mark = marked.mark.at(place);
+            let mark = if marked.is_damaged { mark.void() } else { mark };
             mark.write(&self.directory)?;
-            *marked = mark;
+            marked.mark = mark;
         }
         Ok(())
     }
@@ -116,15 +136,16 @@ impl Copy {
         if read.as_ref().is_err_and(|error| error.kind() == ErrorKind::Corrupted) {
             let mut marked = self.marked();
             marked.is_damaged = true;
+            marked.mark = marked.mark.clone().void();
             // If this fails, the hub still fails with the error, and the next open finds the damage again.
-            let _ = marked.write(&self.directory);
+            let _ = marked.mark.write(&self.directory);
         }
         read
     }
 
     /// Ignores poisoning: each change is one assignment.
-    fn marked(&self) -> MutexGuard<'_, Mark> {
-        self.mark.lock().unwrap_or_else(PoisonError::into_inner)
+    fn marked(&self) -> MutexGuard<'_, Marked> {
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -162,12 +183,12 @@ impl Reader for View<'_> {
     }
 }
 
-/// Opens the copy in a directory, or replaces it if it does not agree with the log. It has no record after the state `log`
-/// yet that it had not before. A copy is removed only when there is another one in its place.
+/// Opens the copy in a directory, or replaces it if it does not agree with the log. It has no record after `state` yet
+/// that it had not before. A copy is removed only when there is another one in its place.
 ///
 /// # Errors
 /// Returns an error of kind [`ErrorKind::Corrupted`] if the log has lost records that it acknowledged, or if the log itself
-/// is damaged, of kind [`ErrorKind::Configuration`] if the directory has a copy of another hub, or no copy, and of kind
+/// is damaged, of kind [`ErrorKind::Configuration`] if the directory has a copy of another hub, or something that is no copy, and of kind
 /// [`ErrorKind::Closed`] if it was `canceled`.
 pub(super) fn open(
     directory: &Path,
@@ -191,8 +212,9 @@ pub(super) fn open(
     let mark = mark.filter(|mark| mark.incarnation == state.incarnation);
     if let Some(mark) = &mark {
         check_log(mark.position, mark.chain(), state, log)?;
-        let base = if mark.is_damaged {
-            Err(Error::new(ErrorKind::Corrupted, "a read of the copy has found damage"))
+        let base = if mark.is_void {
+            let text = "a read has found damage, or the copy was not complete";
+            Err(Error::new(ErrorKind::Corrupted, text))
         } else {
             open_base(directory, limits.memory_budget)
         };
@@ -205,7 +227,7 @@ pub(super) fn open(
             },
             // The log has everything that it has.
             Err(error) if error.kind() == ErrorKind::Corrupted => {
-                tracing::warn!(%error, "the copy is damaged; replacing it");
+                tracing::warn!(%error, "the copy cannot be used; replacing it");
             }
             Err(error) => return Err(error),
         }
@@ -217,8 +239,9 @@ pub(super) fn open(
     // If this fails, the next open returns to the old copy.
     let replay = restore(directory, hub, mark, state, log, limits, canceled)?;
     if old.exists() {
-        // From here on, the new copy is the one that counts.
+        // From here on, the new copy is the one that counts, although the old one is still being removed.
         rename(&old, &gone)?;
+        sync_parent(&gone)?;
         remove_all(&gone)?;
     }
     Ok(replay)
@@ -287,8 +310,7 @@ pub(super) fn check_log(position: u64, chain: Chain, state: &LogState, log: &dyn
     let is_there = found
         .first()
         .is_some_and(|record| (record.position, record.chain) == (position, chain));
-    // A snapshot may have replaced the record since the state was read.
-    if is_there || position < log.state()?.first() {
+    if is_there {
         return Ok(());
     }
     Err(LogError::WentBack {
@@ -351,7 +373,7 @@ fn restore(
     };
     // What the node knew of the log, it still knows.
     let mark = match remembered {
-        Some(mark) if mark.position > position => mark.of_good_copy(),
+        Some(mark) if mark.position > position => mark.void(),
         _ => Mark::new(hub, state.incarnation, position, chain),
     };
     mark.write(directory)?;
@@ -361,12 +383,7 @@ fn restore(
 /// Begins the replay of a copy at a record, with the chain before it.
 fn replay(directory: &Path, base: RocksBase, mark: Mark, start: (u64, Chain), limits: Limits) -> Result<Replay> {
     let kept = number(commit_in(&base)?);
-    Ok(Replay::new(
-        Copy::new(directory, base, mark),
-        kept,
-        start,
-        limits.bounds,
-    ))
+    Ok(Replay::new(Copy::new(directory, base, mark), kept, start, limits))
 }
 
 /// Returns the chain before a record.

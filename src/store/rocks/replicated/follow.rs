@@ -26,8 +26,8 @@ pub(super) struct Follower {
     thread: Option<JoinHandle<Option<Replay>>>,
 }
 
-/// What a follower needs to open the copy.
-pub(super) struct Place {
+/// A copy, and the log that it follows.
+pub(super) struct CopySource {
     pub(super) directory: PathBuf,
     pub(super) hub: Uuid,
     pub(super) log: Arc<dyn SharedLog>,
@@ -36,11 +36,11 @@ pub(super) struct Place {
 }
 
 impl Follower {
-    pub(super) fn start(place: Place) -> Result<Self> {
+    pub(super) fn start(source: CopySource) -> Result<Self> {
         let (stop, stopped) = channel();
         Ok(Self {
             stop: Some(stop),
-            thread: Some(spawn("abide-follow", move || follow(&place, &stopped))?),
+            thread: Some(spawn("abide-follow", move || follow(&source, &stopped))?),
         })
     }
 
@@ -62,11 +62,11 @@ impl Drop for Follower {
     }
 }
 
-fn follow(place: &Place, stopped: &Receiver<()>) -> Option<Replay> {
+fn follow(source: &CopySource, stopped: &Receiver<()>) -> Option<Replay> {
     let mut replay = None;
     let mut told = String::new();
     while stopped.try_recv() == Err(TryRecvError::Empty) {
-        let pause = match advance(&mut replay, place) {
+        let pause = match advance(&mut replay, source) {
             Ok(true) => continue,
             Ok(false) => {
                 told.clear();
@@ -90,11 +90,18 @@ fn follow(place: &Place, stopped: &Receiver<()>) -> Option<Replay> {
 }
 
 /// Opens the copy, or applies the next records. Returns `false` if it has to wait for more.
-pub(super) fn advance(replay: &mut Option<Replay>, place: &Place) -> Result<bool> {
-    let log = place.log.as_ref();
+pub(super) fn advance(replay: &mut Option<Replay>, source: &CopySource) -> Result<bool> {
+    let log = source.log.as_ref();
     let Some(open) = replay else {
         let state = log.state().map_err(Error::from)?;
-        return match copy::open(&place.directory, place.hub, &state, log, place.limits, &place.canceled) {
+        return match copy::open(
+            &source.directory,
+            source.hub,
+            &state,
+            log,
+            source.limits,
+            &source.canceled,
+        ) {
             Ok(open) => {
                 *replay = Some(open);
                 Ok(true)

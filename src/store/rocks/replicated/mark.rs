@@ -22,8 +22,10 @@ pub(super) struct Mark {
     pub(super) position: u64,
     /// The chain after this record.
     chain: [u8; 16],
-    /// RocksDB has found damage. The next open replaces the copy, and the new one has the same mark.
-    pub(super) is_damaged: bool,
+    /// The rows do not count: RocksDB has found damage, or the copy is new and does not have this record yet. The next open
+    /// replaces the copy, and the new one has the same mark.
+    #[serde(default)]
+    pub(super) is_void: bool,
 }
 
 impl Mark {
@@ -33,24 +35,18 @@ impl Mark {
             incarnation,
             position,
             chain: chain.0,
-            is_damaged: false,
+            is_void: false,
         }
     }
 
     /// Returns the mark of the same copy at another place.
     pub(super) fn at(&self, place: Place) -> Self {
-        Self {
-            is_damaged: self.is_damaged,
-            ..Self::new(self.hub, self.incarnation, place.position, place.chain)
-        }
+        Self::new(self.hub, self.incarnation, place.position, place.chain)
     }
 
-    /// Returns the same mark for a copy that replaces the one of this mark.
-    pub(super) fn of_good_copy(self) -> Self {
-        Self {
-            is_damaged: false,
-            ..self
-        }
+    /// Returns the same mark for a copy whose rows do not count.
+    pub(super) fn void(self) -> Self {
+        Self { is_void: true, ..self }
     }
 
     pub(super) fn chain(&self) -> Chain {

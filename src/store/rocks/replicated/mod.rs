@@ -5,6 +5,8 @@
 //! LOCK        held by the process
 //! copy/COPY   the place in the log up to which the copy certainly agrees with it
 //! copy/db/    RocksDB
+//! copy.old    a copy that is being replaced, and that counts until its replacement is there
+//! copy.gone   what is left of such a copy
 //! ```
 //!
 //! A node waits until it owns the hub. Meanwhile, its copy follows the log. Then it reads the rest of the log, and works as a

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::claim::{self, Beats, Claimed};
 use super::copy::{self, Copy, Limits};
-use super::follow::{Follower, Place};
+use super::follow::{CopySource, Follower};
 use super::node;
 use super::replay::{Replay, damaged_or_replaced};
 use super::snapshot::Snapshots;
@@ -94,7 +94,7 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
     let mut follower = None;
     let claimed = claim::wait(&members, &how.canceled, how.patience, || {
         let log = PostgresLog::with_patience(&how.address, identity.hub, node, FOLLOWER)?;
-        follower = Some(Follower::start(Place {
+        follower = Some(Follower::start(CopySource {
             directory: copy.clone(),
             hub: identity.id,
             log: Arc::new(log),
@@ -128,14 +128,14 @@ fn serve(
     let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub, node)?);
     let (copy, limits) = how.copy();
     let followed = follower.and_then(Follower::stop);
-    let place = Place {
+    let source = CopySource {
         directory: copy,
         hub: identity.id,
         log: Arc::clone(&shared),
         limits,
         canceled: Arc::clone(&how.canceled),
     };
-    let (durable, appended) = take_over(&place, &tenure, followed)?;
+    let (durable, appended) = take_over(&source, &tenure, followed)?;
     let durable = Materialized::start(durable)?;
     let last_commit = commit_in(durable.store.as_ref() as &dyn Reader)?;
     let first = last_commit.map_or(1, |commit| commit.next_batch);
@@ -181,23 +181,23 @@ fn serve(
 
 /// Brings the copy of a new owner up to date. `followed` is the copy if it is open, because it has followed the log.
 pub(super) fn take_over(
-    place: &Place,
+    source: &CopySource,
     tenure: &Tenure,
     followed: Option<Replay>,
 ) -> Result<(Durable<ReplicatedLog, Copy>, Arc<Appended>)> {
-    let Place {
+    let CopySource {
         log: shared, limits, ..
-    } = place;
+    } = source;
     // One that does not fit is closed before the copy is opened again.
     let replay = match followed.filter(|replay| replay.fits(&tenure.log)) {
         Some(replay) => Ok(replay),
         None => copy::open(
-            &place.directory,
-            place.hub,
+            &source.directory,
+            source.hub,
             &tenure.log,
             shared.as_ref(),
             *limits,
-            &place.canceled,
+            &source.canceled,
         ),
     };
     let current = replay.and_then(|replay| replay.finish(&tenure.log, shared.as_ref()));

@@ -3,21 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::copy::{Copy, check_log};
+use super::copy::{Copy, Limits, check_log};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::commits::decompress;
 use crate::log::replicated::{Appended, Place};
 use crate::log::shared::{Chain, LogError, LogState, Record, SharedLog};
 use crate::store::Changes;
-use crate::store::durable::{Base, Bounds};
+use crate::store::durable::Base;
 use crate::store::front::Fronts;
 use crate::time::Stopwatch;
 
 /// Bytes of records that are read at once.
 const READ: usize = 4 << 20;
-
-/// Least time between two moves of the mark of a copy that follows a busy log.
-const NOTE: Duration = Duration::from_secs(5);
 
 /// A copy that has all commits of the log, some of them in fronts.
 pub(super) struct Current {
@@ -38,7 +35,7 @@ pub(super) struct Replay {
     /// The newest record that the copy has, and the chain after it.
     position: u64,
     chain: Chain,
-    bounds: Bounds,
+    limits: Limits,
     /// When the mark was last moved.
     noted: Stopwatch,
 }
@@ -49,7 +46,8 @@ pub(super) enum Step {
     Applied,
     /// The copy has all records.
     AtEnd,
-    /// The log no longer has what was read. It was never acknowledged, or a snapshot has replaced it.
+    /// The log no longer has what was read: it was never acknowledged, or a snapshot has replaced it. Or the database has lost
+    /// the row of this node, which the next beat enters again.
     Unsettled,
     /// A snapshot has replaced records that the copy lacks.
     LeftBehind,
@@ -81,14 +79,14 @@ impl From<LogError> for Stopped {
 impl Replay {
     /// Creates the replay of a copy that has the commits up to `kept`. `start` is the record with the first commit that it
     /// lacks, or an earlier one, and the chain before this record.
-    pub(super) fn new(copy: Copy, kept: u64, start: (u64, Chain), bounds: Bounds) -> Self {
+    pub(super) fn new(copy: Copy, kept: u64, start: (u64, Chain), limits: Limits) -> Self {
         Self {
             copy,
             fronts: Fronts::over(kept),
             kept,
             position: start.0 - 1,
             chain: start.1,
-            bounds,
+            limits,
             noted: Stopwatch::start(),
         }
     }
@@ -139,7 +137,7 @@ impl Replay {
             self.check_known(&log.state()?, log)?;
             return Err(Stopped::Failed(error));
         }
-        self.note(NOTE)?;
+        self.note(self.limits.note_interval)?;
         Ok(Step::Applied)
     }
 
@@ -161,6 +159,10 @@ impl Replay {
         if (self.fronts.newest(), self.chain) != (state.commit, state.chain) {
             return Err(damaged(state.head, "does not lead to the newest commit"));
         }
+        if self.copy.mark().is_void {
+            // From here on, the rows count.
+            self.copy.note_acknowledged()?;
+        }
         Ok(Current {
             appended: Arc::clone(&self.copy.appended),
             copy: self.copy,
@@ -172,7 +174,10 @@ impl Replay {
     /// Checks that the log still has what it has acknowledged. If it has not, the next open misses it as well.
     fn check_known(&self, state: &LogState, log: &dyn SharedLog) -> Result<(), Stopped> {
         let (position, chain) = self.known();
-        let checked = check_log(position, chain, state, log);
+        let mut checked = check_log(position, chain, state, log);
+        if checked.is_err() && position <= state.head && self.was_replaced(position, log)? {
+            checked = Ok(());
+        }
         checked.map_err(|error| match error.kind() {
             ErrorKind::Corrupted => {
                 // If this fails, the mark still names an earlier record, which may be missing as well.
@@ -181,6 +186,15 @@ impl Replay {
             }
             _ => Stopped::Unread(error),
         })
+    }
+
+    /// Returns `true` if a snapshot has replaced a record since the state of the log was read.
+    fn was_replaced(&self, position: u64, log: &dyn SharedLog) -> Result<bool, LogError> {
+        let is_absent = log
+            .read(position, 1)?
+            .first()
+            .is_none_or(|record| record.position > position);
+        Ok(is_absent && position < log.state()?.first())
     }
 
     /// Moves the mark to the newest record, unless that has happened less than `interval` ago.
@@ -223,12 +237,14 @@ impl Replay {
 
     /// Moves the front to RocksDB if it is large, or if RocksDB lacks much of the log.
     fn materialize(&mut self) -> Result<()> {
-        // Only the mark vouches for the rows, and it is checked when the replay passes it.
-        if self.position < self.copy.mark().position {
+        // Only the mark vouches for the rows, and it is checked when the replay passes it. The rows of a new copy do not
+        // count until then.
+        let mark = self.copy.mark();
+        if self.position < mark.position && !mark.is_void {
             return Ok(());
         }
-        let is_large = self.fronts.size().active_bytes >= self.bounds.front_bytes
-            || self.copy.appended.bytes() >= self.bounds.log_bytes;
+        let is_large = self.fronts.size().active_bytes >= self.limits.bounds.front_bytes
+            || self.copy.appended.bytes() >= self.limits.bounds.log_bytes;
         if is_large && let (commit, Some(front)) = self.fronts.freeze() {
             self.copy.take(&front)?;
             self.fronts.retire();

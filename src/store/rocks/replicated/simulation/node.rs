@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::super::copy::{Copy, Limits};
-use super::super::follow::{self, Place};
+use super::super::follow::{self, CopySource};
 use super::super::mark::Mark;
 use super::super::open::take_over;
 use super::super::replay::Replay;
@@ -58,7 +58,8 @@ struct Memory {
 
 enum Stage {
     Down,
-    Waiting(Option<Replay>),
+    /// With the era in which it began to wait, or in which it last failed to follow.
+    Waiting(Option<Replay>, u64),
     Owner(Box<Owner>),
 }
 
@@ -104,12 +105,15 @@ impl Node {
             Stage::Down => match choice {
                 8..14 => self.save(),
                 14..20 => self.bring_back(world),
-                20..60 => self.stage = Stage::Waiting(None),
+                20..60 => self.wait(world),
                 _ => self.claim(world),
             },
-            Stage::Waiting(_) => match choice {
+            Stage::Waiting(..) => match choice {
                 0..10 => self.kill(),
-                10..65 => self.follow(world),
+                10..65 => {
+                    let steps = world.core().random.between(1, 6);
+                    self.follow(world, steps);
+                }
                 _ => self.claim(world),
             },
             Stage::Owner(_) => match choice {
@@ -143,12 +147,16 @@ impl Node {
         }
     }
 
-    fn place(&self) -> Place {
-        Place {
+    fn place(&self) -> CopySource {
+        CopySource {
             directory: self.directory.clone(),
             hub: HUB,
             log: Arc::new(self.log()),
-            limits: Limits::new(4 << 20, LOG_BYTES),
+            limits: Limits {
+                // Always or never, because the time of the machine is no part of the seed.
+                note_interval: if self.index == 0 { Duration::ZERO } else { Duration::MAX },
+                ..Limits::new(4 << 20, LOG_BYTES)
+            },
             canceled: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -161,6 +169,10 @@ impl Node {
     }
 
     fn save(&mut self) {
+        if self.directory.with_extension("old").exists() {
+            // A replacement was interrupted, so the directory is not the copy.
+            return;
+        }
         let place = self.directory.with_extension("saved");
         remove(&place);
         copy_all(&self.directory, &place);
@@ -180,35 +192,76 @@ impl Node {
         self.remembers = remembers;
     }
 
-    /// Follows the log for a while, often to its end.
-    fn follow(&mut self, world: &World) {
+    fn wait(&mut self, world: &World) {
+        self.stage = Stage::Waiting(None, world.core().era);
+    }
+
+    /// Follows the log for some steps. Returns `true` if it has come to the end.
+    fn follow(&mut self, world: &World, steps: u64) -> bool {
         let place = self.place();
-        let steps = world.core().random.between(1, 6);
-        let Stage::Waiting(replay) = &mut self.stage else {
-            return;
+        let Stage::Waiting(replay, era) = &mut self.stage else {
+            return false;
         };
         let advanced = (0..steps).map(|_| follow::advance(replay, &place));
         match advanced.skip_while(|advanced| matches!(advanced, Ok(true))).next() {
-            None | Some(Ok(true)) => {}
+            None | Some(Ok(true)) => false,
             Some(Ok(false)) => {
-                let mark = Mark::read(&self.directory).expect("the mark can be read");
-                self.remembers = mark.map(|mark| Memory {
-                    incarnation: mark.incarnation,
-                    position: mark.position,
-                    chain: mark.chain(),
-                });
+                self.remember_mark(world);
                 self.tell(world, "has followed");
+                true
             }
             Some(Err(error)) => {
                 let mut core = world.core();
                 core.tell(format!("node {} cannot follow: {error}", self.index));
-                if core.losses > 0 {
+                let may_be_lost = core.has_lost || core.era != *era;
+                if error.kind() == ErrorKind::Corrupted && may_be_lost {
                     core.see(CoverageMark::LossNoticed);
                 } else {
-                    core.violate(format!("a node cannot follow although nothing was lost: {error}"));
+                    core.violate(format!("a node cannot follow although nothing is lost: {error}"));
                 }
+                *era = core.era;
+                false
             }
         }
+    }
+
+    /// Takes over what the disk remembers, which must not be less than before.
+    fn remember_mark(&mut self, world: &World) {
+        let mark = Mark::read(&self.directory).expect("the mark can be read");
+        let now = mark.map(|mark| Memory {
+            incarnation: mark.incarnation,
+            position: mark.position,
+            chain: mark.chain(),
+        });
+        if let (Some(before), Some(now)) = (self.remembers, now)
+            && now.incarnation == before.incarnation
+            && now.position < before.position
+        {
+            let text = format!("node {} remembers {now:?} after {before:?}", self.index);
+            world.core().violate(text);
+        }
+        self.remembers = now;
+    }
+
+    /// Without faults, a node that is started follows the log to its end, runs the hub and answers.
+    pub(super) fn come_to_rest(&mut self, world: &World) {
+        self.kill();
+        self.wait(world);
+        // It may first find that a snapshot, or the acceptance of a loss, has replaced its copy.
+        if !(0..10).any(|_| self.follow(world, 100)) {
+            return world
+                .core()
+                .violate(format!("node {} cannot follow at the end", self.index));
+        }
+        self.claim(world);
+        if !matches!(self.stage, Stage::Owner(_)) {
+            return world
+                .core()
+                .violate(format!("node {} cannot run the hub at the end", self.index));
+        }
+        self.write(world);
+        self.read(world);
+        self.close(world);
     }
 
     /// Becomes the owner, if there is none or the owner seems to be dead, and opens the store.
@@ -245,7 +298,7 @@ impl Node {
             &format!("claims epoch {} at commit {}", tenure.epoch, tenure.log.commit),
         );
         let followed = match std::mem::replace(&mut self.stage, Stage::Down) {
-            Stage::Waiting(replay) => replay,
+            Stage::Waiting(replay, _) => replay,
             _ => None,
         };
         let has_followed = followed.is_some();
@@ -349,7 +402,7 @@ impl Node {
         self.survives(world, synced)
     }
 
-    /// Checks an error, which ends the tenure. As in the store, the copy is told what the log has acknowledged.
+    /// Checks an error, which ends the tenure. As in the store, the copy then notes what the log has acknowledged.
     fn survives<T>(&mut self, world: &World, done: Result<T>) -> bool {
         let Err(error) = done else { return true };
         // A store that has failed returns the first error again.

@@ -35,6 +35,16 @@ pub(super) struct Chances {
 }
 
 impl Chances {
+    const NONE: Self = Self {
+        disturbs: 0,
+        loses_answer: 0,
+        fails_over: 0,
+        suspects: 100,
+        takes_snapshot: 0,
+        loses_copy: 0,
+        loses_data: 0,
+    };
+
     fn draw(random: &mut Random) -> Self {
         Self {
             disturbs: random.between(2, 20),
@@ -212,6 +222,13 @@ impl Core {
         self.acknowledged = history.to_vec();
     }
 
+    /// Checks that the log has what was acknowledged.
+    fn check(&mut self) {
+        if !self.primary.history.starts_with(&self.acknowledged) {
+            self.violate("the log lacks what was acknowledged".to_owned());
+        }
+    }
+
     /// The standby becomes the database.
     fn fail_over(&mut self) {
         self.tell("the standby becomes the database".to_owned());
@@ -219,20 +236,24 @@ impl Core {
         self.primary = self.standby.clone();
     }
 
+    fn accept_loss(&mut self) {
+        self.tell("the loss is accepted".to_owned());
+        self.see(CoverageMark::LossAccepted);
+        self.era += 1;
+        // The real one takes the time of the acceptance.
+        if self.bug != Some(Bug::AcceptInTheSameIncarnation) {
+            self.primary.incarnation = self.era;
+        }
+        self.primary.accept_loss(NOBODY);
+        self.standby = self.primary.clone();
+        self.has_lost = false;
+        self.acknowledged.clone_from(&self.primary.history);
+    }
+
     /// The database loses data that it acknowledged, or a loss is accepted, or a backup is made.
     fn lose(&mut self) {
         if self.has_lost && self.random.chance(60) {
-            self.tell("the loss is accepted".to_owned());
-            self.see(CoverageMark::LossAccepted);
-            self.era += 1;
-            // The real one takes the time of the acceptance.
-            if self.bug != Some(Bug::AcceptInTheSameIncarnation) {
-                self.primary.incarnation = self.era;
-            }
-            self.primary.accept_loss(NOBODY);
-            self.standby = self.primary.clone();
-            self.has_lost = false;
-            self.acknowledged.clone_from(&self.primary.history);
+            self.accept_loss();
         } else if let Some(backup) = self.backup.take() {
             self.tell(format!("the database has only {} commits", backup.history.len()));
             self.see(CoverageMark::Loss);
@@ -250,7 +271,7 @@ impl Core {
     }
 }
 
-/// A database and its nodes.
+/// A database and its nodes. See [`Core::check`] and the methods of [`Node`] for what must hold.
 pub(super) struct World {
     core: Mutex<Core>,
     nodes: Vec<Mutex<Node>>,
@@ -304,15 +325,35 @@ impl World {
         });
         for _ in 0..steps {
             world.step(None);
+            world.core().check();
             if world.core().violation.is_some() {
                 break;
             }
+        }
+        if world.core().violation.is_none() {
+            world.come_to_rest();
         }
         for node in &world.nodes {
             node.lock().unwrap_or_else(PoisonError::into_inner).kill();
         }
         let world = Arc::into_inner(world).expect("no node holds the world");
         world.core.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends all faults, and lets each node follow the log to its end and run the hub.
+    fn come_to_rest(&self) {
+        let mut core = self.core();
+        core.tell("the faults end".to_owned());
+        core.chances = Chances::NONE;
+        if core.has_lost {
+            core.accept_loss();
+        }
+        drop(core);
+        for node in &self.nodes {
+            let mut node = node.lock().unwrap_or_else(PoisonError::into_inner);
+            node.come_to_rest(self);
+        }
+        self.core().check();
     }
 
     pub(super) fn core(&self) -> MutexGuard<'_, Core> {
