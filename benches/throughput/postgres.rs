@@ -237,8 +237,8 @@ impl Used {
     }
 }
 
-/// Returns the time that the processes of a program on this machine have run so far, in microseconds. It is 0 for a server
-/// on another machine.
+/// Returns the time that the processes of a program on this machine have run so far, and those of their children that have
+/// ended, in microseconds. It is 0 for a server on another machine.
 fn cpu_us_of(program: &str) -> f64 {
     const TICK_US: f64 = 10_000.0;
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -246,9 +246,10 @@ fn cpu_us_of(program: &str) -> f64 {
         let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
         let (head, fields) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = fields.split(' ').collect();
-        // The times in user mode and in the kernel.
-        let time = |at: usize| fields.get(at)?.parse::<u64>().ok();
-        (head.split_once('(')?.1 == program).then_some(time(11)? + time(12)?)
+        // The times in user mode and in the kernel, and those of ended children: see proc(5).
+        let times = fields.get(11..15)?.iter().map(|time| time.parse::<u64>());
+        let is_named = head.split_once('(')?.1 == program;
+        is_named.then(|| times.sum::<Result<u64, _>>().ok()).flatten()
     });
     ticks.sum::<u64>() as f64 * TICK_US
 }
