@@ -26,12 +26,16 @@ use crate::store::{Reader, Visitor};
 /// Least time between two moves of the mark of a copy that follows a busy log.
 const NOTE: Duration = Duration::from_secs(5);
 
+/// Bytes of records that are read at once.
+const READ: usize = 4 << 20;
+
 /// The memory of a copy, and the part of the log that it may lack.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) memory_budget: usize,
     pub(super) bounds: Bounds,
     pub(super) note_interval: Duration,
+    pub(super) read_bytes: usize,
 }
 
 impl Limits {
@@ -44,6 +48,7 @@ impl Limits {
                 log_bytes: wal_limit / 2,
             },
             note_interval: NOTE,
+            read_bytes: READ,
         }
     }
 }

@@ -74,8 +74,14 @@ fn write(how: &MoveOptions, store: &dyn Store, moving: &Moving, calm_since: u64)
     };
     let log = PostgresLog::new(&how.address, arrival.hub, arrival.node)?;
     let view = store.snapshot();
-    let Stored { snapshot, content } =
-        snapshot::store(view.as_ref(), arrival.epoch, arrival.position, arrival.before, &log)?;
+    let Stored { snapshot, content } = snapshot::store(
+        view.as_ref(),
+        arrival.epoch,
+        arrival.position,
+        arrival.before,
+        &log,
+        snapshot::PART,
+    )?;
     let place = format!("the database {} as `{}`", how.address.name(), how.name);
     moved::mark(&how.directory, moving.id_of_move, &place)?;
     let record = last_commit(&arrival, moving.commit);

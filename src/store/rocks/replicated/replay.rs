@@ -13,9 +13,6 @@ use crate::store::durable::Base;
 use crate::store::front::Fronts;
 use crate::time::Stopwatch;
 
-/// Bytes of records that are read at once.
-const READ: usize = 4 << 20;
-
 /// A copy that has all commits of the log, some of them in fronts.
 pub(super) struct Current {
     pub(super) copy: Copy,
@@ -110,7 +107,7 @@ impl Replay {
     ///
     /// What it applies is settled: if the log lacks one of these records later, it has lost acknowledged data.
     pub(super) fn follow(&mut self, log: &dyn SharedLog) -> Result<Step, Stopped> {
-        let records = log.read(self.position + 1, READ)?;
+        let records = log.read(self.position + 1, self.limits.read_bytes)?;
         let follows = records
             .first()
             .is_some_and(|record| record.position == self.position + 1);
@@ -148,7 +145,7 @@ impl Replay {
     pub(super) fn finish(mut self, state: &LogState, log: &dyn SharedLog) -> Result<Current> {
         self.check_known(state, log)?;
         while self.position < state.head {
-            let mut records = log.read(self.position + 1, READ)?;
+            let mut records = log.read(self.position + 1, self.limits.read_bytes)?;
             // Another node may have become the owner.
             records.retain(|record| record.position <= state.head);
             if records.is_empty() {
@@ -285,9 +282,11 @@ pub(super) fn damaged(position: u64, what: &str) -> Error {
 
 /// Returns the error of an owner that found the log damaged. A later owner may have replaced what this one was reading.
 pub(super) fn damaged_or_replaced(error: Error, epoch: u64, log: &dyn SharedLog) -> Error {
-    let looks_damaged = error.kind() == ErrorKind::Corrupted;
-    if looks_damaged && matches!(log.confirm(epoch), Err(LogError::Fenced)) {
-        return LogError::Fenced.into();
+    if error.kind() != ErrorKind::Corrupted {
+        return error;
     }
-    error
+    match log.confirm(epoch) {
+        Ok(_) => error,
+        Err(reason) => reason.into(),
+    }
 }

@@ -23,7 +23,7 @@ use crate::store::rocks::base::RocksBase;
 use crate::store::rocks::open::{commit_in, number};
 
 /// Size of a part before compression, in bytes.
-const PART: usize = 1 << 20;
+pub(super) const PART: usize = 1 << 20;
 
 /// Least number of bytes of log between two snapshots.
 const LEAST: u64 = 256 << 20;
@@ -121,8 +121,9 @@ pub(super) fn store(
     position: u64,
     before: Chain,
     log: &dyn SharedLog,
+    part_bytes: usize,
 ) -> Result<Stored> {
-    let (mut part, mut parts, mut failed) = (Vec::with_capacity(PART), 0, None);
+    let (mut part, mut parts, mut failed) = (Vec::with_capacity(part_bytes), 0, None);
     let mut counting = Counting::default();
     let mut write = |part: &mut Vec<u8>| {
         let body = lz4_flex::compress_prepend_size(part);
@@ -133,7 +134,7 @@ pub(super) fn store(
     view.visit(all_rows(), &mut |key, value| {
         counting.add(key, value);
         put(&mut part, key, value);
-        if part.len() >= PART
+        if part.len() >= part_bytes
             && let Err(error) = write(&mut part)
         {
             failed = Some(error);
@@ -198,14 +199,20 @@ fn each_part(
 
 /// Writes a snapshot of the copy to the database and makes it the newest one. Returns its position, or `None` if the copy
 /// has moved on in the meantime.
-pub(super) fn make(copy: &Copy, appended: &Appended, epoch: u64, log: &dyn SharedLog) -> Result<Option<u64>> {
+pub(super) fn make(
+    copy: &Copy,
+    appended: &Appended,
+    epoch: u64,
+    log: &dyn SharedLog,
+    part_bytes: usize,
+) -> Result<Option<u64>> {
     let view = copy.snapshot();
     let commit = number(commit_in(view.as_ref())?);
     // A record after this commit would leave a gap: the copy has taken a front, and the place of the commit is forgotten.
     let Some(place) = appended.of(commit).filter(|place| place.first <= commit + 1) else {
         return Ok(None);
     };
-    let stored = store(view.as_ref(), epoch, place.position, place.before, log)
+    let stored = store(view.as_ref(), epoch, place.position, place.before, log, part_bytes)
         .map_err(|error| damaged_or_replaced(error, epoch, log))?;
     log.publish(epoch, stored.snapshot, place.chain)?;
     tracing::info!(
@@ -264,7 +271,7 @@ fn keep(
         // The rows of the log have to be in the copy.
         let made = store
             .materialize()
-            .and_then(|()| make(store.base(), appended, epoch, shared));
+            .and_then(|()| make(store.base(), appended, epoch, shared, PART));
         match made {
             Ok(Some(_)) => log_bytes = 0,
             Ok(None) => {}

@@ -69,7 +69,13 @@ fn take_snapshot(opened: &Opened) -> Result<Option<u64>> {
     let store = &opened.store;
     store.durable.store.materialize()?;
     let copy = store.durable.store.base();
-    snapshot::make(copy, &copy.appended, opened.epoch, store.shared.as_ref())
+    snapshot::make(
+        copy,
+        &copy.appended,
+        opened.epoch,
+        store.shared.as_ref(),
+        snapshot::PART,
+    )
 }
 
 /// After a read has found damage, no row moves to the copy any more, so that the next open replaces it.

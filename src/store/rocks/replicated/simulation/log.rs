@@ -25,8 +25,9 @@ impl fmt::Debug for ModelLog {
 }
 
 impl ModelLog {
-    /// Runs a statement as a session does: again, until its answer is heard. Anything may happen before each attempt.
-    pub(super) fn run<R>(&self, statement: impl Fn(&mut Database, Option<Bug>) -> Done<R>) -> R {
+    /// Runs a statement as a session does: again, until its answer is heard, or for as long as it has patience. Anything may
+    /// happen before each attempt.
+    pub(super) fn run<R>(&self, statement: impl Fn(&mut Database, Option<Bug>) -> Done<R>) -> Result<R, LogError> {
         let world = self.world.upgrade().expect("the world outlives its nodes");
         let is_disturbed = {
             let mut core = world.core();
@@ -46,9 +47,15 @@ impl ModelLog {
                 core.standby = core.primary.clone();
             }
             if is_heard {
-                return done.answer;
+                return Ok(done.answer);
             }
             core.see(CoverageMark::LostAnswer);
+            let gives_up = core.chances.gives_up;
+            if gives_up > 0 && core.random.chance(gives_up) {
+                core.see(CoverageMark::GivenUp);
+                let text = "the database cannot be reached";
+                return Err(LogError::Failed(Error::new(ErrorKind::Io, text)));
+            }
             // Much can happen until the node is connected again.
             let count = core.random.between(0, OUTAGE);
             drop(core);
@@ -59,31 +66,31 @@ impl ModelLog {
 
 impl SharedLog for ModelLog {
     fn append(&self, epoch: u64, record: &Record) -> Result<(), LogError> {
-        self.run(|database, bug| database.append(epoch, self.node, record, bug))
+        self.run(|database, bug| database.append(epoch, self.node, record, bug))?
     }
 
     fn confirm(&self, epoch: u64) -> Result<u64, LogError> {
-        self.run(|database, _| database.confirm(epoch, self.node))
+        self.run(|database, _| database.confirm(epoch, self.node))?
     }
 
     fn state(&self) -> Result<LogState, LogError> {
-        Ok(self.run(|database, _| Done::read(database.state())))
+        self.run(|database, _| Done::read(database.state()))
     }
 
     fn settle(&self, position: u64, chain: Chain) -> Result<bool, LogError> {
-        Ok(self.run(|database, bug| database.settle(position, chain, bug)))
+        self.run(|database, bug| database.settle(position, chain, bug))
     }
 
     fn read(&self, from: u64, bytes: usize) -> Result<Vec<Record>, LogError> {
-        Ok(self.run(|database, _| Done::read(database.read(from, bytes))))
+        self.run(|database, _| Done::read(database.read(from, bytes)))
     }
 
     fn find(&self, commit: u64, from: u64) -> Result<Option<u64>, LogError> {
-        Ok(self.run(|database, _| Done::read(database.find(commit, from))))
+        self.run(|database, _| Done::read(database.find(commit, from)))
     }
 
     fn bytes(&self) -> Result<u64, LogError> {
-        Ok(self.run(|database, _| Done::read(database.bytes())))
+        self.run(|database, _| Done::read(database.bytes()))
     }
 
     fn set_calm_since(&self, _epoch: u64, _batch: u64) -> Result<(), LogError> {
@@ -93,12 +100,12 @@ impl SharedLog for ModelLog {
     fn put_part(&self, epoch: u64, position: u64, part: u32, body: &[u8]) -> Result<(), LogError> {
         self.run(|database, _| {
             database.put_part(epoch, position, part, body);
-            Done::wrote(Ok(()))
+            Done::wrote(())
         })
     }
 
     fn publish(&self, epoch: u64, snapshot: Snapshot, chain: Chain) -> Result<(), LogError> {
-        let is_published = self.run(|database, bug| database.publish(epoch, self.node, snapshot, chain, bug));
+        let is_published = self.run(|database, bug| database.publish(epoch, self.node, snapshot, chain, bug))?;
         if !is_published {
             return Err(LogError::WentBack {
                 acknowledged: snapshot.position,
@@ -107,19 +114,19 @@ impl SharedLog for ModelLog {
         }
         self.run(|database, bug| {
             database.trim(snapshot, bug);
-            Done::wrote(Ok(()))
+            Done::wrote(())
         })
     }
 
     fn part(&self, snapshot: Snapshot, part: u32) -> Result<Vec<u8>, LogError> {
-        let found = self.run(|database, _| Done::read(database.part(snapshot, part)));
+        let found = self.run(|database, _| Done::read(database.part(snapshot, part)))?;
         found.ok_or_else(|| LogError::Failed(Error::new(ErrorKind::Corrupted, "a part of the snapshot is missing")))
     }
 
     fn release(&self, epoch: u64, _patience: Duration) -> Result<(), LogError> {
         self.run(|database, _| {
             database.release(epoch, self.node);
-            Done::wrote(Ok(()))
+            Done::wrote(())
         })
     }
 }

@@ -147,7 +147,8 @@ impl Node {
         }
     }
 
-    fn place(&self) -> CopySource {
+    fn place(&self, world: &World) -> CopySource {
+        let scale = world.core().scale;
         CopySource {
             directory: self.directory.clone(),
             hub: HUB,
@@ -155,6 +156,7 @@ impl Node {
             limits: Limits {
                 // Always or never, because the time of the machine is no part of the seed.
                 note_interval: if self.index == 0 { Duration::ZERO } else { Duration::MAX },
+                read_bytes: scale.read_bytes,
                 ..Limits::new(4 << 20, LOG_BYTES)
             },
             canceled: Arc::new(AtomicBool::new(false)),
@@ -198,7 +200,7 @@ impl Node {
 
     /// Follows the log for some steps. Returns `true` if it has come to the end.
     fn follow(&mut self, world: &World, steps: u64) -> bool {
-        let place = self.place();
+        let place = self.place(world);
         let Stage::Waiting(replay, era) = &mut self.stage else {
             return false;
         };
@@ -214,10 +216,10 @@ impl Node {
                 let mut core = world.core();
                 core.tell(format!("node {} cannot follow: {error}", self.index));
                 let may_be_lost = core.has_lost || core.era != *era;
-                if error.kind() == ErrorKind::Corrupted && may_be_lost {
-                    core.see(CoverageMark::LossNoticed);
-                } else {
-                    core.violate(format!("a node cannot follow although nothing is lost: {error}"));
+                match error.kind() {
+                    ErrorKind::Corrupted if may_be_lost => core.see(CoverageMark::LossNoticed),
+                    ErrorKind::Io if core.chances.gives_up > 0 => {}
+                    _ => core.violate(format!("a node cannot follow although nothing is lost: {error}")),
                 }
                 *era = core.era;
                 false
@@ -288,7 +290,7 @@ impl Node {
                 has_written,
             }
         });
-        let Some((tenure, then)) = claimed else { return };
+        let Ok(Some((tenure, then))) = claimed else { return };
         let (acknowledged, era) = {
             let core = world.core();
             (core.acknowledged.clone(), core.era)
@@ -303,7 +305,7 @@ impl Node {
         };
         let has_followed = followed.is_some();
         let had_copy = self.directory.exists();
-        let place = self.place();
+        let place = self.place(world);
         let opened = take_over(&place, &tenure, followed);
         let mut core = world.core();
         match opened {
@@ -451,12 +453,14 @@ impl Node {
         if !self.materialize(world) {
             return;
         }
+        let part_bytes = world.core().scale.part_bytes;
         let owner = self.owner();
         let made = snapshot::make(
             owner.durable.base(),
             &owner.appended,
             owner.tenure.epoch,
             owner.shared.as_ref(),
+            part_bytes,
         );
         let (tenure, era) = (owner.tenure, owner.era);
         let index = self.index;
@@ -511,8 +515,8 @@ impl Node {
         }
         self.tell(world, "closes");
         let owner = self.owner();
-        let released = owner.shared.release(owner.tenure.epoch, Duration::ZERO);
-        released.expect("a release never fails");
+        // If this fails, the others find that it is dead.
+        let _ = owner.shared.release(owner.tenure.epoch, Duration::ZERO);
         self.kill();
     }
 }
@@ -524,6 +528,7 @@ fn check_refusal(core: &mut Core, node: usize, (tenure, era): (&Tenure, u64), er
     match error.kind() {
         ErrorKind::Replaced if !is_owner || core.losses > 0 => core.see(CoverageMark::Fenced),
         ErrorKind::Corrupted if core.has_lost || core.era != era => core.see(CoverageMark::LossNoticed),
+        ErrorKind::Io if core.chances.gives_up > 0 => {}
         _ => core.violate(format!("node {node} refuses although nothing is lost: {error}")),
     }
 }

@@ -8,6 +8,30 @@ use super::node::Node;
 use crate::simulation::random::Random;
 use crate::store::Changes;
 
+/// In runs with seeds up to this one, everything fits into one part or one read, and in half of them no session gives up,
+/// so that they stay what they were when they found bugs.
+pub(super) const OLD_SEEDS: u64 = 2_000;
+
+/// What the rows and the log of a run are cut into.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    /// Size of a part of a snapshot.
+    pub(super) part_bytes: usize,
+    /// Bytes of records that a node reads at once.
+    pub(super) read_bytes: usize,
+}
+
+impl Scale {
+    fn of(seed: u64) -> Self {
+        let (part_bytes, read_bytes) = if seed > OLD_SEEDS {
+            (300, 700)
+        } else {
+            (1 << 20, 4 << 20)
+        };
+        Self { part_bytes, read_bytes }
+    }
+}
+
 /// Number of nodes at most, and of the node that never exists.
 const NODES: u64 = 3;
 const NOBODY: usize = 99;
@@ -22,6 +46,8 @@ pub(super) struct Chances {
     pub(super) disturbs: u64,
     /// An answer is lost.
     pub(super) loses_answer: u64,
+    /// After a lost answer, a session gives up, so its caller does not learn whether the statement had an effect.
+    pub(super) gives_up: u64,
     /// The standby becomes the database.
     fails_over: u64,
     /// A node takes a living owner for dead.
@@ -38,6 +64,7 @@ impl Chances {
     const NONE: Self = Self {
         disturbs: 0,
         loses_answer: 0,
+        gives_up: 0,
         fails_over: 0,
         suspects: 100,
         takes_snapshot: 0,
@@ -45,8 +72,9 @@ impl Chances {
         loses_data: 0,
     };
 
-    fn draw(random: &mut Random) -> Self {
+    fn draw(random: &mut Random, seed: u64) -> Self {
         Self {
+            gives_up: if seed > OLD_SEEDS / 2 { random.between(0, 40) } else { 0 },
             disturbs: random.between(2, 20),
             loses_answer: random.between(2, 15),
             fails_over: random.between(1, 12),
@@ -103,6 +131,7 @@ impl Bug {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum CoverageMark {
     LostAnswer,
+    GivenUp,
     Failover,
     /// A node became the owner while another one was.
     Replaced,
@@ -124,8 +153,9 @@ pub(super) enum CoverageMark {
 }
 
 impl CoverageMark {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::LostAnswer,
+        Self::GivenUp,
         Self::Failover,
         Self::Replaced,
         Self::Fenced,
@@ -169,6 +199,7 @@ pub(super) struct Core {
     /// An older state that the database may be restored to.
     backup: Option<Database>,
     pub(super) chances: Chances,
+    pub(super) scale: Scale,
     /// Number of losses, and number of losses and acceptances.
     pub(super) losses: u32,
     pub(super) era: u64,
@@ -299,7 +330,7 @@ impl World {
             .expect("a directory can be made");
         let count = random.between(1, NODES) as usize;
         let steps = random.between(20, 90);
-        let chances = Chances::draw(&mut random);
+        let chances = Chances::draw(&mut random, seed);
         let core = Core {
             random,
             bug,
@@ -307,6 +338,7 @@ impl World {
             standby: Database::default(),
             backup: None,
             chances,
+            scale: Scale::of(seed),
             losses: 0,
             era: 0,
             has_lost: false,
