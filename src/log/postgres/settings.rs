@@ -11,8 +11,7 @@ const OLDEST: i32 = 140_000;
 pub(super) const SESSION: &str = "abide.session";
 
 /// What to do about a pooler.
-pub(super) const POOLER: &str =
-    "a pooler that shares connections between transactions is in between; connect to the server itself";
+pub(super) const POOLER: &str = "a pooler that shares connections is in between; connect to the server itself";
 
 /// The settings of a server.
 #[derive(Clone, Debug)]

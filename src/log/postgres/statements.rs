@@ -50,10 +50,12 @@ DELETE FROM abide.log WHERE hub = $1 AND shard = $2 AND position IN (
     WHERE l.hub = $1 AND l.shard = $2 AND s.snapshot_epoch = $3 AND s.snapshot = $4 AND l.position < $4
     ORDER BY l.position LIMIT 1000)";
 
-/// Deletes the parts of the snapshots before one.
+/// Deletes some parts of the snapshots before one.
 const REMOVE: &str = "\
-DELETE FROM abide.snapshot WHERE hub = $1 AND shard = $2 AND (epoch < $3 OR (epoch = $3 AND position < $4))
-    AND EXISTS (SELECT FROM abide.shard WHERE hub = $1 AND shard = $2 AND snapshot_epoch = $3 AND snapshot = $4)";
+DELETE FROM abide.snapshot WHERE hub = $1 AND shard = $2 AND (epoch, position, part) IN (
+    SELECT p.epoch, p.position, p.part FROM abide.snapshot p JOIN abide.shard s ON s.hub = p.hub AND s.shard = p.shard
+    WHERE p.hub = $1 AND p.shard = $2 AND s.snapshot_epoch = $3 AND s.snapshot = $4
+        AND (p.epoch < $3 OR (p.epoch = $3 AND p.position < $4)) LIMIT 100)";
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -261,15 +263,19 @@ impl SharedLog for PostgresLog {
     }
 
     fn put_part(&self, epoch: u64, position: u64, part: u32, body: &[u8]) -> Result<(), LogError> {
+        // A database that was restored to an older state may have given the same epoch to another node.
         let put = "INSERT INTO abide.snapshot (hub, shard, epoch, position, part, crc32, body) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (hub, shard, epoch, position, part) \
+                   SELECT hub, shard, epoch, $4, $5, $6, $7 FROM abide.shard \
+                   WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $8 \
+                   ON CONFLICT (hub, shard, epoch, position, part) \
                    DO UPDATE SET crc32 = excluded.crc32, body = excluded.body";
         let (epoch, position, part) = (epoch as i64, position as i64, part as i32);
         let crc = i64::from(crc32fast::hash(body));
-        self.run_slowly(async |connected: &Connected| {
-            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &part, &crc, &body];
-            connected.client.execute(put, parameters).await.map(drop)
-        })
+        let put_parts = self.run_slowly(async |connected: &Connected| {
+            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &part, &crc, &body, &self.node];
+            connected.client.execute(put, parameters).await
+        })?;
+        if put_parts == 0 { Err(LogError::Fenced) } else { Ok(()) }
     }
 
     fn publish(&self, epoch: u64, snapshot: Snapshot, chain: Chain) -> Result<(), LogError> {
@@ -297,12 +303,16 @@ impl SharedLog for PostgresLog {
                 found: head.min(snapshot.position - 1),
             });
         }
-        // From here on, the older records and snapshots are of no use, as long as the database has this snapshot.
-        self.run_slowly(async |connected: &Connected| {
-            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position];
-            while connected.client.execute(TRIM, parameters).await? > 0 {}
-            connected.client.execute(REMOVE, parameters).await.map(drop)
-        })
+        // From here on, the older records and snapshots are of no use, as long as the database has this snapshot. In small
+        // steps, each of which ends before the session loses its patience.
+        for statement in [TRIM, REMOVE] {
+            while self.run_slowly(async |connected: &Connected| {
+                let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position];
+                connected.client.execute(statement, parameters).await
+            })? > 0
+            {}
+        }
+        Ok(())
     }
 
     fn part(&self, snapshot: Snapshot, part: u32) -> Result<Vec<u8>, LogError> {

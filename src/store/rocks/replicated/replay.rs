@@ -130,9 +130,15 @@ impl Replay {
             return Ok(Step::Unsettled);
         }
         if let Err(error) = self.apply(&records) {
-            // Perhaps the log went back and has other records now.
-            self.check_known(&log.state()?, log)?;
-            return Err(Stopped::Failed(error));
+            // Perhaps the log went back and has other records now. If nobody knows, the copy must be opened again all the same.
+            let checked = log
+                .state()
+                .map_err(Stopped::from)
+                .and_then(|state| self.check_known(&state, log));
+            return Err(Stopped::Failed(match checked {
+                Err(Stopped::Failed(lost)) => lost,
+                _ => error,
+            }));
         }
         self.note(self.limits.note_interval)?;
         Ok(Step::Applied)

@@ -162,8 +162,18 @@ impl Database {
         self.records.values().map(|record| record.body.len() as u64).sum()
     }
 
-    pub(super) fn put_part(&mut self, epoch: u64, position: u64, part: u32, body: &[u8]) {
+    pub(super) fn put_part(
+        &mut self,
+        epoch: u64,
+        node: usize,
+        (position, part): (u64, u32),
+        body: &[u8],
+    ) -> Done<Result<(), LogError>> {
+        if !self.is_owned(epoch, node) {
+            return Done::read(Err(LogError::Fenced));
+        }
         self.parts.insert((epoch, position, part), Arc::new(body.to_vec()));
+        Done::wrote(Ok(()))
     }
 
     pub(super) fn part(&self, snapshot: Snapshot, part: u32) -> Option<Vec<u8>> {

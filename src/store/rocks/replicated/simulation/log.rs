@@ -98,10 +98,7 @@ impl SharedLog for ModelLog {
     }
 
     fn put_part(&self, epoch: u64, position: u64, part: u32, body: &[u8]) -> Result<(), LogError> {
-        self.run(|database, _| {
-            database.put_part(epoch, position, part, body);
-            Done::wrote(())
-        })
+        self.run(|database, _| database.put_part(epoch, self.node, (position, part), body))?
     }
 
     fn publish(&self, epoch: u64, snapshot: Snapshot, chain: Chain) -> Result<(), LogError> {

@@ -19,8 +19,11 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use world::{Bug, CoverageMark, OLD_SEEDS, World};
+
+use crate::engine::panic_text;
 
 /// Number of seeds, unless `ABIDE_SEEDS` is set.
 const SEEDS: u64 = 3_000;
@@ -45,7 +48,9 @@ fn number(name: &str) -> Option<u64> {
 
 /// Runs a seed. Returns the places that it came to.
 fn run(seed: u64, bug: Option<Bug>) -> Result<BTreeSet<CoverageMark>, String> {
-    World::run(seed, bug, number("ABIDE_SEED") == Some(seed) && bug.is_none())
+    let prints = number("ABIDE_SEED") == Some(seed) && bug.is_none();
+    let run = catch_unwind(AssertUnwindSafe(|| World::run(seed, bug, prints)));
+    run.unwrap_or_else(|panic| Err(panic_text(panic.as_ref())))
 }
 
 fn run_all(seeds: impl Iterator<Item = u64>) {
