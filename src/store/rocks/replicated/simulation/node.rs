@@ -59,7 +59,7 @@ struct Memory {
 enum Stage {
     Down,
     /// With the era in which it began to wait, or in which it last failed to follow.
-    Waiting(Option<Replay>, u64),
+    Waiting(Box<Option<Replay>>, u64),
     Owner(Box<Owner>),
 }
 
@@ -195,7 +195,7 @@ impl Node {
     }
 
     fn wait(&mut self, world: &World) {
-        self.stage = Stage::Waiting(None, world.core().era);
+        self.stage = Stage::Waiting(Box::new(None), world.core().era);
     }
 
     /// Follows the log for some steps. Returns `true` if it has come to the end.
@@ -204,8 +204,8 @@ impl Node {
         let Stage::Waiting(replay, era) = &mut self.stage else {
             return false;
         };
-        let advanced = (0..steps).map(|_| follow::advance(replay, &place));
-        match advanced.skip_while(|advanced| matches!(advanced, Ok(true))).next() {
+        let mut advanced = (0..steps).map(|_| follow::advance(replay, &place));
+        match advanced.find(|advanced| !matches!(advanced, Ok(true))) {
             None | Some(Ok(true)) => false,
             Some(Ok(false)) => {
                 self.remember_mark(world);
@@ -300,7 +300,7 @@ impl Node {
             &format!("claims epoch {} at commit {}", tenure.epoch, tenure.log.commit),
         );
         let followed = match std::mem::replace(&mut self.stage, Stage::Down) {
-            Stage::Waiting(replay, _) => replay,
+            Stage::Waiting(replay, _) => *replay,
             _ => None,
         };
         let has_followed = followed.is_some();
