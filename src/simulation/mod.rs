@@ -37,7 +37,7 @@ mod plan;
 mod process;
 mod profile;
 pub(crate) mod random;
-mod runner;
+pub(crate) mod runner;
 mod store;
 mod survey;
 mod workload;

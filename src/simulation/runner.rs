@@ -47,7 +47,8 @@ fn run_all(cast: Cast, edition: Edition, seeds: impl Iterator<Item = u64>) {
     );
 }
 
-fn number(name: &str) -> Option<u64> {
+/// Returns the number in an environment variable.
+pub(crate) fn number(name: &str) -> Option<u64> {
     env::var(name)
         .ok()
         .map(|text| text.parse().expect("the variable must be a number"))
@@ -107,6 +108,15 @@ fn see_all(cast: Cast, marks: &[CoverageMark]) {
     panic!("not seen in a thousand seeds: {missing:?}");
 }
 
+/// Returns the seeds of a corpus: the beginning of each line, up to a `#`.
+pub(crate) fn seeds_of(corpus: &str) -> impl Iterator<Item = u64> {
+    let seeds = corpus
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim());
+    let seeds = seeds.filter(|seed| !seed.is_empty());
+    seeds.map(|seed| seed.parse().expect("a line of the corpus begins with a seed"))
+}
+
 /// Seeds that once found a bug find none now, in any edition.
 #[test]
 fn seeds_that_found_a_bug_find_none_now() {
@@ -114,12 +124,7 @@ fn seeds_that_found_a_bug_find_none_now() {
         (Cast::EntitiesOnly, CORPUS),
         (Cast::WithOrchestrations, ORCHESTRATED_CORPUS),
     ] {
-        let seeds = corpus
-            .lines()
-            .map(|line| line.split('#').next().unwrap_or_default().trim());
-        let seeds = seeds.filter(|seed| !seed.is_empty());
-        let seeds = seeds.map(|seed| seed.parse().expect("a line of the corpus begins with a seed"));
-        let seeds: Vec<u64> = seeds.collect();
+        let seeds: Vec<u64> = seeds_of(corpus).collect();
         for edition in [Edition::First, Edition::Second, Edition::Newest] {
             run_all(cast, edition, seeds.iter().copied());
         }

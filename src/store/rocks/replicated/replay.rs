@@ -130,7 +130,8 @@ impl Replay {
             return Ok(Step::Unsettled);
         }
         if let Err(error) = self.apply(&records) {
-            // Perhaps the log went back and has other records now. If nobody knows, the copy must be opened again all the same.
+            // Perhaps the log went back and has other records now. In any case, the copy must be opened
+            // again.
             let checked = log
                 .state()
                 .map_err(Stopped::from)

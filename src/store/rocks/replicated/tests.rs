@@ -427,7 +427,7 @@ fn an_idle_owner_notices_that_the_log_went_back() {
 }
 
 /// A record that was read, and that the standby did not have when it became the database, is not settled. The node does not
-/// miss it later, because nobody was told that it is there.
+/// miss it later, because it was never acknowledged.
 #[test]
 fn a_record_that_is_gone_is_not_settled() {
     let Some(server) = Server::start() else { return };

@@ -18,12 +18,12 @@ mod node;
 mod world;
 
 use std::collections::BTreeSet;
-use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use world::{Bug, CoverageMark, OLD_SEEDS, World};
 
 use crate::engine::panic_text;
+use crate::simulation::runner::{number, seeds_of};
 
 /// Number of seeds, unless `ABIDE_SEEDS` is set.
 const SEEDS: u64 = 3_000;
@@ -39,12 +39,6 @@ const PATIENCE: u64 = 1_000;
 
 /// Seeds that found bugs.
 const CORPUS: &str = include_str!("corpus.txt");
-
-fn number(name: &str) -> Option<u64> {
-    env::var(name)
-        .ok()
-        .map(|text| text.parse().expect("the variable must be a number"))
-}
 
 /// Runs a seed. Returns the places that it came to.
 fn run(seed: u64, bug: Option<Bug>) -> Result<BTreeSet<CoverageMark>, String> {
@@ -92,11 +86,7 @@ fn the_simulation_of_the_shared_log_comes_to_every_place() {
 /// Seeds that once found a bug find none now.
 #[test]
 fn seeds_of_the_shared_log_that_found_a_bug_find_none_now() {
-    let seeds = CORPUS
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default().trim());
-    let seeds = seeds.filter(|seed| !seed.is_empty());
-    run_all(seeds.map(|seed| seed.parse().expect("a line of the corpus begins with a seed")));
+    run_all(seeds_of(CORPUS));
 }
 
 /// Each planted bug is found, most of them by the seed that found it before.
@@ -114,7 +104,7 @@ fn the_simulation_of_the_shared_log_finds_planted_bugs() {
 #[test]
 fn one_seed_gives_one_run_of_the_shared_log() {
     for seed in 1..=3 {
-        let told = || World::told(seed);
-        assert_eq!(told(), told(), "seed {seed}");
+        let events = || World::events(seed);
+        assert_eq!(events(), events(), "seed {seed}");
     }
 }

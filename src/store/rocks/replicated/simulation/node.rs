@@ -129,15 +129,15 @@ impl Node {
                 92..95 => self.close(world),
                 95..97 => self.find_damage(world),
                 _ => {
-                    self.tell(world, "is killed");
+                    self.record(world, "is killed");
                     self.kill();
                 }
             },
         }
     }
 
-    fn tell(&self, world: &World, text: &str) {
-        world.core().tell(format!("node {} {text}", self.index));
+    fn record(&self, world: &World, text: &str) {
+        world.core().record(format!("node {} {text}", self.index));
     }
 
     fn log(&self) -> ModelLog {
@@ -164,7 +164,7 @@ impl Node {
     }
 
     fn lose_copy(&mut self, world: &World) {
-        self.tell(world, "loses its copy");
+        self.record(world, "loses its copy");
         world.core().see(CoverageMark::LostCopy);
         remove(&self.directory);
         self.remembers = None;
@@ -184,7 +184,7 @@ impl Node {
     /// Replaces the copy by an older one, as somebody who restores a machine does.
     fn bring_back(&mut self, world: &World) {
         let Some(remembers) = self.saved.take() else { return };
-        self.tell(world, "gets an older copy back");
+        self.record(world, "gets an older copy back");
         world.core().see(CoverageMark::StaleCopy);
         remove(&self.directory);
         let place = self.directory.with_extension("saved");
@@ -209,12 +209,12 @@ impl Node {
             None | Some(Ok(true)) => false,
             Some(Ok(false)) => {
                 self.remember_mark(world);
-                self.tell(world, "has followed");
+                self.record(world, "has followed");
                 true
             }
             Some(Err(error)) => {
                 let mut core = world.core();
-                core.tell(format!("node {} cannot follow: {error}", self.index));
+                core.record(format!("node {} cannot follow: {error}", self.index));
                 let may_be_lost = core.has_lost || core.era != *era;
                 match error.kind() {
                     ErrorKind::Corrupted if may_be_lost => core.see(CoverageMark::LossNoticed),
@@ -295,7 +295,7 @@ impl Node {
             let core = world.core();
             (core.acknowledged.clone(), core.era)
         };
-        self.tell(
+        self.record(
             world,
             &format!("claims epoch {} at commit {}", tenure.epoch, tenure.log.commit),
         );
@@ -310,7 +310,7 @@ impl Node {
         let mut core = world.core();
         match opened {
             Ok((durable, appended)) => {
-                core.tell(format!("node {} owns the hub", self.index));
+                core.record(format!("node {} owns the hub", self.index));
                 if has_followed {
                     core.see(CoverageMark::TakeoverOfFollower);
                 }
@@ -466,7 +466,7 @@ impl Node {
         let index = self.index;
         match made {
             Ok(Some(position)) => {
-                self.tell(world, &format!("has stored a snapshot at {position}"));
+                self.record(world, &format!("has stored a snapshot at {position}"));
                 world.core().see(CoverageMark::Snapshot);
             }
             Ok(None) => {}
@@ -480,7 +480,7 @@ impl Node {
 
     /// A read finds damage in RocksDB, which ends the hub.
     fn find_damage(&mut self, world: &World) {
-        self.tell(world, "finds its copy damaged");
+        self.record(world, "finds its copy damaged");
         world.core().see(CoverageMark::DamagedCopy);
         let damage = Error::new(ErrorKind::Corrupted, "a block is damaged");
         let found = self.owner().durable.base().noted::<()>(Err(damage));
@@ -513,7 +513,7 @@ impl Node {
         if !self.materialize(world) {
             return;
         }
-        self.tell(world, "closes");
+        self.record(world, "closes");
         let owner = self.owner();
         // If this fails, the others find that it is dead.
         let _ = owner.shared.release(owner.tenure.epoch, Duration::ZERO);
@@ -523,7 +523,7 @@ impl Node {
 
 /// Checks the reason for which a node ends or refuses. Its tenure began in an era.
 fn check_refusal(core: &mut Core, node: usize, (tenure, era): (&Tenure, u64), error: &Error) {
-    core.tell(format!("node {node} ends: {error}"));
+    core.record(format!("node {node} ends: {error}"));
     let is_owner = core.primary.epoch == tenure.epoch && core.primary.owner == Some(node);
     match error.kind() {
         ErrorKind::Replaced if !is_owner || core.losses > 0 => core.see(CoverageMark::Fenced),

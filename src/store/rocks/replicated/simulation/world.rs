@@ -135,7 +135,7 @@ pub(super) enum CoverageMark {
     Failover,
     /// A node became the owner while another one was.
     Replaced,
-    /// A node was told that it was replaced.
+    /// A node has learned that it was replaced.
     Fenced,
     /// A takeover with a copy that had followed the log.
     TakeoverOfFollower,
@@ -211,7 +211,7 @@ pub(super) struct Core {
     marks: BTreeSet<CoverageMark>,
     depth: u32,
     prints: bool,
-    told: Vec<String>,
+    events: Vec<String>,
 }
 
 impl Core {
@@ -220,17 +220,17 @@ impl Core {
     }
 
     /// Notes what happens.
-    pub(super) fn tell(&mut self, text: String) {
+    pub(super) fn record(&mut self, text: String) {
         let text = format!("{}{text}", "  ".repeat(self.depth as usize));
         if self.prints {
             println!("{text}");
         }
-        self.told.push(text);
+        self.events.push(text);
     }
 
     /// Notes the first violation.
     pub(super) fn violate(&mut self, text: String) {
-        self.tell(format!("VIOLATION: {text}"));
+        self.record(format!("VIOLATION: {text}"));
         self.violation.get_or_insert(text);
     }
 
@@ -240,7 +240,7 @@ impl Core {
             return;
         }
         let (first, last) = (first as usize, first as usize - 1 + commits.len());
-        self.tell(format!("commits {first} to {last} are acknowledged"));
+        self.record(format!("commits {first} to {last} are acknowledged"));
         let history = self.primary.history.get(..last).unwrap_or_default();
         if history.get(first - 1..) != Some(commits) {
             return self.violate(format!(
@@ -262,13 +262,13 @@ impl Core {
 
     /// The standby becomes the database.
     fn fail_over(&mut self) {
-        self.tell("the standby becomes the database".to_owned());
+        self.record("the standby becomes the database".to_owned());
         self.see(CoverageMark::Failover);
         self.primary = self.standby.clone();
     }
 
     fn accept_loss(&mut self) {
-        self.tell("the loss is accepted".to_owned());
+        self.record("the loss is accepted".to_owned());
         self.see(CoverageMark::LossAccepted);
         self.era += 1;
         // The real one takes the time of the acceptance.
@@ -286,7 +286,7 @@ impl Core {
         if self.has_lost && self.random.chance(60) {
             self.accept_loss();
         } else if let Some(backup) = self.backup.take() {
-            self.tell(format!("the database has only {} commits", backup.history.len()));
+            self.record(format!("the database has only {} commits", backup.history.len()));
             self.see(CoverageMark::Loss);
             self.standby = backup.clone();
             self.primary = backup;
@@ -319,8 +319,8 @@ impl World {
     }
 
     /// Plays a seed. Returns what has happened.
-    pub(super) fn told(seed: u64) -> Vec<String> {
-        Self::play(seed, None, false).told
+    pub(super) fn events(seed: u64) -> Vec<String> {
+        Self::play(seed, None, false).events
     }
 
     fn play(seed: u64, bug: Option<Bug>, prints: bool) -> Core {
@@ -347,7 +347,7 @@ impl World {
             marks: BTreeSet::new(),
             depth: 0,
             prints,
-            told: Vec::new(),
+            events: Vec::new(),
         };
         let world = Arc::new_cyclic(|world| Self {
             core: Mutex::new(core),
@@ -375,7 +375,7 @@ impl World {
     /// Ends all faults, and lets each node follow the log to its end and run the hub.
     fn come_to_rest(&self) {
         let mut core = self.core();
-        core.tell("the faults end".to_owned());
+        core.record("the faults end".to_owned());
         core.chances = Chances::NONE;
         if core.has_lost {
             core.accept_loss();
