@@ -18,6 +18,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A *hub error* is an error that any request can fail with, whatever it asks for. Its kind is:
 /// * [`Closed`](ErrorKind::Closed) if the hub is closed or shutting down,
 /// * [`Replaced`](ErrorKind::Replaced) if another node runs the hub now,
+/// * [`Unconfirmed`](ErrorKind::Unconfirmed) if the node that ran the hub ended before it answered,
+/// * [`Unavailable`](ErrorKind::Unavailable) if no node that runs the hub could be reached,
 /// * [`Poisoned`](ErrorKind::Poisoned) if a write or a sync failed,
 /// * [`Io`](ErrorKind::Io) or [`Corrupted`](ErrorKind::Corrupted) if the store cannot be read,
 /// * [`ReadOnly`](ErrorKind::ReadOnly) if the client only inspects a directory and the request needs an open hub.
@@ -123,9 +125,18 @@ pub enum ErrorKind {
     Moved,
     /// Another node runs the hub now.
     Replaced,
+    /// The node that ran the hub ended before it answered. The request may or may not have been accepted.
+    Unconfirmed,
+    /// No node that runs the hub could be reached in time. Nothing happened.
+    Unavailable,
 }
 
 impl ErrorKind {
+    /// Returns `true` if a request fails with this because the hub has moved to another node.
+    pub(crate) fn is_of_move(self) -> bool {
+        matches!(self, Self::Replaced | Self::Unconfirmed)
+    }
+
     /// Returns `true` if no request of this open hub can succeed any more.
     pub(crate) fn ends_hub(self) -> bool {
         matches!(self, Self::Closed | Self::Replaced | Self::Poisoned)

@@ -469,7 +469,7 @@ impl fmt::Debug for ExecutionId {
 pub(crate) type Sequence = u64;
 
 /// A fixed share of all instances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct PartitionId(pub(crate) u16);
 
 /// The id of a message: the batch that created or accepted it, and its index in that batch.

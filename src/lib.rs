@@ -211,6 +211,8 @@ mod sync;
 pub mod testing;
 mod time;
 mod trace;
+#[cfg(feature = "cluster")]
+mod transport;
 mod views;
 
 /// The examples of the README and of the book, as doctests.

@@ -130,7 +130,7 @@ impl IdGenerator for StoredIds {
 }
 
 /// Exports the spans of a hub.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Exporter(SdkTracer);
 
 impl Exporter {

@@ -80,7 +80,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("entity", &["entity", "engine"]),
     ("activity", &["activity", "entity", "engine"]),
     ("orchestration", &["orchestration", "activity", "entity", "engine"]),
-    ("runtime", &["runtime", "engine", "commit", "store"]),
+    ("transport", &["transport"]),
+    ("runtime", &["runtime", "engine", "commit", "store", "transport"]),
     (
         "client",
         &[

@@ -2,7 +2,7 @@
 
 use crate::client::handle::Client;
 use crate::client::submit::ask;
-use crate::engine::message::Input;
+use crate::engine::message::OperatorRequest;
 use crate::error::Result;
 use crate::id::EntityId;
 use crate::views::entity::{self, EntityDetails};
@@ -64,13 +64,7 @@ impl Admin {
     /// # Errors
     /// Returns any [hub error](crate::Error).
     pub async fn delete_entity_changes(&self, id: &EntityId) -> Result<bool> {
-        let instance = id.instance().clone();
-        let partition = self.client.runtime()?.partition_of(&instance);
-        ask(self.client.weak(), partition, move |token| Input::DeleteChanges {
-            instance,
-            token,
-        })
-        .await
+        ask(self.client.hub(), OperatorRequest::DeleteChanges(id.instance().clone())).await
     }
 
     /// Reads everything about one entity: its state, its lock, the messages that wait for it, and its scheduled

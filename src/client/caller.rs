@@ -50,12 +50,12 @@ impl Caller for Client {
 
     fn call(self, request: Prepared) -> Calling {
         let submission = request.0.map(Submission::call);
-        Calling(Sending::new(submission, self.into_weak()))
+        Calling(Sending::new(submission, self.into_hub()))
     }
 
     fn signal(self, request: Prepared) -> Signal {
         let submission = request.0.map(Submission::signal);
-        Signal(Sending::new(submission, self.into_weak()))
+        Signal(Sending::new(submission, self.into_hub()))
     }
 
     fn schedule(self, request: Prepared, due: Due, timer: Option<String>) -> ScheduledSignal {
@@ -77,8 +77,9 @@ impl Caller for Client {
                 call: false,
                 request_id: request.request_id,
                 refuse_when_full: request.refuse_when_full,
+                trace: None,
             };
-            accepted(submission.run(self.weak()).await).map(|()| timer)
+            accepted(submission.run(self.hub()).await).map(|()| timer)
         }))
     }
 
@@ -90,8 +91,9 @@ impl Caller for Client {
                 call: true,
                 request_id: None,
                 refuse_when_full: false,
+                trace: None,
             };
-            match submission.run(self.weak()).await.map_err(into_error)? {
+            match submission.run(self.hub()).await.map_err(into_error)? {
                 Response::Answer(answer) if answer == b"true" => Ok(Cancellation::Canceled),
                 _ => Ok(Cancellation::TooLate),
             }
@@ -105,7 +107,7 @@ impl ClientCaller for Client {
     fn read_state(self, target: Result<EntityId>) -> ReadingState {
         Box::pin(async move {
             let target = target?;
-            let source = self.source()?;
+            let source = self.source().await?;
             let state = source.newest(|view| read_state(view, &target))?;
             source.durable().await?;
             Ok(state)

@@ -136,7 +136,7 @@ impl ChangeQuery {
     /// something else than the position of a batch.
     pub fn watch(self) -> Result<Changes> {
         let after = self.after.as_deref().map(read_position).transpose()?;
-        let runtime = self.client.runtime()?;
+        let runtime = self.client.hub().open_feed()?;
         runtime.health()?;
         let kinds: ChangeKinds = match self.kinds.is_empty() {
             true => ChangeKind::ALL.into_iter().collect(),

@@ -3,7 +3,7 @@
 use crate::client::admin::Admin;
 use crate::client::list::List;
 use crate::client::submit::ask;
-use crate::engine::message::{Input, LetterFate};
+use crate::engine::message::{LetterFate, OperatorRequest};
 use crate::error::Result;
 use crate::views::dead_letters::{DeadLetter, LetterId, read_page};
 
@@ -46,12 +46,11 @@ impl Admin {
         if partition.0 >= self.client.runtime()?.partitions {
             return Ok(false);
         }
-        let input = move |token| Input::DeadLetter {
+        let request = OperatorRequest::DeadLetter {
             partition,
             id: message,
             fate,
-            token,
         };
-        ask(self.client.weak(), partition, input).await
+        ask(self.client.hub(), request).await
     }
 }

@@ -1,13 +1,17 @@
 //! The client type.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use crate::client::source::{Inspected, Source, no_runtime};
+use crate::client::source::{Inspected, Source};
 use crate::engine::panic_text;
 use crate::entity::{Entity, Key, reference};
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::Runtime;
+#[cfg(feature = "cluster")]
+use crate::runtime::closed;
+#[cfg(feature = "cluster")]
+use crate::runtime::roles::{Reading, Roles, reading};
+use crate::runtime::{HubRef, Runtime};
 #[cfg(feature = "http")]
 use crate::time::{Clock, ClockRecord};
 use crate::views::view::View;
@@ -57,14 +61,23 @@ use crate::views::view::View;
 #[derive(Clone)]
 pub struct Client {
     /// Never upgradable for an inspected directory. Senders need only this reference to detect it.
-    runtime: Weak<Runtime>,
+    hub: HubRef,
     inspected: Option<Arc<Inspected>>,
 }
 
 impl Client {
     pub(crate) fn new(runtime: &Arc<Runtime>) -> Self {
         Self {
-            runtime: Arc::downgrade(runtime),
+            hub: HubRef::Process(Arc::downgrade(runtime)),
+            inspected: None,
+        }
+    }
+
+    /// Creates a client of a hub of several nodes.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn of_node(roles: &Arc<Roles>) -> Self {
+        Self {
+            hub: HubRef::Node(Arc::downgrade(roles)),
             inspected: None,
         }
     }
@@ -73,22 +86,22 @@ impl Client {
     #[cfg(feature = "rocksdb")]
     pub(crate) fn inspecting(inspected: Inspected) -> Self {
         Self {
-            runtime: Weak::new(),
+            hub: HubRef::none(),
             inspected: Some(Arc::new(inspected)),
         }
     }
 
-    pub(super) fn weak(&self) -> Weak<Runtime> {
-        self.runtime.clone()
+    pub(super) fn hub(&self) -> HubRef {
+        self.hub.clone()
     }
 
-    pub(super) fn into_weak(self) -> Weak<Runtime> {
-        self.runtime
+    pub(super) fn into_hub(self) -> HubRef {
+        self.hub
     }
 
     /// Returns the runtime if the hub is open.
     pub(crate) fn runtime(&self) -> Result<Arc<Runtime>> {
-        self.runtime.upgrade().ok_or_else(|| no_runtime(&self.runtime))
+        self.hub.open()
     }
 
     /// Returns the time of the hub, or of this machine if the hub is not open.
@@ -106,18 +119,30 @@ impl Client {
         self.inspected.as_ref()
     }
 
-    /// Returns the source that this client reads from.
     /// Returns all rows of the hub.
     #[cfg(feature = "fuzzing")]
     pub(crate) fn rows(&self) -> Result<Vec<crate::store::Row>> {
-        let source = self.source()?;
+        let source = Source::Open(self.runtime()?);
         source.newest(|view| view.reader.scan(Vec::new()..vec![u8::MAX; 3], usize::MAX))
     }
 
-    pub(super) fn source(&self) -> Result<Source> {
-        match &self.inspected {
-            Some(inspected) => Ok(Source::Inspected(Arc::clone(inspected))),
-            None => self.runtime().map(Source::Open),
+    /// Returns the source that this client reads from. It has everything that was acknowledged before the call.
+    pub(super) async fn source(&self) -> Result<Source> {
+        if let Some(inspected) = &self.inspected {
+            return Ok(Source::Inspected(Arc::clone(inspected)));
+        }
+        match &self.hub {
+            HubRef::Process(_) => self.runtime().map(Source::Open),
+            #[cfg(feature = "cluster")]
+            HubRef::Node(roles) => {
+                let roles = roles.upgrade().ok_or_else(closed)?;
+                let (standby, role) = (Arc::clone(roles.standby()), roles.subscribe());
+                drop(roles);
+                Ok(match reading(role).await? {
+                    Reading::Owner(runtime) => Source::Open(runtime),
+                    Reading::Copy(rows) => Source::Copied(standby, rows),
+                })
+            }
         }
     }
 
@@ -127,7 +152,7 @@ impl Client {
         &self,
         read: impl FnOnce(View<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let source = self.source()?;
+        let source = self.source().await?;
         if source.is_local() {
             let read = source.snapshot(read);
             source.durable().await?;
@@ -152,9 +177,9 @@ impl Client {
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closed, or the error that poisoned the hub.
     pub fn health(&self) -> Result<()> {
-        match self.source()? {
-            Source::Open(runtime) => runtime.health(),
-            Source::Inspected(_) => Ok(()),
+        match self.inspected {
+            Some(_) => Ok(()),
+            None => self.runtime()?.health(),
         }
     }
 

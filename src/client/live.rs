@@ -32,6 +32,9 @@ impl Live for Runtime {
     }
 
     fn progress(&self, activity: &ActivityKey, name: &str) -> ActivityProgress {
+        if self.is_standby {
+            return ActivityProgress::Elsewhere;
+        }
         if self.is_running(activity) {
             return ActivityProgress::Running;
         }

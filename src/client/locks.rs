@@ -38,8 +38,9 @@ impl Admin {
             call: true,
             request_id: None,
             refuse_when_full: false,
+            trace: None,
         };
-        match submission.run(self.client.weak()).await.map_err(into_error)? {
+        match submission.run(self.client.hub()).await.map_err(into_error)? {
             Response::Answer(answer) => Ok(answer == b"true"),
             other => Err(unexpected(&other)),
         }

@@ -279,7 +279,7 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// Returns a start with the name, version, input and tags of this orchestration.
     async fn again(&self) -> Result<Start<O>> {
         let instance = self.instance()?.clone();
-        let source = self.client.source()?;
+        let source = self.client.source().await?;
         let known = source.snapshot(|view| info::start(view.reader, view.partitions, &instance))?;
         source.durable().await?;
         let Some(start) = known else {
@@ -333,7 +333,7 @@ impl<O: 'static> OrchestrationHandle<O> {
 
 /// Sends an order that succeeds without a value.
 pub(super) async fn give(client: Client, submission: Submission) -> Result<()> {
-    match submission.run(client.weak()).await.map_err(into_error)? {
+    match submission.run(client.hub()).await.map_err(into_error)? {
         Response::Answer(_) => Ok(()),
         other => Err(unexpected(&other)),
     }

@@ -26,7 +26,7 @@ mod signal;
 mod source;
 mod start;
 mod status;
-mod submit;
+pub(crate) mod submit;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -47,6 +47,8 @@ pub use entities::{EntityInfo, EntityQuery};
 pub use handle::Client;
 pub use list::List;
 pub use manage::{Purge, RaiseEvent, Terminate};
+#[cfg(feature = "cluster")]
+pub(crate) use orchestration::wait_for_end;
 pub use orchestration::{AnyOrchestration, OrchestrationHandle};
 pub use orchestrations::{
     Batch, BatchAction, BatchError, BatchProgress, BatchReport, FailureGroup, Failures, OrchestrationCount,

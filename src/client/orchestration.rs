@@ -4,21 +4,20 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::client::handle::Client;
-use crate::client::submit::end_reason;
 use crate::engine::message::{Token, WaitUntil, Waiter};
 use crate::entity::{Answer, CallError, CallFailure, OperationError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::InstanceId;
 use crate::orchestration::Orchestration;
-use crate::runtime::{Envelope, Reply, Response, Runtime};
+use crate::runtime::{Envelope, HubRef, Reply, Response, Runtime};
 
 /// The type argument of an [`OrchestrationHandle`] to an orchestration whose type is not known.
 #[derive(Clone, Copy, Debug)]
@@ -292,8 +291,8 @@ impl<O> OrchestrationHandle<O> {
 
     async fn wait<T: Answer, E: OperationError>(&self, until: WaitUntil) -> Result<T, CallError<E>> {
         let instance = self.instance().map_err(|error| CallError::Runtime(error))?;
-        let ended = End::begin(&self.client, instance.clone(), until).map_err(CallError::Runtime)?;
-        let json = ended.await.map_err(CallError::from_failure)?;
+        let json = wait_for_end(&self.client.hub(), instance, until).await;
+        let json = json.map_err(CallError::from_failure)?;
         T::from_json(&json).map_err(|reason| {
             let message = format!(
                 "the output of `{instance}` does not decode into `{}`: {reason}",
@@ -326,8 +325,32 @@ impl<O> OrchestrationHandle<O> {
     }
 }
 
+/// Waits for the end of an orchestration, also while its hub moves to another node.
+pub(crate) async fn wait_for_end(
+    hub: &HubRef,
+    instance: &InstanceId,
+    until: WaitUntil,
+) -> Result<Vec<u8>, CallFailure> {
+    loop {
+        let open = hub.open()?;
+        let ended = End::begin(hub, &open, instance.clone(), until);
+        let moved = hub.moved_from(Arc::downgrade(&open));
+        drop(open);
+        let ended = match ended {
+            Ok(ended) => ended.await,
+            Err(error) => Err(error.into()),
+        };
+        match (ended, moved) {
+            (Err(CallFailure::Runtime(error)), Some(moved)) if error.kind().is_of_move() => moved.await,
+            (ended, _) => return ended,
+        }
+    }
+}
+
 /// A future that resolves to the end of an orchestration. If it is dropped before that, the engine removes the waiter.
 struct End {
+    hub: HubRef,
+    /// The runtime that waits, which knows the token.
     runtime: Weak<Runtime>,
     instance: InstanceId,
     token: Token,
@@ -336,8 +359,7 @@ struct End {
 }
 
 impl End {
-    fn begin(client: &Client, instance: InstanceId, until: WaitUntil) -> Result<Self> {
-        let runtime = client.runtime()?;
+    fn begin(hub: &HubRef, runtime: &Arc<Runtime>, instance: InstanceId, until: WaitUntil) -> Result<Self> {
         let token = runtime.draw_wait();
         let (sender, receiver) = oneshot::channel();
         let envelope = Envelope::Wait {
@@ -347,7 +369,8 @@ impl End {
         };
         runtime.send(runtime.partition_of(&instance), envelope)?;
         Ok(Self {
-            runtime: client.weak(),
+            hub: hub.clone(),
+            runtime: Arc::downgrade(runtime),
             instance,
             token,
             receiver,
@@ -370,7 +393,7 @@ impl Future for End {
                 format!("cannot wait for `{}`", self.instance),
             ))),
             Ok(Err(error)) => Err(CallFailure::Runtime(error)),
-            Err(_) => Err(CallFailure::Runtime(end_reason(&self.runtime))),
+            Err(_) => Err(CallFailure::Runtime(self.hub.end_reason())),
         })
     }
 }

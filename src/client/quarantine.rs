@@ -3,7 +3,7 @@
 use crate::client::admin::Admin;
 use crate::client::list::List;
 use crate::client::submit::ask;
-use crate::engine::message::Input;
+use crate::engine::message::OperatorRequest;
 use crate::error::Result;
 use crate::id::EntityId;
 use crate::views::quarantine::{QuarantinedEntity, read_page};
@@ -29,12 +29,6 @@ impl Admin {
     /// # Errors
     /// Returns any [hub error](crate::Error).
     pub async fn release_quarantine(&self, id: &EntityId) -> Result<bool> {
-        let instance = id.instance().clone();
-        let partition = self.client.runtime()?.partition_of(&instance);
-        ask(self.client.weak(), partition, move |token| Input::Resume {
-            instance,
-            token,
-        })
-        .await
+        ask(self.client.hub(), OperatorRequest::Resume(id.instance().clone())).await
     }
 }

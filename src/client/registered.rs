@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::client::admin::Admin;
 use crate::client::handle::Client;
-use crate::client::source::Source;
 use crate::engine::Registry;
 use crate::engine::code::EntityCode;
 use crate::error::Result;
@@ -86,9 +85,9 @@ impl Admin {
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the hub is closed.
     pub fn registered(&self) -> Result<Registered> {
-        match self.client.source()? {
-            Source::Open(runtime) => Ok(Registered::of(&runtime.registry)),
-            Source::Inspected(_) => Ok(Registered::default()),
+        match self.client.inspected() {
+            Some(_) => Ok(Registered::default()),
+            None => Ok(Registered::of(&self.client.runtime()?.registry)),
         }
     }
 }

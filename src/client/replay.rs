@@ -110,7 +110,7 @@ impl<O> OrchestrationHandle<O> {
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration or turn, of kind
     /// [`ErrorKind::Corrupted`] if a row cannot be read, or any [hub error](crate::Error).
     pub async fn at_turn(&self, turn: u32) -> Result<TurnState> {
-        let (id, source) = (self.instance()?.clone(), self.client.source()?);
+        let (id, source) = (self.instance()?.clone(), self.client.source().await?);
         let permit = begin(&source, &id).await?;
         let read = move |view: View<'_>| {
             let code = code(&source, permit.as_ref());
@@ -144,7 +144,7 @@ impl<O> OrchestrationHandle<O> {
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
     /// [`ErrorKind::Corrupted`] if a row cannot be read, or any [hub error](crate::Error).
     pub async fn check_replay(&self) -> Result<ReplayOutcome> {
-        let (id, source) = (self.instance()?.clone(), self.client.source()?);
+        let (id, source) = (self.instance()?.clone(), self.client.source().await?);
         let permit = begin(&source, &id).await?;
         let check = move |view: View<'_>| {
             let record = record(view, &id)?;
@@ -157,9 +157,9 @@ impl<O> OrchestrationHandle<O> {
 
 /// Waits for the turn of a replay. A directory has no code, and needs none.
 async fn begin(source: &Source, id: &InstanceId) -> Result<Option<ReplayPermit>> {
-    match source {
-        Source::Open(runtime) => runtime.replays.begin(id).await.map(Some),
-        Source::Inspected(_) => Ok(None),
+    match source.runtime() {
+        Some(runtime) => runtime.replays.begin(id).await.map(Some),
+        None => Ok(None),
     }
 }
 
@@ -167,10 +167,7 @@ async fn begin(source: &Source, id: &InstanceId) -> Result<Option<ReplayPermit>>
 type Code<'a> = Option<(&'a Runtime, &'a ReplayPermit)>;
 
 fn code<'a>(source: &'a Source, permit: Option<&'a ReplayPermit>) -> Code<'a> {
-    match source {
-        Source::Open(runtime) => Some((runtime, permit?)),
-        Source::Inspected(_) => None,
-    }
+    Some((source.runtime()?, permit?))
 }
 
 fn record(view: View<'_>, id: &InstanceId) -> Result<OrchestrationRecord> {

@@ -1,13 +1,15 @@
 //! The sources that a client reads from: an open hub, or the directory of a stopped one.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::{Runtime, closed};
+use crate::error::Result;
+use crate::runtime::Runtime;
 use crate::store::Reader;
+#[cfg(feature = "cluster")]
+use crate::store::rocks::replicated::CopiedRows;
 use crate::views::view::View;
 
 /// The directory of a hub that no process has open. The store stays open for reads while a client holds this.
@@ -21,7 +23,11 @@ pub(crate) struct Inspected {
 
 /// The source that a client reads from.
 pub(super) enum Source {
+    /// The hub of this process.
     Open(Arc<Runtime>),
+    /// The copy of a hub that another node runs. The runtime has the code of this process.
+    #[cfg(feature = "cluster")]
+    Copied(Arc<Runtime>, CopiedRows),
     Inspected(Arc<Inspected>),
 }
 
@@ -40,6 +46,12 @@ impl Source {
                     live: Some(runtime.as_ref()),
                 })
             }
+            #[cfg(feature = "cluster")]
+            Self::Copied(runtime, rows) => read(View {
+                reader: rows.view().as_ref(),
+                partitions: runtime.partitions,
+                live: Some(runtime.as_ref()),
+            }),
             Self::Inspected(inspected) => read(inspected.view()),
         }
     }
@@ -52,6 +64,8 @@ impl Source {
                 partitions: runtime.partitions,
                 live: Some(runtime.as_ref()),
             }),
+            #[cfg(feature = "cluster")]
+            Self::Copied(..) => self.snapshot(read),
             Self::Inspected(inspected) => read(inspected.view()),
         }
     }
@@ -60,6 +74,9 @@ impl Source {
     pub(super) async fn durable(self) -> Result<()> {
         match self {
             Self::Open(runtime) => runtime.durable().await,
+            // Everything in the copy is durable.
+            #[cfg(feature = "cluster")]
+            Self::Copied(..) => Ok(()),
             // The data of a stopped hub was read from disk.
             Self::Inspected(_) => Ok(()),
         }
@@ -68,7 +85,19 @@ impl Source {
     pub(super) fn tokio(&self) -> &Handle {
         match self {
             Self::Open(runtime) => &runtime.tokio,
+            #[cfg(feature = "cluster")]
+            Self::Copied(runtime, _) => &runtime.tokio,
             Self::Inspected(inspected) => &inspected.tokio,
+        }
+    }
+
+    /// Returns the runtime with the code of this process, if there is one.
+    pub(super) fn runtime(&self) -> Option<&Arc<Runtime>> {
+        match self {
+            Self::Open(runtime) => Some(runtime),
+            #[cfg(feature = "cluster")]
+            Self::Copied(runtime, _) => Some(runtime),
+            Self::Inspected(_) => None,
         }
     }
 
@@ -76,6 +105,8 @@ impl Source {
     pub(super) fn is_local(&self) -> bool {
         match self {
             Self::Open(runtime) => runtime.is_local(),
+            #[cfg(feature = "cluster")]
+            Self::Copied(..) => false,
             Self::Inspected(_) => false,
         }
     }
@@ -84,6 +115,8 @@ impl Source {
     pub(super) fn share(&self) -> Self {
         match self {
             Self::Open(runtime) => Self::Open(Arc::clone(runtime)),
+            #[cfg(feature = "cluster")]
+            Self::Copied(runtime, rows) => Self::Copied(Arc::clone(runtime), rows.clone()),
             Self::Inspected(inspected) => Self::Inspected(Arc::clone(inspected)),
         }
     }
@@ -103,21 +136,4 @@ impl fmt::Debug for Inspected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inspected").finish_non_exhaustive()
     }
-}
-
-/// Returns the reason why a client has no runtime: it never had one, or its hub is closed.
-pub(super) fn no_runtime(runtime: &Weak<Runtime>) -> Error {
-    if runtime.ptr_eq(&Weak::new()) {
-        read_only()
-    } else {
-        closed()
-    }
-}
-
-fn read_only() -> Error {
-    Error::new(
-        ErrorKind::ReadOnly,
-        "this client inspects the directory of a stopped hub, so it cannot change anything or wait; \
-         start the program that opens the hub, and use its client",
-    )
 }

@@ -338,7 +338,7 @@ impl<O> Start<O> {
             None => InstanceId::trusted(draw_id("start", self.sending.request_id.as_deref())),
         };
         let submission = Submission::order(id.clone(), Order::Start(Box::new(record))).with(self.sending);
-        match submission.run(self.client.weak()).await.map_err(into_error)? {
+        match submission.run(self.client.hub()).await.map_err(into_error)? {
             Response::Answer(_) => Ok(OrchestrationHandle::new(self.client, Ok(id))),
             other => Err(unexpected(&other)),
         }

@@ -58,7 +58,7 @@ impl<O> Status<O> {
 
     pub(super) async fn read(self) -> Result<Option<OrchestrationInfo>> {
         let instance = self.handle.instance()?.clone();
-        let source = self.handle.client.source()?;
+        let source = self.handle.client.source().await?;
         let info = source.snapshot(|view| read(view, &instance, self.payloads))?;
         source.durable().await?;
         Ok(info)

@@ -3,15 +3,14 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 use crate::client::handle::Client;
-use crate::client::source::no_runtime;
 use crate::engine::code::{EntityCode, OrchestrationCode};
-use crate::engine::message::{ClientOrigin, Input, Message, Origin, Token};
+use crate::engine::message::{ClientOrigin, Message, OperatorRequest, Origin};
 use crate::engine::{Registry, version_text};
 use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +18,8 @@ use crate::failure::CallFailure;
 use crate::id::{InstanceId, PartitionId, check_name, check_path_name, check_tags};
 use crate::model::Action;
 use crate::model::orchestration::{Order, StartRecord};
-use crate::runtime::{Envelope, Reply, Response, Runtime};
+use crate::runtime::{Envelope, HubRef, Moved, Reply, Response, Runtime};
+use crate::trace::TraceContext;
 
 /// A message of a client that is ready to be sent.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Submission {
     pub(crate) call: bool,
     pub(crate) request_id: Option<String>,
     pub(crate) refuse_when_full: bool,
+    /// The trace that the message belongs to, unless it is that of the caller.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 /// Options for sending a message.
@@ -61,6 +63,7 @@ impl Submission {
             call: false,
             request_id: request.request_id,
             refuse_when_full: request.refuse_when_full,
+            trace: None,
         }
     }
 
@@ -72,6 +75,7 @@ impl Submission {
             call: true,
             request_id: None,
             refuse_when_full: false,
+            trace: None,
         }
     }
 
@@ -85,8 +89,8 @@ impl Submission {
     }
 
     /// Sends the message and waits until it is settled.
-    pub(crate) fn run(self, runtime: Weak<Runtime>) -> Sending {
-        Sending::new(Ok(self), runtime)
+    pub(crate) fn run(self, hub: HubRef) -> Sending {
+        Sending::new(Ok(self), hub)
     }
 
     /// Restores the submission of a message that found the queue of its instance full.
@@ -101,6 +105,7 @@ impl Submission {
             call: client.call,
             request_id: client.request,
             refuse_when_full: client.refuse_when_full,
+            trace: message.trace,
         }
     }
 
@@ -125,7 +130,7 @@ impl Submission {
                 request: self.request_id,
                 refuse_when_full: self.refuse_when_full,
                 must_store: false,
-                trace: runtime.current_trace(),
+                trace: self.trace.or_else(|| runtime.current_trace()),
             },
             reply,
         }
@@ -294,7 +299,9 @@ pub(crate) struct Sending {
     /// copied only once, into the envelope.
     submission: Option<Submission>,
     stage: Stage,
-    runtime: Weak<Runtime>,
+    hub: HubRef,
+    /// True if the message may have been accepted.
+    was_sent: bool,
 }
 
 /// The progress of a submission. No stage keeps the runtime alive: a waiting client must not hold the store of a closed
@@ -310,6 +317,8 @@ enum Stage {
     Sent(oneshot::Receiver<Result<Response>>, PartitionId),
     /// The queue of its instance was full.
     Full(Waiting<()>),
+    /// The hub moves to another node.
+    Moves(Waiting<()>),
     /// The submission is settled.
     Done,
 }
@@ -320,19 +329,27 @@ type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 impl Sending {
     /// Creates a future that sends `submission` when it is polled, or resolves to the reason why it could not be
     /// created.
-    pub(crate) fn new(submission: Result<Submission>, runtime: Weak<Runtime>) -> Self {
+    pub(crate) fn new(submission: Result<Submission>, hub: HubRef) -> Self {
         match submission {
             Ok(submission) => Self {
                 submission: Some(submission),
                 stage: Stage::New,
-                runtime,
+                hub,
+                was_sent: false,
             },
             Err(error) => Self {
                 submission: None,
                 stage: Stage::Refused(error),
-                runtime,
+                hub,
+                was_sent: false,
             },
         }
+    }
+
+    /// Returns `true` if the message may have been accepted.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn was_sent(&self) -> bool {
+        self.was_sent
     }
 
     /// Advances until it has to wait.
@@ -342,18 +359,19 @@ impl Sending {
                 // A submission that could not be created fails with its own error, even if the hub is gone.
                 Stage::Refused(error) => return Poll::Ready(Err(error.clone().into())),
                 Stage::New | Stage::Done => None,
-                Stage::NoRoom(room) => Some(ready!(room.as_mut().poll(cx)).map_err(|_| end_reason(&self.runtime))?),
-                Stage::Full(door) => {
-                    ready!(door.as_mut().poll(cx));
+                // Without a permit, the runtime has ended. Sending finds the reason.
+                Stage::NoRoom(room) => ready!(room.as_mut().poll(cx)).ok(),
+                Stage::Full(wait) | Stage::Moves(wait) => {
+                    ready!(wait.as_mut().poll(cx));
                     None
                 }
                 Stage::Sent(receiver, _) => {
-                    let told =
-                        ready!(Pin::new(receiver).poll(cx)).unwrap_or_else(|_| Err(end_reason(&self.runtime)))?;
+                    let told = ready!(Pin::new(receiver).poll(cx)).unwrap_or_else(|_| Err(self.hub.end_reason()))?;
                     match told {
                         Response::Failed(failure) => return Poll::Ready(Err(*failure)),
                         Response::Full { message, door } => {
                             self.submission = Some(Submission::again(*message));
+                            self.was_sent = false;
                             self.stage = Stage::Full(Box::pin(async move { door.opened().await }));
                             continue;
                         }
@@ -362,8 +380,11 @@ impl Sending {
                 }
             };
             // Upgraded only once, because all clients share the same reference count.
-            let open = self.runtime.upgrade().ok_or_else(|| no_runtime(&self.runtime))?;
-            self.stage = self.send(&open, permit)?;
+            let open = self.hub.open()?;
+            self.stage = match moves(&self.hub, &open) {
+                Some(moved) => Stage::Moves(moved),
+                None => self.send(&open, permit)?,
+            };
         }
     }
 
@@ -396,6 +417,7 @@ impl Sending {
             unreachable!("the submission was checked above");
         };
         runtime.send(partition, submission.into_envelope(runtime, reply))?;
+        self.was_sent = true;
         Ok(Stage::Sent(receiver, partition))
     }
 }
@@ -404,7 +426,13 @@ impl Future for Sending {
     type Output = std::result::Result<Response, CallFailure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let settled = ready!(self.advance(cx));
+        let mut settled = ready!(self.advance(cx));
+        if let Err(CallFailure::Runtime(error)) = &mut settled
+            && error.kind() == ErrorKind::Replaced
+        {
+            // Whoever waits for the hub of a node learns what it means for the request.
+            *error = self.hub.replaced(self.was_sent, error);
+        }
         // A refused submission must not be sent by another poll.
         self.submission = None;
         self.stage = Stage::Done;
@@ -417,7 +445,7 @@ impl Drop for Sending {
     fn drop(&mut self) {
         if let Stage::Sent(receiver, partition) = &mut self.stage {
             receiver.close();
-            if let Some(open) = self.runtime.upgrade() {
+            if let Ok(open) = self.hub.open() {
                 open.inbox_of_partition(*partition).note_given_up();
             }
         }
@@ -432,8 +460,17 @@ impl fmt::Debug for Stage {
             Self::NoRoom(_) => "NoRoom",
             Self::Sent(..) => "Sent",
             Self::Full(_) => "Full",
+            Self::Moves(_) => "Moves",
             Self::Done => "Done",
         })
+    }
+}
+
+/// If a runtime has failed and another one can take over the hub, returns the wait for that.
+fn moves(hub: &HubRef, runtime: &Arc<Runtime>) -> Option<Moved> {
+    match runtime.failed() {
+        Some(_) => hub.moved_from(Arc::downgrade(runtime)),
+        None => None,
     }
 }
 
@@ -446,33 +483,22 @@ fn no_room() -> Error {
 }
 
 /// Waits for the reply.
-async fn answer(receiver: oneshot::Receiver<Result<Response>>, runtime: &Weak<Runtime>) -> Result<Response> {
+async fn answer(receiver: oneshot::Receiver<Result<Response>>, hub: &HubRef) -> Result<Response> {
     match receiver.await {
         Ok(told) => told,
-        Err(_) => Err(end_reason(runtime)),
+        Err(_) => Err(hub.end_reason()),
     }
 }
 
-/// Sends an operator's request to the core of `partition` and waits for its answer, `true` or `false`.
-pub(crate) async fn ask(
-    runtime: Weak<Runtime>,
-    partition: PartitionId,
-    input: impl FnOnce(Token) -> Input + Send + 'static,
-) -> Result<bool> {
+/// Sends an operator's request to its core and waits for the answer, `true` or `false`.
+pub(crate) async fn ask(hub: HubRef, request: OperatorRequest) -> Result<bool> {
     let (sender, receiver) = oneshot::channel();
+    let open = hub.open()?;
     let envelope = Envelope::Operator {
-        input: Box::new(input),
+        request: request.clone(),
         reply: Reply { sender, permit: None },
     };
-    let open = runtime.upgrade().ok_or_else(|| no_runtime(&runtime))?;
-    open.send(partition, envelope)?;
+    open.send(request.partition(open.partitions), envelope)?;
     drop(open);
-    Ok(matches!(answer(receiver, &runtime).await?, Response::Answer(answer) if answer == b"true"))
-}
-
-pub(super) fn end_reason(runtime: &Weak<Runtime>) -> Error {
-    match runtime.upgrade() {
-        Some(open) => open.end_reason(),
-        None => no_runtime(runtime),
-    }
+    Ok(matches!(answer(receiver, &hub).await?, Response::Answer(answer) if answer == b"true"))
 }

@@ -2,7 +2,6 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::Weak;
 
 use crate::client::arguments;
 use crate::client::handle::Client;
@@ -14,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::EntityId;
 use crate::model::Action;
-use crate::runtime::{Response, Runtime};
+use crate::runtime::{HubRef, Response};
 use crate::views::json::text;
 
 /// A handle to an entity whose type is not known, for tools. Inputs, answers and states are JSON. Created by
@@ -118,17 +117,17 @@ struct Request {
 impl Request {
     /// Sends the request as a call and waits for the answer.
     async fn call(self) -> Result<Response, CallFailure> {
-        let (signal, runtime) = self.prepare()?;
-        Submission { call: true, ..signal }.run(runtime).await
+        let (signal, hub) = self.prepare()?;
+        Submission { call: true, ..signal }.run(hub).await
     }
 
     /// Sends the request as a signal and waits until it is durable.
     async fn signal(self) -> Result<Response, CallFailure> {
-        let (signal, runtime) = self.prepare()?;
-        signal.run(runtime).await
+        let (signal, hub) = self.prepare()?;
+        signal.run(hub).await
     }
 
-    fn prepare(self) -> Result<(Submission, Weak<Runtime>), CallFailure> {
+    fn prepare(self) -> Result<(Submission, HubRef), CallFailure> {
         let EntityHandle { client, id } = self.entity;
         let arguments = {
             let runtime = client.runtime()?;
@@ -147,8 +146,9 @@ impl Request {
             call: false,
             request_id: None,
             refuse_when_full: false,
+            trace: None,
         };
-        Ok((submission.with(self.sending), client.into_weak()))
+        Ok((submission.with(self.sending), client.into_hub()))
     }
 }
 

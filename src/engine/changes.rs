@@ -149,6 +149,22 @@ impl NotedChange {
         }
     }
 
+    /// Restores a change from what watchers receive of it. Returns `None` if its id is invalid.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn from_shown(change: InstanceChange) -> Option<Self> {
+        let (id, name) = match change.kind {
+            ChangeKind::Entity => (change.id.parse::<crate::id::EntityId>().ok()?.into_instance(), None),
+            _ => (InstanceId::orchestration(&change.id).ok()?, Some(change.name.into())),
+        };
+        Some(Self {
+            kind: change.kind,
+            id,
+            name,
+            status: change.status,
+            time: change.time.into(),
+        })
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_else(|| self.id.entity_name())
     }

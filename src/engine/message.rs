@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::changes::NotedChange;
 use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::engine::spans::FinishedSpan;
@@ -271,7 +273,7 @@ impl Message {
 }
 
 /// The event that ends the wait of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum WaitUntil {
     /// The end of the orchestration.
     End,
@@ -329,8 +331,47 @@ pub(crate) enum Input {
     },
 }
 
+/// A request of an operator, which is answered with `true` or `false`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum OperatorRequest {
+    /// Release a quarantined or held entity.
+    Resume(InstanceId),
+    /// Delete the kept changes of an entity.
+    DeleteChanges(InstanceId),
+    /// Redeliver or delete a dead letter.
+    DeadLetter {
+        partition: PartitionId,
+        id: MessageId,
+        fate: LetterFate,
+    },
+}
+
+impl OperatorRequest {
+    /// Returns the partition whose core answers the request.
+    pub(crate) fn partition(&self, partitions: u16) -> PartitionId {
+        match self {
+            Self::Resume(instance) | Self::DeleteChanges(instance) => instance.partition(partitions),
+            Self::DeadLetter { partition, .. } => *partition,
+        }
+    }
+
+    /// Returns the input for the core. The answer is for the client with this token.
+    pub(crate) fn into_input(self, token: Token) -> Input {
+        match self {
+            Self::Resume(instance) => Input::Resume { instance, token },
+            Self::DeleteChanges(instance) => Input::DeleteChanges { instance, token },
+            Self::DeadLetter { partition, id, fate } => Input::DeadLetter {
+                partition,
+                id,
+                fate,
+                token,
+            },
+        }
+    }
+}
+
 /// The decision of an operator about a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum LetterFate {
     Redeliver,
     Drop,

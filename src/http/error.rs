@@ -135,9 +135,12 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         // The draft on the header `Idempotency-Key` specifies 422 for a key that was used for another request.
         ErrorKind::OperationFailed | ErrorKind::RequestIdReused => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorKind::Overloaded | ErrorKind::Closed | ErrorKind::Replaced | ErrorKind::Poisoned => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        ErrorKind::Overloaded
+        | ErrorKind::Closed
+        | ErrorKind::Replaced
+        | ErrorKind::Poisoned
+        | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Unconfirmed => StatusCode::BAD_GATEWAY,
         ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         // Panics, corruption, and errors that occur only within the hub.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -197,8 +200,10 @@ mod tests {
                     ErrorKind::Closed,
                     ErrorKind::Replaced,
                     ErrorKind::Poisoned,
+                    ErrorKind::Unavailable,
                 ],
             ),
+            (502, &[ErrorKind::Unconfirmed]),
             (504, &[ErrorKind::TimedOut]),
         ] {
             for kind in kinds {

@@ -16,6 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hub::cluster::{self, ClusterPlace};
 use crate::hub::handle::Hub;
 use crate::hub::names;
+#[cfg(feature = "cluster")]
+use crate::hub::node::NodeHub;
+use crate::hub::running::Running;
 use crate::id::EntityId;
 use crate::model::CommitRecord;
 use crate::orchestration::{Orchestration, orchestration_code};
@@ -24,6 +27,8 @@ use crate::otel::{Exporter, TracerProvider};
 use crate::random;
 use crate::runtime::{Runtime, RuntimeConfig};
 use crate::schedule::{self, ScheduleEntity};
+#[cfg(feature = "cluster")]
+use crate::store::rocks::replicated::OpenOptions;
 use crate::store::{LOG_LIMIT, MEMORY_BUDGET, MemoryStore, PARTITIONS, Store, USUAL_PARTITIONS};
 use crate::time::{Clock, SMALL_STEP};
 
@@ -116,7 +121,7 @@ fn memory_of_instances(memory_budget: usize) -> usize {
 /// # }
 /// ```
 #[must_use = "a hub is opened by `.open().await`"]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HubBuilder {
     pub(super) place: Place,
     registry: Registry,
@@ -136,7 +141,7 @@ pub struct HubBuilder {
     exporter: Option<Exporter>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Place {
     #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
     Directory(PathBuf),
@@ -547,7 +552,22 @@ impl HubBuilder {
     }
 
     fn start(self, tokio: tokio::runtime::Handle, canceled: Arc<AtomicBool>) -> Result<Hub> {
+        #[cfg(feature = "cluster")]
+        if let Place::Cluster(place) = &self.place
+            && let Some((listen, advertised)) = place.listens()
+        {
+            let how = self.node_options(place, Arc::default())?;
+            let (listen, advertised) = (listen.to_owned(), advertised.map(str::to_owned));
+            let node = NodeHub::open(self, how, &listen, advertised.as_deref(), tokio, &canceled)?;
+            return Ok(Hub::of_node(node));
+        }
         let opened = self.open_store(canceled)?;
+        let (running, unregistered) = self.run(opened, tokio)?;
+        Ok(Hub::new(running, unregistered))
+    }
+
+    /// Runs the hub of an open store. Returns the names in the store that are not registered as well.
+    pub(super) fn run(self, opened: OpenStore, tokio: tokio::runtime::Handle) -> Result<(Running, Vec<String>)> {
         let clock = Clock::start(opened.last.clock);
         warn_about_clock(&clock);
         let Prepared {
@@ -559,7 +579,39 @@ impl HubBuilder {
         let unregistered = startup.unregistered.clone();
         let (runtime, threads) = Runtime::start(store, last, config, tokio)?;
         startup.begin(&runtime);
-        Ok(Hub::new(runtime, threads, unregistered))
+        Ok((Running::new(runtime, threads), unregistered))
+    }
+
+    /// Returns the configuration of the runtime of a node that waits.
+    #[cfg(feature = "cluster")]
+    pub(super) fn standby_config(self, hub: String, partitions: u16, clock: Clock) -> RuntimeConfig {
+        self.config(hub.into(), partitions, clock)
+    }
+
+    fn config(self, hub: Arc<str>, partitions: u16, clock: Clock) -> RuntimeConfig {
+        RuntimeConfig {
+            hub,
+            registry: self.registry,
+            limits: Limits {
+                // The memory that is not the store's: five eighths for entities, two for live orchestrations, and one
+                // for waiting messages.
+                cache_bytes: memory_of_instances(self.memory_budget) / 8 * 5,
+                live_bytes: memory_of_instances(self.memory_budget) / 4,
+                queue_bytes: memory_of_instances(self.memory_budget) / 8,
+                ..self.limits
+            },
+            partitions,
+            executors: self.executors,
+            in_flight: self.in_flight.min(tokio::sync::Semaphore::MAX_PERMITS),
+            held: BTreeSet::new(),
+            calm_since: 0,
+            clock,
+            #[cfg(feature = "otel")]
+            exporter: self.exporter,
+            #[cfg(feature = "testing")]
+            is_local: false,
+            is_standby: false,
+        }
     }
 
     /// Prepares the runtime of a hub whose store is open.
@@ -597,30 +649,13 @@ impl HubBuilder {
         }
         let startup = StartupTasks {
             astray: schedule::astray(store.as_ref(), partitions, clock.now())?,
-            retention: self.retention,
+            retention: self.retention.clone(),
             unregistered,
         };
         let config = RuntimeConfig {
-            hub,
-            registry: self.registry,
-            limits: Limits {
-                // The memory that is not the store's: five eighths for entities, two for live orchestrations, and one
-                // for waiting messages.
-                cache_bytes: memory_of_instances(self.memory_budget) / 8 * 5,
-                live_bytes: memory_of_instances(self.memory_budget) / 4,
-                queue_bytes: memory_of_instances(self.memory_budget) / 8,
-                ..self.limits
-            },
-            partitions,
-            executors: self.executors,
-            in_flight: self.in_flight.min(tokio::sync::Semaphore::MAX_PERMITS),
             held,
             calm_since,
-            clock,
-            #[cfg(feature = "otel")]
-            exporter: self.exporter,
-            #[cfg(feature = "testing")]
-            is_local: false,
+            ..self.config(hub, partitions, clock)
         };
         Ok(Prepared {
             store,
@@ -630,6 +665,19 @@ impl HubBuilder {
         })
     }
 
+    /// Returns the options of a node of the hub.
+    #[cfg(feature = "cluster")]
+    fn node_options(&self, place: &ClusterPlace, canceled: Arc<AtomicBool>) -> Result<OpenOptions> {
+        if self.restore || self.accept_loss {
+            return Err(configuration(
+                "`restore` and `accept_loss` are only for a hub in a directory; a hub over PostgreSQL has what the database \
+                 has",
+            ));
+        }
+        let memory_budget = memory_of_store(self.memory_budget);
+        place.options(memory_budget, self.wal_limit, self.partitions, canceled)
+    }
+
     #[cfg_attr(
         not(feature = "cluster"),
         expect(unused_variables, reason = "only the wait for another node is canceled")
@@ -637,15 +685,7 @@ impl HubBuilder {
     fn open_store(&self, canceled: Arc<AtomicBool>) -> Result<OpenStore> {
         match &self.place {
             #[cfg(feature = "cluster")]
-            Place::Cluster(_) if self.restore || self.accept_loss => Err(configuration(
-                "`restore` and `accept_loss` are only for a hub in a directory; a hub over PostgreSQL has what the database \
-                 has",
-            )),
-            #[cfg(feature = "cluster")]
-            Place::Cluster(place) => {
-                let memory_budget = memory_of_store(self.memory_budget);
-                cluster::open_store(place, memory_budget, self.wal_limit, self.partitions, canceled)
-            }
+            Place::Cluster(place) => cluster::open_store(&self.node_options(place, canceled)?),
             Place::Memory => Ok(OpenStore {
                 store: Arc::new(MemoryStore::new()),
                 last: CommitRecord::before_the_first(self.partitions),

@@ -9,18 +9,21 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::{HubBuilder, OpenStore, Place};
 use crate::log::postgres::Address;
-use crate::store::rocks::replicated;
+use crate::store::rocks::replicated::{self, OpenOptions, Opened};
 
 /// Default time for which an open waits for a database that cannot be reached.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The place of a hub whose log is in PostgreSQL.
+#[derive(Clone)]
 pub(super) struct ClusterPlace {
     url: String,
     name: String,
     directory: PathBuf,
     requires_standby: bool,
     patience: Duration,
+    listen: Option<String>,
+    advertised: Option<String>,
 }
 
 impl ClusterPlace {
@@ -31,7 +34,40 @@ impl ClusterPlace {
             name,
             requires_standby: false,
             patience: PATIENCE,
+            listen: None,
+            advertised: None,
         }
+    }
+
+    /// Returns the address on which this node listens, if it does, and the one at which the others reach it.
+    pub(super) fn listens(&self) -> Option<(&str, Option<&str>)> {
+        Some((self.listen.as_deref()?, self.advertised.as_deref()))
+    }
+
+    /// Returns the options for joining the hub.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Configuration`] if the URL is invalid.
+    pub(super) fn options(
+        &self,
+        memory_budget: usize,
+        wal_limit: u64,
+        partitions: u16,
+        canceled: Arc<AtomicBool>,
+    ) -> Result<OpenOptions> {
+        let mut address = Address::parse(&self.url)?;
+        address.requires_standby = self.requires_standby;
+        Ok(OpenOptions {
+            address,
+            name: self.name.clone(),
+            directory: self.directory.clone(),
+            memory_budget,
+            wal_limit,
+            partitions,
+            patience: self.patience,
+            canceled,
+            endpoint: None,
+        })
     }
 }
 
@@ -64,6 +100,37 @@ impl HubBuilder {
         self.in_cluster("open_patience", |place| place.patience = patience)
     }
 
+    /// The address on which this node listens for the other nodes of the hub, such as `10.0.0.5:7400`. With it, every node
+    /// works: [`open`](Self::open) returns on each of them, and a request is forwarded to the node that runs the hub. Reads
+    /// use the copy of this node. If the node that runs the hub ends, another one continues, and all of them remain open.
+    ///
+    /// Without an address, only one node works: `open` waits until this node runs the hub.
+    ///
+    /// The nodes use TLS with certificates that they make when they start. The database has the fingerprints, so only who
+    /// can write the tables of the hub can connect. Port 0 stands for any free port.
+    ///
+    /// ```no_run
+    /// # use abide::Hub;
+    /// # #[tokio::main]
+    /// # async fn main() -> abide::Result<()> {
+    /// let hub = Hub::cluster("postgres://abide:secret@db.example.com/app", "orders")
+    ///     .directory("./copy")
+    ///     .listen("10.0.0.5:7400")
+    ///     .open()
+    ///     .await?;
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    pub fn listen(self, address: impl Into<String>) -> Self {
+        self.in_cluster("listen", |place| place.listen = Some(address.into()))
+    }
+
+    /// The address at which the other nodes reach this one, if it is another one than that on which it
+    /// [listens](Self::listen), such as the name of a pod.
+    pub fn advertise(self, address: impl Into<String>) -> Self {
+        self.in_cluster("advertise", |place| place.advertised = Some(address.into()))
+    }
+
     fn in_cluster(mut self, method: &str, set: impl FnOnce(&mut ClusterPlace)) -> Self {
         match &mut self.place {
             Place::Cluster(place) => set(place),
@@ -77,27 +144,15 @@ impl HubBuilder {
 }
 
 /// Waits until this node owns the hub, and opens its store.
-pub(super) fn open_store(
-    place: &ClusterPlace,
-    memory_budget: usize,
-    wal_limit: u64,
-    partitions: u16,
-    canceled: Arc<AtomicBool>,
-) -> Result<OpenStore> {
-    let mut address = Address::parse(&place.url)?;
-    address.requires_standby = place.requires_standby;
-    let opened = replicated::open(&replicated::OpenOptions {
-        address,
-        name: place.name.clone(),
-        directory: place.directory.clone(),
-        memory_budget,
-        wal_limit,
-        partitions,
-        patience: place.patience,
-        canceled,
-    })?;
+pub(super) fn open_store(how: &OpenOptions) -> Result<OpenStore> {
+    let opened = replicated::open(how)?;
+    Ok(opened_store(&how.name, opened))
+}
+
+/// Reports an open hub, and returns its store.
+pub(super) fn opened_store(name: &str, opened: Opened) -> OpenStore {
     tracing::info!(
-        hub = place.name,
+        hub = name,
         epoch = opened.epoch,
         incarnation = opened.incarnation,
         "this node runs the hub"
@@ -108,7 +163,7 @@ pub(super) fn open_store(
             "the entity is held, because the database says so; its messages wait"
         );
     }
-    Ok(OpenStore {
+    OpenStore {
         held: opened.held,
         ..OpenStore::new(
             opened.store,
@@ -117,7 +172,7 @@ pub(super) fn open_store(
             opened.calm_since,
             format!("{}-{}", opened.hub, opened.incarnation),
         )
-    })
+    }
 }
 
 #[cfg(test)]

@@ -11,15 +11,15 @@ use tokio::runtime::Handle;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::HubBuilder;
+#[cfg(feature = "cluster")]
+use crate::hub::node::NodeHub;
+use crate::hub::running::Running;
 use crate::hub::stats::HubStats;
-use crate::runtime::{Runtime, Threads};
+use crate::runtime::Runtime;
 
 /// Maximum time that a shutdown waits for `async` operations and clients. Operations that still run then are run again
 /// at the next open.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(30);
-
-/// Maximum time that a dropped hub waits for its threads.
-const DROP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An open hub: one data directory with all its data, held by this process.
 ///
@@ -59,10 +59,18 @@ const DROP_PATIENCE: Duration = Duration::from_secs(5);
 /// # }
 /// ```
 pub struct Hub {
-    /// Both are present until the hub is shut down.
-    open: Option<(Arc<Runtime>, Threads)>,
+    /// Present until the hub is shut down.
+    open: Option<Open>,
     client: Client,
     unregistered: Vec<String>,
+}
+
+/// An open hub.
+#[derive(Debug)]
+enum Open {
+    Process(Running),
+    #[cfg(feature = "cluster")]
+    Node(NodeHub),
 }
 
 impl Hub {
@@ -127,11 +135,20 @@ impl Hub {
         HubBuilder::memory()
     }
 
-    pub(super) fn new(runtime: Arc<Runtime>, threads: Threads, unregistered: Vec<String>) -> Self {
+    pub(super) fn new(running: Running, unregistered: Vec<String>) -> Self {
         Self {
-            client: Client::new(&runtime),
-            open: Some((runtime, threads)),
+            client: Client::new(&running.runtime),
+            open: Some(Open::Process(running)),
             unregistered,
+        }
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(super) fn of_node(node: NodeHub) -> Self {
+        Self {
+            client: Client::of_node(&node.roles),
+            open: Some(Open::Node(node)),
+            unregistered: Vec::new(),
         }
     }
 
@@ -148,17 +165,20 @@ impl Hub {
     /// [`OrchestrationInfo`](crate::client::OrchestrationInfo) shows which orchestrations wait.
     pub fn unregistered(&self) -> Vec<String> {
         let mut names: BTreeSet<String> = self.unregistered.iter().cloned().collect();
-        if let Some((runtime, _)) = &self.open {
+        if let Ok(runtime) = self.runtime() {
             names.extend(runtime.registry.missing());
+        }
+        #[cfg(feature = "cluster")]
+        if let Some(Open::Node(node)) = &self.open {
+            names.extend(node.unregistered());
         }
         names.into_iter().collect()
     }
 
     /// Returns the statistics of the hub since it was opened.
     pub fn stats(&self) -> HubStats {
-        self.open
-            .as_ref()
-            .map_or_else(HubStats::default, |(runtime, _)| HubStats::of(runtime))
+        self.runtime()
+            .map_or_else(|_| HubStats::default(), |runtime| HubStats::of(&runtime))
     }
 
     /// Waits until nothing can happen in the hub without input from outside or the passing of time. At one moment during
@@ -253,7 +273,7 @@ impl Hub {
     /// Returns an error of kind [`ErrorKind::Io`] if the directory is not empty or cannot be written, or of kind
     /// [`ErrorKind::Configuration`] if the hub is in memory.
     pub async fn checkpoint(&self, directory: impl AsRef<Path>) -> Result<()> {
-        let runtime = Arc::clone(self.runtime()?);
+        let runtime = self.runtime()?;
         let directory = directory.as_ref().to_owned();
         Arc::clone(&runtime).durable().await?;
         let tokio = runtime.tokio.clone();
@@ -309,83 +329,38 @@ impl Hub {
         })?
     }
 
-    /// Ends the threads, then the store.
     fn close(mut self, patience: Duration) -> Result<()> {
-        let Some((runtime, threads)) = self.open.take() else {
-            return Ok(());
-        };
-        runtime.stop(patience);
-        let joined = threads.join(patience);
-        runtime.end_tasks();
-        if let Err(instance) = joined {
-            leave(&runtime);
-            return Err(Error::new(
-                ErrorKind::TimedOut,
-                format!(
-                    "an operation of `{instance}` still runs after {patience:?} and cannot be ended, so the hub was not closed: \
-                     its directory stays locked until the operation returns; nothing that was acknowledged is lost"
-                ),
-            ));
+        match self.open.take() {
+            Some(Open::Process(running)) => running.close(patience),
+            #[cfg(feature = "cluster")]
+            Some(Open::Node(node)) => node.close(patience),
+            None => Ok(()),
         }
-        if let Some(error) = runtime.failure() {
-            leave(&runtime);
-            return Err(error);
-        }
-        let (written, durable) = runtime.order.watermarks();
-        debug_assert_eq!(written, durable, "the syncer ends when everything is durable");
-        runtime.order.store().close(durable).inspect_err(|_| leave(&runtime))?;
-        wait_until_last(&runtime);
-        Ok(())
     }
 
-    fn runtime(&self) -> Result<&Arc<Runtime>> {
-        self.open
-            .as_ref()
-            .map(|(runtime, _)| runtime)
-            .ok_or_else(crate::runtime::closed)
-    }
-}
-
-/// Notes that the process gives up a hub that it could not close, so that the next open counts no crash.
-fn leave(runtime: &Runtime) {
-    if let Err(error) = runtime.order.store().leave() {
-        tracing::warn!(%error, "the next open will treat the work that is running now as interrupted by a crash");
-    }
-}
-
-/// Waits until nothing else holds the store open, such as a reader in the middle of a page.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "there is no notification when the last reader releases its reference"
-)]
-fn wait_until_last(runtime: &Arc<Runtime>) {
-    for _ in 0..1_000 {
-        if Arc::strong_count(runtime) == 1 {
-            return;
+    fn runtime(&self) -> Result<Arc<Runtime>> {
+        match &self.open {
+            Some(Open::Process(running)) => Ok(Arc::clone(&running.runtime)),
+            #[cfg(feature = "cluster")]
+            Some(Open::Node(node)) => Ok(node.roles.runtime()),
+            None => Err(crate::runtime::closed()),
         }
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
 impl Drop for Hub {
     fn drop(&mut self) {
-        if let Some((runtime, threads)) = self.open.take() {
-            runtime.stop(Duration::ZERO);
-            let ended = threads.join_within(DROP_PATIENCE);
-            // This does not wait for tasks: they may need this very thread.
-            runtime.abort_operations();
-            leave(&runtime);
-            if ended {
-                wait_until_last(&runtime);
-            }
+        match self.open.take() {
+            Some(Open::Process(running)) => running.abandon(),
+            #[cfg(feature = "cluster")]
+            Some(Open::Node(node)) => drop(node),
+            None => {}
         }
     }
 }
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub")
-            .field("runtime", &self.open.as_ref().map(|(runtime, _)| runtime))
-            .finish_non_exhaustive()
+        f.debug_struct("Hub").field("open", &self.open).finish_non_exhaustive()
     }
 }

@@ -11,6 +11,9 @@ mod handle;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod inspect;
 mod names;
+#[cfg(feature = "cluster")]
+mod node;
+mod running;
 pub(crate) mod stats;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod summary;

@@ -23,6 +23,10 @@ pub(crate) trait SharedLog: Send + Sync + fmt::Debug {
     /// Returns the state of the log.
     fn state(&self) -> Result<LogState, LogError>;
 
+    /// Returns the state of the log at a moment after the call began, and waits until that state is as durable as the log
+    /// makes it. What any process was acknowledged before the call is in it.
+    fn barrier(&self) -> Result<LogState, LogError>;
+
     /// Notes that this process has read the records up to the one at `position`, with this chain, and waits until they are
     /// as durable as the log makes them. Returns `false` if the log does not have that record now: a record that can be
     /// read may still be missing on the standby of a database, and a snapshot may have replaced it.

@@ -23,6 +23,13 @@ impl CapacityWaiter {
         self.0.is_closed()
     }
 
+    /// Returns a door that is open.
+    pub(crate) fn open() -> Self {
+        let door = Self(Arc::new(Semaphore::new(0)));
+        door.0.close();
+        door
+    }
+
     /// Waits until the door opens. An open door remains open.
     pub(crate) async fn opened(&self) {
         // The semaphore never has permits, so the wait ends only when the semaphore is closed.

@@ -158,9 +158,9 @@ impl<C: Client> Driver<C> {
                 let client = ClientOrigin { token, ..client };
                 self.core.accept(Input::Request { target, action, client });
             }
-            Envelope::Operator { input, reply } => {
+            Envelope::Operator { request, reply } => {
                 let token = self.callers.add(reply);
-                self.core.accept(input(token));
+                self.core.accept(request.into_input(token));
             }
             Envelope::Wait {
                 instance,

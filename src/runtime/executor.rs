@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commit::Gated;
-use crate::engine::message::{Effect, Message};
+use crate::engine::message::{Effect, Message, Origin};
 use crate::engine::{CoreConfig, CoreStep, panic_text};
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::backpressure::Response;
+use crate::id::MessageId;
+use crate::runtime::backpressure::{CapacityWaiter, Response};
 use crate::runtime::contained::contained;
 use crate::runtime::driver::{Committed, Driver};
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
@@ -96,6 +97,7 @@ impl Executor {
             });
             self.refuse_until_stopped(&error);
         }
+        self.give_back();
         // Clients that the last steps refused because of a full queue wait for room that no further step will make.
         self.runtime.room.open_all();
         // The core holds user states, and one of them may panic again when it is dropped.
@@ -287,6 +289,31 @@ impl Executor {
     #[cfg(feature = "testing")]
     pub(super) fn inbox(&self) -> &InboxReceiver<Reply> {
         self.driver.inbox()
+    }
+
+    /// Returns the requests that came after the last step to their clients, which learn when they send them again that the
+    /// hub is closed. So they know that these requests had no effect.
+    fn give_back(&mut self) {
+        for envelope in self.driver.inbox().close() {
+            if let Envelope::Request {
+                target,
+                action,
+                client,
+                reply,
+            } = envelope
+            {
+                let trace = client.trace.clone();
+                let message = Message::new(MessageId::default(), target, action, Origin::Client(client));
+                let full = Response::Full {
+                    message: Box::new(message.in_trace(trace)),
+                    door: CapacityWaiter::open(),
+                };
+                let Reply { sender, permit } = reply;
+                contained(|| drop(permit));
+                // A receiver that is gone wants nothing any more.
+                contained(|| drop(sender.send(Ok(full))));
+            }
+        }
     }
 
     /// Fails all waiting and new requests with `error` until the hub is stopped.

@@ -104,6 +104,14 @@ impl Feed {
         Arc::clone(&self.ring.watched)
     }
 
+    /// Returns the kinds that have a watcher now.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn wanted(&self) -> ChangeKinds {
+        let state = self.ring.state();
+        let kinds = ChangeKind::ALL.into_iter();
+        kinds.filter(|kind| state.kinds[*kind as usize].watchers > 0).collect()
+    }
+
     /// Adds changes that are durable.
     pub(crate) fn publish(&self, changes: Vec<NotedChange>) {
         let Some(now) = changes.last().map(|change| change.time) else {

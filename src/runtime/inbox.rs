@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::engine::message::{ClientOrigin, Input, Message, Token, Waiter};
+use crate::engine::message::{ClientOrigin, Input, Message, OperatorRequest, Token, Waiter};
 use crate::error::Error;
 use crate::id::InstanceId;
 use crate::model::Action;
@@ -31,10 +31,7 @@ pub(crate) enum Envelope<C> {
         reply: C,
     },
     /// A request of an operator. The executor assigns the token.
-    Operator {
-        input: Box<dyn FnOnce(Token) -> Input + Send>,
-        reply: C,
-    },
+    Operator { request: OperatorRequest, reply: C },
     /// A client waits for the end of an orchestration, under a token of its own.
     Wait {
         instance: InstanceId,
@@ -63,7 +60,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// Fails the request of the client.
-    pub(super) fn refuse(self, error: &Error) {
+    pub(crate) fn refuse(self, error: &Error) {
         let Self { sender, permit } = self;
         contained(|| drop(sender.send(Err(error.clone()))));
         // The drop wakes a client that waits for room.
@@ -95,8 +92,8 @@ pub(crate) struct Inbox<C> {
     queue: Mutex<Queue<C>>,
     /// Wakes the executor.
     wake: Condvar,
-    /// Wakes an executor that is a task.
-    #[cfg(feature = "testing")]
+    /// Wakes a receiver that is a task.
+    #[cfg(any(feature = "cluster", feature = "testing"))]
     arrived: tokio::sync::Notify,
     spilled: AtomicBool,
     /// Number of clients that have given up since the executor last searched for them.
@@ -131,7 +128,7 @@ impl<C> Inbox<C> {
                 closed: false,
             }),
             wake: Condvar::new(),
-            #[cfg(feature = "testing")]
+            #[cfg(any(feature = "cluster", feature = "testing"))]
             arrived: tokio::sync::Notify::new(),
             spilled: AtomicBool::new(false),
             gave_up: AtomicUsize::new(0),
@@ -154,7 +151,7 @@ impl<C> Inbox<C> {
         drop(queue);
         if idle {
             self.wake.notify_one();
-            #[cfg(feature = "testing")]
+            #[cfg(any(feature = "cluster", feature = "testing"))]
             self.arrived.notify_one();
         }
         true
@@ -211,8 +208,8 @@ impl<C> InboxReceiver<C> {
         queue.idle = false;
     }
 
-    /// Waits for an envelope, in an executor that is a task.
-    #[cfg(feature = "testing")]
+    /// Waits for an envelope, in a task.
+    #[cfg(any(feature = "cluster", feature = "testing"))]
     pub(crate) async fn arrival(&self) {
         loop {
             {
@@ -236,6 +233,13 @@ impl<C> InboxReceiver<C> {
         } else {
             std::mem::swap(&mut queue.envelopes, envelopes);
         }
+    }
+
+    /// Closes the inbox, and returns the envelopes that nobody has received.
+    pub(crate) fn close(&self) -> VecDeque<Envelope<C>> {
+        let mut queue = self.inbox.queue();
+        queue.closed = true;
+        std::mem::take(&mut queue.envelopes)
     }
 
     /// Returns the number of waiting envelopes.
@@ -278,11 +282,7 @@ impl<C> InboxReceiver<C> {
 impl<C> Drop for InboxReceiver<C> {
     /// Closes the inbox. Dropping the envelopes fails their requests, because the hub has ended.
     fn drop(&mut self) {
-        let mut queue = self.inbox.queue();
-        queue.closed = true;
-        let envelopes = std::mem::take(&mut queue.envelopes);
-        drop(queue);
-        drop(envelopes);
+        drop(self.close());
     }
 }
 
@@ -335,8 +335,8 @@ mod tests {
         let (inbox, receiver) = Inbox::new(DELIVERY_LIMIT);
         let (sender, mut answer) = oneshot::channel();
         let reply = Reply { sender, permit: None };
-        let input = Box::new(|_| Input::Spilled);
-        assert!(inbox.send(Envelope::Operator { input, reply }));
+        let request = OperatorRequest::Resume(InstanceId::trusted("@counter@a"));
+        assert!(inbox.send(Envelope::Operator { request, reply }));
         drop(receiver);
         assert!(matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
         assert!(!inbox.send(Envelope::Wake));

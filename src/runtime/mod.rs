@@ -7,6 +7,7 @@ mod contained;
 pub(crate) mod driver;
 mod executor;
 mod feed;
+mod hub_ref;
 mod idle;
 mod inbox;
 #[cfg(feature = "testing")]
@@ -16,6 +17,8 @@ mod meters;
 mod models;
 mod release;
 mod replays;
+#[cfg(feature = "cluster")]
+pub(crate) mod roles;
 mod shared;
 mod shares;
 mod tasks;
@@ -29,8 +32,11 @@ pub(crate) use backpressure::Response;
 #[cfg(test)]
 pub(crate) use backpressure::{Backpressure, CapacityWaiter};
 pub(crate) use feed::Watcher;
+pub(crate) use hub_ref::{HubRef, Moved};
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
+#[cfg(feature = "cluster")]
+pub(crate) use inbox::InboxReceiver;
 pub(crate) use inbox::{Envelope, Reply};
 pub(crate) use replays::ReplayPermit;
 pub(crate) use shared::{Runtime, RuntimeConfig, Threads, closed};

@@ -31,6 +31,8 @@ use crate::runtime::timeline::{Past, Timeline};
 use crate::runtime::totals::Totals;
 use crate::runtime::watchdog;
 use crate::spawn::spawn;
+#[cfg(feature = "cluster")]
+use crate::store::StandbyStore;
 use crate::store::Store;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -64,6 +66,8 @@ pub(crate) struct RuntimeConfig {
     /// True if everything runs on one thread.
     #[cfg(feature = "testing")]
     pub(crate) is_local: bool,
+    /// True if no executor runs, because another node runs the hub.
+    pub(crate) is_standby: bool,
 }
 
 /// The state shared by the threads of an open hub.
@@ -104,10 +108,16 @@ pub(crate) struct Runtime {
     /// The error that stopped the executors, if any.
     failed: OnceLock<Error>,
     executors_running: AtomicUsize,
+    /// Called when the hub fails.
+    when_failed: OnceLock<WhenFailed>,
+    pub(crate) is_standby: bool,
     /// True if everything runs on one thread.
     #[cfg(feature = "testing")]
     is_local: bool,
 }
+
+/// Something to do when a hub fails.
+type WhenFailed = Box<dyn Fn() + Send + Sync>;
 
 /// The threads of an open hub.
 #[derive(Debug)]
@@ -161,6 +171,20 @@ impl Runtime {
         }
     }
 
+    /// Creates the runtime of a node that does not run its hub, and the inbox with the requests of its process.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn standby(config: RuntimeConfig, tokio: tokio::runtime::Handle) -> (Arc<Self>, InboxReceiver<Reply>) {
+        let last = CommitRecord::before_the_first(config.partitions);
+        let config = RuntimeConfig {
+            executors: 1,
+            is_standby: true,
+            ..config
+        };
+        let (runtime, mut inboxes) = Self::create(Arc::new(StandbyStore), last, config, tokio);
+        let inbox = inboxes.pop().expect("each executor has an inbox");
+        (runtime, inbox)
+    }
+
     /// Creates the shared part of a hub, and the inbox of each executor.
     pub(super) fn create(
         store: Arc<dyn Store>,
@@ -205,6 +229,8 @@ impl Runtime {
             closed: AtomicBool::new(false),
             failed: OnceLock::new(),
             executors_running: AtomicUsize::new(executors),
+            when_failed: OnceLock::new(),
+            is_standby: config.is_standby,
             #[cfg(feature = "testing")]
             is_local: config.is_local,
         });
@@ -350,7 +376,22 @@ impl Runtime {
             }
             self.room.open_all();
             self.feed.fail();
+            if let Some(when_failed) = self.when_failed.get() {
+                when_failed();
+            }
             contained(|| metrics::HUB_FAILED.to_counter(&[]).increment(1));
+        }
+    }
+
+    /// Calls `act` once when the hub fails, or now if it has failed.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn when_failed(&self, act: impl Fn() + Send + Sync + 'static) {
+        // A failure at this moment sees it, or is seen below, or both.
+        let _ = self.when_failed.set(Box::new(act));
+        if self.failed.get().is_some()
+            && let Some(when_failed) = self.when_failed.get()
+        {
+            when_failed();
         }
     }
 

@@ -58,6 +58,7 @@ fn start_with(model: &Arc<Model>, executors: usize, registry: Registry) -> (Arc<
         exporter: None,
         #[cfg(feature = "testing")]
         is_local: false,
+        is_standby: false,
     };
     let none = CommitRecord::before_the_first(8);
     let store = Arc::clone(model);

@@ -9,7 +9,7 @@ use super::process::{Asked, Released};
 use super::world::World;
 use crate::commit::Gated;
 use crate::engine::CoreStep;
-use crate::engine::message::{ClientOrigin, Input, Message, Output, Token, WaitUntil, Waiter};
+use crate::engine::message::{ClientOrigin, Message, OperatorRequest, Output, Token, WaitUntil, Waiter};
 use crate::runtime::Envelope;
 use crate::runtime::driver::Committed;
 use crate::store::Change;
@@ -58,18 +58,12 @@ impl World {
             }
             Asked::Nobody => unreachable!("no one asks nothing"),
             Asked::Resume(ref instance) => {
-                let instance = instance.clone();
-                let input = Box::new(|token| Input::Resume { instance, token });
-                Envelope::Operator { input, reply: asked }
+                let request = OperatorRequest::Resume(instance.clone());
+                Envelope::Operator { request, reply: asked }
             }
             Asked::DeadLetter(partition, id, fate) => {
-                let input = Box::new(move |token| Input::DeadLetter {
-                    partition,
-                    id,
-                    fate,
-                    token,
-                });
-                Envelope::Operator { input, reply: asked }
+                let request = OperatorRequest::DeadLetter { partition, id, fate };
+                Envelope::Operator { request, reply: asked }
             }
         }
     }

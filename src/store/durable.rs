@@ -31,6 +31,21 @@ pub(super) trait Base: Reader + Send + Sync + fmt::Debug {
     fn stop(&self) {}
 }
 
+/// A base that others read as well.
+impl<B: Base> Base for Arc<B> {
+    fn take(&self, front: &Front) -> Result<()> {
+        B::take(self, front)
+    }
+
+    fn snapshot(&self) -> Box<dyn Reader + '_> {
+        B::snapshot(self)
+    }
+
+    fn stop(&self) {
+        B::stop(self);
+    }
+}
+
 /// Limits on the data that is kept in memory and in the log until the base has it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -45,7 +60,7 @@ pub(super) struct Bounds {
 pub(super) struct Durable<L, B> {
     log: L,
     base: B,
-    fronts: Fronts,
+    fronts: Arc<Fronts>,
     bounds: Bounds,
     state: Mutex<State>,
     /// Wakes the worker thread.
@@ -112,7 +127,8 @@ pub(super) struct Progress {
 impl<L: Log, B: Base> Durable<L, B> {
     /// Creates a store whose base has the commits up to `kept` and whose `fronts` have the others. All of them are
     /// durable.
-    pub(super) fn new(log: L, base: B, fronts: Fronts, kept: u64, bounds: Bounds) -> Self {
+    pub(super) fn new(log: L, base: B, fronts: impl Into<Arc<Fronts>>, kept: u64, bounds: Bounds) -> Self {
+        let fronts = fronts.into();
         let durable = fronts.newest();
         Self {
             log,

@@ -18,10 +18,13 @@ mod memory;
 mod model;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod rocks;
+#[cfg(feature = "cluster")]
+mod standby;
 
 use std::fmt;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 use std::path::Path;
+use std::sync::Arc;
 
 #[cfg(any(feature = "rocksdb", feature = "fuzzing", test))]
 pub(crate) use batch::Changes;
@@ -38,6 +41,8 @@ pub(crate) use memory::MemoryStore;
 pub(crate) use model::Model;
 #[cfg(feature = "rocksdb")]
 pub(crate) use rocks::{Inspected, OpenOptions, ReadOnlyStore, is_no_hub, open, open_read_only, open_unchecked};
+#[cfg(feature = "cluster")]
+pub(crate) use standby::StandbyStore;
 
 use crate::error::Result;
 
@@ -120,6 +125,20 @@ pub(crate) trait Reader {
     /// Returns the first key of `range`.
     fn first_key(&self, range: Range<Vec<u8>>) -> Result<Option<Vec<u8>>> {
         Ok(self.keys(range, 1)?.pop())
+    }
+}
+
+impl<R: Reader> Reader for Arc<R> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        R::get(self, key)
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        R::get_many(self, keys)
+    }
+
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        R::visit(self, range, visitor)
     }
 }
 

@@ -214,6 +214,29 @@ impl Stopwatch {
     }
 }
 
+/// A moment until which something may take.
+#[cfg(feature = "cluster")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(tokio::time::Instant);
+
+#[cfg(feature = "cluster")]
+impl Deadline {
+    #[expect(clippy::disallowed_methods, reason = "the clock is read here")]
+    pub(crate) fn after(time: Duration) -> Self {
+        Self(tokio::time::Instant::now() + time)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the clock is read here")]
+    pub(crate) fn has_passed(self) -> bool {
+        tokio::time::Instant::now() >= self.0
+    }
+
+    /// Waits for `work`. Returns `None` if it is not done at the deadline.
+    pub(crate) async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout_at(self.0, work).await.ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -64,6 +64,8 @@ pub enum ActivityProgress {
     Queued,
     /// Its name is not registered with this build.
     Unregistered,
+    /// It runs or waits for a slot on the node that runs the hub, and only that node knows which.
+    Elsewhere,
     /// It was requested, and the hub is stopped.
     Stopped,
     /// It has ended, and its result is on its way.

@@ -5,6 +5,7 @@
 
 mod failover;
 mod moves;
+mod nodes;
 mod pooler;
 mod server;
 #[path = "../worker/mod.rs"]

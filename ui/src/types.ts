@@ -180,7 +180,7 @@ export type WaitReason =
   | { waitsFor: 'subOrchestration'; name: string; instance: string; cause: Cause };
 
 export type ActivityProgress =
-  | { state: 'running' | 'queued' | 'unregistered' | 'stopped' | 'ended' }
+  | { state: 'running' | 'queued' | 'unregistered' | 'stopped' | 'ended' | 'elsewhere' }
   | { state: 'inLine'; ahead: number; running: number; limit: number };
 
 export type EntityBlock =

@@ -113,14 +113,17 @@ impl Admin {
                 add(*number, *interval);
             }
         };
-        let read = match self.client.inspected() {
-            Some(_) => {
+        let running = match self.client.inspected() {
+            Some(_) => None,
+            None => Some(self.client.runtime()?).filter(|runtime| !runtime.is_standby),
+        };
+        let read = match running {
+            None => {
                 let past = self.past(Timestamp(u64::MAX)).await?;
                 add_all(&mut add, &past.intervals);
                 past.read
             }
-            None => {
-                let runtime = self.client.runtime()?;
+            Some(runtime) => {
                 let past = runtime.past.get_or_try_init(|| self.past(runtime.opened)).await?;
                 add_all(&mut add, &past.intervals);
                 runtime.timeline.visit(first..last, &mut add);

@@ -29,6 +29,17 @@ pub(crate) struct Node {
     pub(crate) id: Uuid,
     /// Host and process, for people.
     pub(crate) name: String,
+    /// Where the other nodes reach this one, if they may.
+    pub(crate) endpoint: Option<Endpoint>,
+}
+
+/// Where a node can be reached by other nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// Host and port.
+    pub(crate) address: String,
+    /// The SHA-256 fingerprint of its certificate.
+    pub(crate) fingerprint: [u8; 32],
 }
 
 /// The hub that a node wants to join.
@@ -58,6 +69,7 @@ pub(crate) struct Owner {
     pub(crate) beat: i64,
     /// Its process has a connection to the database.
     pub(crate) is_connected: bool,
+    pub(crate) endpoint: Option<Endpoint>,
 }
 
 /// A hub as one node sees it.
@@ -161,6 +173,7 @@ impl Members {
             count_beat(connected, hub, &self.node).await?;
             // The database may have lost the row of the owner, which is then dead until it counts the next beat.
             let look = "SELECT s.epoch, s.crashes, s.owner, coalesce(n.name, 'unknown'), coalesce(n.beat, 0), \
+                            n.address, n.fingerprint, \
                             EXISTS (SELECT FROM pg_locks l \
                             WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname \
                             = current_database()) AND l.classid = $3::int4::oid AND l.objid = \
@@ -173,17 +186,31 @@ impl Members {
                 id,
                 name: row.get(3),
                 beat: row.get(4),
-                is_connected: row.get(5),
+                endpoint: endpoint(row.get(5), row.get(6)),
+                is_connected: row.get(7),
             });
             let seen = Seen {
                 epoch: row.get::<_, i64>(0) as u64,
                 owner,
                 crashes: row.get::<_, i32>(1) as u32,
             };
-            Ok((seen, row.get::<_, String>(6)))
+            Ok((seen, row.get::<_, String>(8)))
         })?;
         check_stage(&self.name, &stage)?;
         Ok(seen)
+    }
+
+    /// Returns `true` if a node of this hub has a certificate with this fingerprint.
+    pub(crate) fn admits(&self, fingerprint: &[u8; 32], patience: Duration) -> Result<bool> {
+        let text = "SELECT EXISTS (SELECT FROM abide.node WHERE hub = $1 AND fingerprint = $2)";
+        self.session.run(patience, async |connected: &Connected| {
+            let fingerprint = &fingerprint[..];
+            let row = connected
+                .client
+                .query_one(text, &[&self.identity.hub, &fingerprint])
+                .await?;
+            Ok(row.get(0))
+        })
     }
 
     /// Claims the hub as it was seen. Returns `None` if it has changed since, or if its owner has counted a beat.
@@ -257,15 +284,26 @@ impl Members {
 
 /// Counts a beat of a node, and enters the node if the database does not have it, or has lost it.
 async fn count_beat(connected: &Connected, hub: i32, node: &Node) -> Result<(), tokio_postgres::Error> {
-    let beat = "INSERT INTO abide.node AS n (hub, node, name, build, beat) VALUES ($1, $2, $3, $4, 1) \
-                ON CONFLICT (hub, node) DO UPDATE SET beat = n.beat + 1, name = $3, build = $4";
+    let beat = "INSERT INTO abide.node AS n (hub, node, name, build, address, fingerprint, beat) \
+                VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (hub, node) \
+                DO UPDATE SET beat = n.beat + 1, name = $3, build = $4, address = $5, fingerprint = $6";
     let beat = connected.statement(beat).await?;
     let build = env!("CARGO_PKG_VERSION");
+    let address = node.endpoint.as_ref().map(|endpoint| &endpoint.address);
+    let fingerprint = node.endpoint.as_ref().map(|endpoint| &endpoint.fingerprint[..]);
     connected
         .client
-        .execute(&beat, &[&hub, &node.id, &node.name, &build])
+        .execute(&beat, &[&hub, &node.id, &node.name, &build, &address, &fingerprint])
         .await
         .map(drop)
+}
+
+/// Returns where a node can be reached, from its columns.
+fn endpoint(address: Option<String>, fingerprint: Option<&[u8]>) -> Option<Endpoint> {
+    Some(Endpoint {
+        address: address?,
+        fingerprint: fingerprint?.try_into().ok()?,
+    })
 }
 
 /// Reads the columns head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before and incarnation, in this

@@ -6,7 +6,7 @@ use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The version of the tables. A database with another version is refused.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 /// Serializes nodes that create the tables at the same time.
 const LOCK: i64 = 0x0061_6269_6465;
@@ -47,6 +47,8 @@ CREATE TABLE abide.node (
     node uuid NOT NULL,
     name text NOT NULL,
     build text NOT NULL,
+    address text,
+    fingerprint bytea,
     beat bigint NOT NULL DEFAULT 0,
     read bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (hub, node)) WITH (fillfactor = 50);
@@ -77,7 +79,7 @@ CREATE TABLE abide.snapshot (
 ALTER TABLE abide.log ALTER body SET STORAGE EXTERNAL;
 ALTER TABLE abide.snapshot ALTER body SET STORAGE EXTERNAL;
 ALTER TABLE abide.log SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
-INSERT INTO abide.meta VALUES (3);
+INSERT INTO abide.meta VALUES (4);
 ";
 
 /// Creates the tables, unless they exist.

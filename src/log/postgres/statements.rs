@@ -35,6 +35,12 @@ const CONFIRM: &str = "\
 UPDATE abide.shard SET confirmed = confirmed + 1
 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4 RETURNING head";
 
+/// Writes, so that it waits for the synchronous standby, and returns the state of the log.
+const BARRIER: &str = "\
+WITH written AS (UPDATE abide.node SET read = read WHERE hub = $1 AND node = $3 RETURNING node)
+SELECT head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before, incarnation
+FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub JOIN written ON true WHERE s.hub = $1 AND s.shard = $2";
+
 /// Without the record or the parts, the database was restored to an older state while the snapshot was made.
 const PUBLISH: &str = "\
 UPDATE abide.shard SET snapshot_epoch = $3, snapshot = $4, snapshot_parts = $5::int4, snapshot_before = $6
@@ -176,6 +182,21 @@ impl SharedLog for PostgresLog {
         let row = self
             .run_slowly(async |connected: &Connected| connected.client.query_one(text, &[&self.hub, &SHARD]).await)?;
         Ok(log_state(&row))
+    }
+
+    fn barrier(&self) -> Result<LogState, LogError> {
+        // A read alone may be answered by a server that has been replaced, and does not wait for the standby. The write
+        // cannot succeed on such a server, and the state is read by the same statement.
+        let row = self.run_slowly(async |connected: &Connected| {
+            let barrier = connected.statement(BARRIER).await?;
+            connected
+                .client
+                .query_opt(&barrier, &[&self.hub, &SHARD, &self.node])
+                .await
+        })?;
+        let missing = "the database does not know this node yet, or any more; its next beat enters it";
+        row.map(|row| log_state(&row))
+            .ok_or_else(|| LogError::Failed(Error::new(ErrorKind::Io, missing)))
     }
 
     fn settle(&self, position: u64, chain: Chain) -> Result<bool, LogError> {

@@ -192,6 +192,7 @@ fn open(
         exporter: None,
         #[cfg(feature = "testing")]
         is_local: false,
+        is_standby: false,
     };
     let none = CommitRecord::before_the_first(PARTITIONS);
     let store = Arc::clone(model);

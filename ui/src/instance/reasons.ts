@@ -90,9 +90,11 @@ function activityState(progress: ActivityProgress): Part[] {
     case 'unregistered':
       return ['This build has no activity of this name.'];
     case 'stopped':
-      return ['It runs when the hub is opened.'];
+      return ['It runs with the hub.'];
     case 'ended':
-      return ['It has ended, and its result is on its way.'];
+      return ['Its result is on its way.'];
+    case 'elsewhere':
+      return ['It runs elsewhere.'];
   }
 }
 

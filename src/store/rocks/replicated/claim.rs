@@ -35,7 +35,7 @@ const CRASH_PAUSES: [Duration; 5] = [
 const GAP: Duration = Duration::from_millis(1_500);
 
 /// Time for which a waiting node tries to reach the database. The owner waits as long.
-const OUTAGE: Duration = Duration::from_secs(600);
+pub(crate) const OUTAGE: Duration = Duration::from_secs(600);
 
 /// Time of service after which the deaths of earlier owners no longer count.
 const GOOD_SERVICE: Duration = Duration::from_secs(60);
@@ -66,14 +66,13 @@ pub(super) struct Claimed {
     pub(super) crashes_before: Option<u32>,
 }
 
-/// Waits until this node owns the hub, or until `canceled`. Calls `begin_wait` once if another node owns it.
+/// Waits until this node owns the hub, or until `canceled`. Calls `watch_owner` with each other owner that it sees.
 pub(super) fn wait(
     members: &Members,
     canceled: &AtomicBool,
     patience: Duration,
-    begin_wait: impl FnOnce() -> Result<()>,
+    mut watch_owner: impl FnMut(&Owner) -> Result<()>,
 ) -> Result<Claimed> {
-    let mut begin_wait = Some(begin_wait);
     let mut watch: Option<Watch> = None;
     let mut told = None;
     let (mut look, mut outage) = (Stopwatch::start(), None);
@@ -107,11 +106,11 @@ pub(super) fn wait(
                 });
             }
         } else if let Some(Watch { owner, .. }) = &watch
-            && told != Some(owner.id)
+            && told.as_ref() != Some(&(owner.id, owner.endpoint.clone()))
         {
-            told = Some(owner.id);
+            told = Some((owner.id, owner.endpoint.clone()));
             tracing::info!(owner = owner.name, "another node runs this hub; waiting to take over");
-            begin_wait.take().map_or(Ok(()), |begin| begin())?;
+            watch_owner(owner)?;
         }
         check_canceled(canceled)?;
         std::thread::park_timeout(BEAT);

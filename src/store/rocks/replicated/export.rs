@@ -64,6 +64,7 @@ pub(crate) fn export(how: &MoveOptions) -> Result<Moved> {
         partitions: USUAL_PARTITIONS,
         patience: how.patience,
         canceled: how.canceled.clone(),
+        endpoint: None,
     })?;
     let commit = number(opened.last_commit);
     if let Err(error) = write(how, &opened, &place.hub(), commit) {

@@ -3,27 +3,41 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::copy::{self, Limits};
-use super::replay::{Replay, Step, Stopped};
+use super::replay::{CopiedRows, Replay, Step, Stopped};
 use crate::error::{Error, Result};
-use crate::log::shared::SharedLog;
+use crate::log::shared::{LogState, SharedLog};
 use crate::spawn::spawn;
 
 /// Interval between two looks for new records, and between two attempts after an error.
 const LOOK: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// Interval between two attempts after an error, while a reader waits.
+const PAUSE_OF_READERS: Duration = Duration::from_millis(100);
+
 /// The thread of a waiting node that keeps its copy up to date. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Follower {
-    stop: Option<Sender<()>>,
+    orders: Sender<Order>,
     thread: Option<JoinHandle<Option<Replay>>>,
+}
+
+/// Asks a follower for rows to read.
+#[derive(Clone, Debug)]
+pub(crate) struct FreshRows(Sender<Order>);
+
+enum Order {
+    /// Somebody wants to read.
+    Read(oneshot::Sender<CopiedRows>),
+    Stop,
 }
 
 /// A copy, and the log that it follows.
@@ -37,11 +51,15 @@ pub(super) struct CopySource {
 
 impl Follower {
     pub(super) fn start(source: CopySource) -> Result<Self> {
-        let (stop, stopped) = channel();
+        let (orders, received) = channel();
         Ok(Self {
-            stop: Some(stop),
-            thread: Some(spawn("abide-follow", move || follow(&source, &stopped))?),
+            orders,
+            thread: Some(spawn("abide-follow", move || Following::new(source, received).run())?),
         })
+    }
+
+    pub(super) fn fresh_rows(&self) -> FreshRows {
+        FreshRows(self.orders.clone())
     }
 
     /// Ends the thread, and returns the copy if it is open.
@@ -50,7 +68,8 @@ impl Follower {
     }
 
     fn end(&mut self) -> Option<Replay> {
-        drop(self.stop.take());
+        // If this fails, the thread has ended.
+        let _ = self.orders.send(Order::Stop);
         // The panic hook has already reported any panic.
         self.thread.take()?.join().ok().flatten()
     }
@@ -62,31 +81,146 @@ impl Drop for Follower {
     }
 }
 
-fn follow(source: &CopySource, stopped: &Receiver<()>) -> Option<Replay> {
-    let mut replay = None;
-    let mut told = String::new();
-    while stopped.try_recv() == Err(TryRecvError::Empty) {
-        let pause = match advance(&mut replay, source) {
-            Ok(true) => continue,
+impl FreshRows {
+    /// Returns rows that have everything that was acknowledged before the call, by any node. Returns `None` if the node
+    /// no longer waits.
+    pub(crate) async fn read(&self) -> Option<CopiedRows> {
+        let (sender, rows) = oneshot::channel();
+        self.0.send(Order::Read(sender)).ok()?;
+        rows.await.ok()
+    }
+}
+
+/// The state of the thread.
+struct Following {
+    source: CopySource,
+    orders: Receiver<Order>,
+    replay: Option<Replay>,
+    /// The readers for whom the log has not been asked yet.
+    readers: Vec<oneshot::Sender<CopiedRows>>,
+    /// The state of the log that the other readers wait for.
+    awaited: Option<(LogState, Vec<oneshot::Sender<CopiedRows>>)>,
+    /// The last warning.
+    told: String,
+}
+
+impl Following {
+    fn new(source: CopySource, orders: Receiver<Order>) -> Self {
+        Self {
+            source,
+            orders,
+            replay: None,
+            readers: Vec::new(),
+            awaited: None,
+            told: String::new(),
+        }
+    }
+
+    fn run(mut self) -> Option<Replay> {
+        let mut pause = Duration::ZERO;
+        loop {
+            loop {
+                match self.orders.recv_timeout(pause) {
+                    Ok(Order::Read(reader)) => {
+                        self.readers.push(reader);
+                        pause = Duration::ZERO;
+                    }
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return self.replay,
+                }
+            }
+            pause = self.step();
+        }
+    }
+
+    /// Does the next thing, and returns the time until the one after it.
+    fn step(&mut self) -> Duration {
+        let stepped = self.ask_for_readers().and_then(|()| {
+            if self.answer_readers() {
+                return Ok(true);
+            }
+            advance(&mut self.replay, &self.source)
+        });
+        match stepped {
+            Ok(true) => Duration::ZERO,
             Ok(false) => {
-                told.clear();
-                LOOK
+                self.told.clear();
+                self.ask_again();
+                if self.readers.is_empty() {
+                    LOOK
+                } else {
+                    PAUSE_OF_READERS
+                }
             }
             Err(error) => {
                 // The same again says nothing new.
                 let text = error.to_string();
-                if told != text {
+                if self.told != text {
                     tracing::warn!(%error, "this node cannot follow the log of the hub; trying again");
-                    told = text;
+                    self.told = text;
                 }
-                PAUSE
+                self.ask_again();
+                if self.readers.is_empty() {
+                    PAUSE
+                } else {
+                    PAUSE_OF_READERS
+                }
             }
-        };
-        if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
-            break;
         }
     }
-    replay
+
+    /// Asks the log for its state, for all readers that have come since it was asked last.
+    fn ask_for_readers(&mut self) -> Result<()> {
+        if self.awaited.is_none() && !self.readers.is_empty() && self.replay.is_some() {
+            let state = self.source.log.barrier()?;
+            check_end(&mut self.replay, &state, self.source.log.as_ref())?;
+            self.awaited = Some((state, std::mem::take(&mut self.readers)));
+        }
+        Ok(())
+    }
+
+    /// Gives the readers their rows if the copy has what they wait for. Returns `true` if it has answered some.
+    fn answer_readers(&mut self) -> bool {
+        let rows = match (&self.awaited, &self.replay) {
+            (Some((state, _)), Some(replay)) => replay.rows_at(state),
+            _ => None,
+        };
+        let Some(rows) = rows else { return false };
+        for reader in self.awaited.take().into_iter().flat_map(|(_, readers)| readers) {
+            // One that has given up wants nothing.
+            let _ = reader.send(rows.clone());
+        }
+        true
+    }
+
+    /// Asks the log again for all readers that still wait: it may have lost what it had when it was asked.
+    fn ask_again(&mut self) {
+        let waiting = self.awaited.take().into_iter().flat_map(|(_, readers)| readers);
+        self.readers.extend(waiting);
+        self.readers.retain(|reader| !reader.is_closed());
+    }
+}
+
+/// Checks that the log has what the copy has. A copy that does not fit is closed, so that it is opened again.
+pub(super) fn check_end(replay: &mut Option<Replay>, state: &LogState, log: &dyn SharedLog) -> Result<()> {
+    let Some(open) = replay else { return Ok(()) };
+    if !open.fits(state) {
+        close(replay);
+        return Ok(());
+    }
+    open.check_end(state, log).map_err(|stopped| {
+        if let Stopped::Failed(_) = stopped {
+            close(replay);
+        }
+        stopped.into()
+    })
+}
+
+/// Closes the copy, so that it can be opened again.
+fn close(replay: &mut Option<Replay>) {
+    if let Some(replay) = replay.take() {
+        replay.close();
+    }
 }
 
 /// Opens the copy, or applies the next records. Returns `false` if it has to wait for more.
@@ -106,21 +240,25 @@ pub(super) fn advance(replay: &mut Option<Replay>, source: &CopySource) -> Resul
                 *replay = Some(open);
                 Ok(true)
             }
-            // A snapshot has replaced what the open was reading.
-            Err(_) if log.state().is_ok_and(|now| now.snapshot != state.snapshot) => Ok(true),
-            Err(error) => Err(error),
+            Err(error) => match log.state() {
+                // A snapshot has replaced what the open was reading.
+                Ok(now) if now.snapshot != state.snapshot => Ok(true),
+                Ok(_) => Err(error),
+                // Whether one has is not known.
+                Err(unread) => Err(unread.into()),
+            },
         };
     };
     match open.follow(log) {
         Ok(Step::Applied) => Ok(true),
         Ok(Step::AtEnd | Step::Unsettled) => Ok(false),
         Ok(Step::LeftBehind) => {
-            *replay = None;
+            close(replay);
             Ok(true)
         }
         Err(Stopped::Unread(error)) => Err(error),
         Err(Stopped::Failed(error)) => {
-            *replay = None;
+            close(replay);
             Err(error)
         }
     }

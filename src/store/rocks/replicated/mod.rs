@@ -29,7 +29,10 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use claim::OUTAGE;
 pub(crate) use export::export;
+pub(crate) use follow::FreshRows;
 pub(crate) use import::import;
 pub(crate) use moves::{MoveOptions, Moved};
-pub(crate) use open::{OpenOptions, open};
+pub(crate) use open::{Member, OpenOptions, Opened, open};
+pub(crate) use replay::CopiedRows;

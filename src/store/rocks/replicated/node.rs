@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::files::{read_if_present, replace};
-use crate::log::postgres::Node;
+use crate::log::postgres::{Endpoint, Node};
 use crate::random;
 
 const NODE: &str = "NODE";
 
-/// Reads the node of a directory, or creates one. A file that is damaged is replaced: the hub gets a new node.
-pub(super) fn read_or_create(directory: &Path) -> Result<Node> {
+/// Reads the node of a directory, or creates one. `endpoint` is where the other nodes reach it. A file that is damaged is replaced: the hub gets a new node.
+pub(super) fn read_or_create(directory: &Path, endpoint: Option<Endpoint>) -> Result<Node> {
     let path = directory.join(NODE);
     let id = match read_if_present(&path)?.and_then(|bytes| parse(&bytes)) {
         Some(id) => id,
@@ -24,7 +24,7 @@ pub(super) fn read_or_create(directory: &Path) -> Result<Node> {
     };
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let name = format!("{}:{}", host.trim(), std::process::id());
-    Ok(Node { id, name })
+    Ok(Node { id, name, endpoint })
 }
 
 fn parse(bytes: &[u8]) -> Option<Uuid> {
@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn a_directory_keeps_its_node_and_a_damaged_id_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
-        let node = || read_or_create(directory.path()).unwrap().id;
+        let node = || read_or_create(directory.path(), None).unwrap().id;
         let first = node();
         assert_eq!(node(), first);
         std::fs::write(directory.path().join(NODE), "no id").unwrap();

@@ -2,21 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::claim::{self, Beats, Claimed};
-use super::copy::{self, Copy, Limits};
-use super::follow::{CopySource, Follower};
+use super::copy::{self, Limits};
+use super::follow::{CopySource, Follower, FreshRows};
 use super::node;
 use super::replay::{Replay, damaged_or_replaced};
 use super::snapshot::Snapshots;
-use super::store::{LEAVE, ReplicatedStore};
+use super::store::{LEAVE, OwnedStore, ReplicatedStore};
 use crate::error::Result;
 use crate::files::create_private_directory;
-use crate::log::postgres::{Address, Members, PostgresLog, Session, Wish};
+use crate::log::postgres::{Address, Endpoint, Identity, Members, Owner, PostgresLog, Session, Wish};
 use crate::log::replicated::{Appended, ReplicatedLog};
 use crate::log::shared::{SharedLog, Tenure};
 use crate::model::CommitRecord;
@@ -47,6 +47,8 @@ pub(crate) struct OpenOptions {
     pub(crate) patience: Duration,
     /// Ends the wait for another node.
     pub(crate) canceled: Arc<AtomicBool>,
+    /// Where the other nodes reach this one, if they may.
+    pub(crate) endpoint: Option<Endpoint>,
 }
 
 impl OpenOptions {
@@ -74,109 +76,175 @@ pub(crate) struct Opened {
     pub(crate) held: Vec<String>,
 }
 
+/// A node of a hub.
+#[derive(Debug)]
+pub(crate) struct Member {
+    how: OpenOptions,
+    members: Arc<Members>,
+    lock: Arc<DirectoryLock>,
+}
+
 /// Waits until this node owns the hub, and opens it.
 ///
 /// # Errors
-/// Returns the errors of [`Members::join`], of [`copy::open`] and of [`Replay::finish`](super::replay::Replay::finish).
+/// Returns the errors of [`Member::join`] and [`Member::own`].
 pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
-    create_private_directory(&how.directory)?;
-    let lock = DirectoryLock::take(&how.directory)?;
-    let node = node::read_or_create(&how.directory)?;
-    let wish = Wish {
-        name: how.name.clone(),
-        partitions: how.partitions,
-        id: random::uuid(),
-    };
-    let members = Members::join(Session::new(how.address.clone())?, &wish, node, how.patience)?;
-    let members = Arc::new(members);
-    let (identity, node) = (members.identity(), members.node().id);
-    let (copy, limits) = how.copy();
-    let mut follower = None;
-    let claimed = claim::wait(&members, &how.canceled, how.patience, || {
-        let log = PostgresLog::with_patience(&how.address, identity.hub, node, FOLLOWER)?;
-        follower = Some(Follower::start(CopySource {
-            directory: copy.clone(),
-            hub: identity.id,
-            log: Arc::new(log),
-            limits,
-            canceled: Arc::clone(&how.canceled),
-        })?);
-        Ok(())
-    })?;
-    serve(lock, how, &members, claimed, follower).inspect_err(|_| {
-        if let Some(before) = claimed.crashes_before {
-            // If this fails, the next node waits for longer than necessary.
-            let _ = members.take_back_crash(claimed.tenure.epoch, before, LEAVE);
-        }
-    })
+    Member::join(how.clone())?.own(how.patience, &mut |_, _| {})
 }
 
-/// Brings the copy up to date and opens the store of a hub that this node owns. The lock is the last thing to be dropped.
-fn serve(
-    lock: DirectoryLock,
-    how: &OpenOptions,
-    members: &Arc<Members>,
-    claimed: Claimed,
-    follower: Option<Follower>,
-) -> Result<Opened> {
-    let Claimed { tenure, is_calm, .. } = claimed;
-    let (identity, node) = (members.identity(), members.node().id);
-    let calm_since = members.calm_since(how.patience)?;
-    let held = members.holds(how.patience)?;
-    // The beats begin before the copy is brought up to date, which may take long.
-    let beats = Beats::start(Arc::clone(members), tenure.epoch)?;
-    let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub, node)?);
-    let (copy, limits) = how.copy();
-    let followed = follower.and_then(Follower::stop);
-    let source = CopySource {
-        directory: copy,
-        hub: identity.id,
-        log: Arc::clone(&shared),
-        limits,
-        canceled: Arc::clone(&how.canceled),
-    };
-    let (durable, appended) = take_over(&source, &tenure, followed)?;
-    let durable = Materialized::start(durable)?;
-    let last_commit = commit_in(durable.store.as_ref() as &dyn Reader)?;
-    let first = last_commit.map_or(1, |commit| commit.next_batch);
-    let calm_since = if is_calm { calm_since } else { first };
-    shared.set_calm_since(tenure.epoch, calm_since)?;
-    let log_bytes = shared.bytes()?;
-    let snapshots = Snapshots::start(
-        Arc::clone(&durable.store),
-        appended,
-        tenure.epoch,
-        Arc::clone(&shared),
-        log_bytes,
-    )?;
-    beats.serve();
-    let format = Format {
-        hub: identity.id,
-        incarnation: tenure.log.incarnation,
-        ..Format::new(identity.partitions)
-    };
-    let store = ReplicatedStore {
-        _snapshots: snapshots,
-        beats,
-        durable,
-        shared,
-        hub: identity.hub,
-        node,
-        epoch: tenure.epoch,
-        format,
-        closed: AtomicBool::new(false),
-        _lock: lock,
-    };
-    Ok(Opened {
-        store: Arc::new(store),
-        last_commit,
-        hub: identity.id,
-        partitions: identity.partitions,
-        incarnation: tenure.log.incarnation,
-        calm_since,
-        epoch: tenure.epoch,
-        held,
-    })
+impl Member {
+    /// Takes the directory and joins the hub.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Locked`](crate::ErrorKind::Locked) if the directory is in use, any error of its
+    /// files, or the errors of [`Members::join`].
+    pub(crate) fn join(how: OpenOptions) -> Result<Self> {
+        create_private_directory(&how.directory)?;
+        let lock = DirectoryLock::take(&how.directory)?;
+        let node = node::read_or_create(&how.directory, how.endpoint.clone())?;
+        let wish = Wish {
+            name: how.name.clone(),
+            partitions: how.partitions,
+            id: random::uuid(),
+        };
+        let members = Members::join(Session::new(how.address.clone())?, &wish, node, how.patience)?;
+        Ok(Self {
+            how,
+            members: Arc::new(members),
+            lock: Arc::new(lock),
+        })
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.members.identity()
+    }
+
+    /// Returns `true` if a node of this hub has a certificate with this fingerprint.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Io`](crate::ErrorKind::Io) if the database cannot be reached.
+    pub(crate) fn admits(&self, fingerprint: &[u8; 32]) -> Result<bool> {
+        self.members.admits(fingerprint, FOLLOWER)
+    }
+
+    /// Returns the name of the hub.
+    pub(crate) fn hub_name(&self) -> &str {
+        &self.how.name
+    }
+
+    /// Returns the time for which the first open waits for a database that cannot be reached.
+    pub(crate) fn patience(&self) -> Duration {
+        self.how.patience
+    }
+
+    /// Ends the wait for another node.
+    pub(crate) fn cancel(&self) {
+        self.how.canceled.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_canceled(&self) -> bool {
+        self.how.canceled.load(Ordering::Relaxed)
+    }
+
+    /// Waits until this node owns the hub, and opens it. Meanwhile, its copy follows the log. Calls `watch` with each other
+    /// owner, and with what this node can read while it waits. `patience` is the time for which it waits for a database that
+    /// cannot be reached.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the wait was canceled, or the errors of
+    /// [`copy::open`] and of [`Replay::finish`](super::replay::Replay::finish).
+    pub(crate) fn own(&self, patience: Duration, watch: &mut dyn FnMut(&Owner, &FreshRows)) -> Result<Opened> {
+        let (how, members) = (&self.how, &self.members);
+        let (identity, node) = (members.identity(), members.node().id);
+        let (copy, limits) = how.copy();
+        let mut follower = None;
+        let claimed = claim::wait(members, &how.canceled, patience, |owner| {
+            let follower = match &mut follower {
+                Some(follower) => follower,
+                None => {
+                    let log = PostgresLog::with_patience(&how.address, identity.hub, node, FOLLOWER)?;
+                    follower.insert(Follower::start(CopySource {
+                        directory: copy.clone(),
+                        hub: identity.id,
+                        log: Arc::new(log),
+                        limits,
+                        canceled: Arc::clone(&how.canceled),
+                    })?)
+                }
+            };
+            watch(owner, &follower.fresh_rows());
+            Ok(())
+        })?;
+        self.serve(claimed, follower).inspect_err(|_| {
+            if let Some(before) = claimed.crashes_before {
+                // If this fails, the next node waits for longer than necessary.
+                let _ = members.take_back_crash(claimed.tenure.epoch, before, LEAVE);
+            }
+        })
+    }
+
+    /// Brings the copy up to date and opens the store of a hub that this node owns.
+    fn serve(&self, claimed: Claimed, follower: Option<Follower>) -> Result<Opened> {
+        let (how, members) = (&self.how, &self.members);
+        let Claimed { tenure, is_calm, .. } = claimed;
+        let (identity, node) = (members.identity(), members.node().id);
+        let calm_since = members.calm_since(how.patience)?;
+        let held = members.holds(how.patience)?;
+        // The beats begin before the copy is brought up to date, which may take long.
+        let beats = Beats::start(Arc::clone(members), tenure.epoch)?;
+        let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub, node)?);
+        let (copy, limits) = how.copy();
+        let followed = follower.and_then(Follower::stop);
+        let source = CopySource {
+            directory: copy,
+            hub: identity.id,
+            log: Arc::clone(&shared),
+            limits,
+            canceled: Arc::clone(&how.canceled),
+        };
+        let (durable, appended) = take_over(&source, &tenure, followed)?;
+        let durable = Materialized::start(durable)?;
+        let last_commit = commit_in(durable.store.as_ref() as &dyn Reader)?;
+        let first = last_commit.map_or(1, |commit| commit.next_batch);
+        let calm_since = if is_calm { calm_since } else { first };
+        shared.set_calm_since(tenure.epoch, calm_since)?;
+        let log_bytes = shared.bytes()?;
+        let snapshots = Snapshots::start(
+            Arc::clone(&durable.store),
+            appended,
+            tenure.epoch,
+            Arc::clone(&shared),
+            log_bytes,
+        )?;
+        beats.serve();
+        let format = Format {
+            hub: identity.id,
+            incarnation: tenure.log.incarnation,
+            ..Format::new(identity.partitions)
+        };
+        let store = ReplicatedStore {
+            _snapshots: snapshots,
+            beats,
+            durable,
+            shared,
+            hub: identity.hub,
+            node,
+            epoch: tenure.epoch,
+            format,
+            closed: AtomicBool::new(false),
+            _lock: Arc::clone(&self.lock),
+        };
+        Ok(Opened {
+            store: Arc::new(store),
+            last_commit,
+            hub: identity.id,
+            partitions: identity.partitions,
+            incarnation: tenure.log.incarnation,
+            calm_since,
+            epoch: tenure.epoch,
+            held,
+        })
+    }
 }
 
 /// Brings the copy of a new owner up to date. `followed` is the copy if it is open, because it has followed the log.
@@ -184,21 +252,26 @@ pub(super) fn take_over(
     source: &CopySource,
     tenure: &Tenure,
     followed: Option<Replay>,
-) -> Result<(Durable<ReplicatedLog, Copy>, Arc<Appended>)> {
+) -> Result<(OwnedStore, Arc<Appended>)> {
     let CopySource {
         log: shared, limits, ..
     } = source;
     // One that does not fit is closed before the copy is opened again.
-    let replay = match followed.filter(|replay| replay.fits(&tenure.log)) {
-        Some(replay) => Ok(replay),
-        None => copy::open(
-            &source.directory,
-            source.hub,
-            &tenure.log,
-            shared.as_ref(),
-            *limits,
-            &source.canceled,
-        ),
+    let replay = match followed {
+        Some(replay) if replay.fits(&tenure.log) => Ok(replay),
+        followed => {
+            if let Some(replay) = followed {
+                replay.close();
+            }
+            copy::open(
+                &source.directory,
+                source.hub,
+                &tenure.log,
+                shared.as_ref(),
+                *limits,
+                &source.canceled,
+            )
+        }
     };
     let current = replay.and_then(|replay| replay.finish(&tenure.log, shared.as_ref()));
     let current = current.map_err(|error| damaged_or_replaced(error, tenure.epoch, shared.as_ref()))?;

@@ -8,15 +8,18 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log::commits::decompress;
 use crate::log::replicated::{Appended, Place};
 use crate::log::shared::{Chain, LogError, LogState, Record, SharedLog};
-use crate::store::Changes;
 use crate::store::durable::Base;
-use crate::store::front::Fronts;
+use crate::store::front::{Fronts, View};
+use crate::store::{Changes, Reader};
 use crate::time::Stopwatch;
+
+/// Interval between two looks whether the readers of a copy are done.
+const READER: Duration = Duration::from_millis(1);
 
 /// A copy that has all commits of the log, some of them in fronts.
 pub(super) struct Current {
-    pub(super) copy: Copy,
-    pub(super) fronts: Fronts,
+    pub(super) copy: Arc<Copy>,
+    pub(super) fronts: Arc<Fronts>,
     /// The newest commit that RocksDB has.
     pub(super) kept: u64,
     pub(super) appended: Arc<Appended>,
@@ -25,8 +28,8 @@ pub(super) struct Current {
 /// A copy that has the log up to a record.
 #[derive(Debug)]
 pub(super) struct Replay {
-    copy: Copy,
-    fronts: Fronts,
+    copy: Arc<Copy>,
+    fronts: Arc<Fronts>,
     /// The newest commit that RocksDB has.
     kept: u64,
     /// The newest record that the copy has, and the chain after it.
@@ -35,6 +38,20 @@ pub(super) struct Replay {
     limits: Limits,
     /// When the mark was last moved.
     noted: Stopwatch,
+}
+
+/// The rows of a copy that follows the log, for readers. They advance while this is held; a view of them does not.
+#[derive(Clone, Debug)]
+pub(crate) struct CopiedRows {
+    pub(super) copy: Arc<Copy>,
+    pub(super) fronts: Arc<Fronts>,
+}
+
+impl CopiedRows {
+    /// Returns a view of the newest rows, which later commits do not change.
+    pub(crate) fn view(&self) -> Box<dyn Reader + '_> {
+        Box::new(View::newest(&self.fronts, || self.copy.snapshot()))
+    }
 }
 
 /// How a step of a copy that follows the log has ended.
@@ -78,8 +95,8 @@ impl Replay {
     /// lacks, or an earlier one, and the chain before this record.
     pub(super) fn new(copy: Copy, kept: u64, start: (u64, Chain), limits: Limits) -> Self {
         Self {
-            copy,
-            fronts: Fronts::over(kept),
+            copy: Arc::new(copy),
+            fronts: Arc::new(Fronts::over(kept)),
             kept,
             position: start.0 - 1,
             chain: start.1,
@@ -93,6 +110,24 @@ impl Replay {
         self.copy.mark().incarnation == state.incarnation && self.position + 1 >= state.first()
     }
 
+    /// Returns what the copy has, for readers, if it has at least the log in this state.
+    pub(super) fn rows_at(&self, state: &LogState) -> Option<CopiedRows> {
+        let has_all = self.fits(state) && self.position >= state.head;
+        has_all.then(|| CopiedRows {
+            copy: Arc::clone(&self.copy),
+            fronts: Arc::clone(&self.fronts),
+        })
+    }
+
+    /// Closes the copy, and waits until no reader has it open, so that it can be opened again.
+    pub(super) fn close(self) {
+        let copy = Arc::downgrade(&self.copy);
+        drop(self);
+        while copy.strong_count() > 0 {
+            std::thread::park_timeout(READER);
+        }
+    }
+
     /// Returns the newest record that the log has acknowledged, as far as this copy knows, and the chain after it.
     fn known(&self) -> (u64, Chain) {
         let mark = self.copy.mark();
@@ -101,6 +136,15 @@ impl Replay {
         } else {
             (self.position, self.chain)
         }
+    }
+
+    /// Checks that a newer state of the log has what this copy has read. If the log has more, the next records show it.
+    pub(super) fn check_end(&self, state: &LogState, log: &dyn SharedLog) -> Result<(), Stopped> {
+        let (position, chain) = self.known();
+        if state.head > position || (state.head, state.chain) == (position, chain) {
+            return Ok(());
+        }
+        self.check_known(state, log)
     }
 
     /// Applies the next records.

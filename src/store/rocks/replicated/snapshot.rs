@@ -13,12 +13,13 @@ use xxhash_rust::xxh3::Xxh3;
 use super::claim::check_canceled;
 use super::copy::Copy;
 use super::replay::damaged_or_replaced;
+use super::store::OwnedStore;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::replicated::{Appended, ReplicatedLog};
+use crate::log::replicated::Appended;
 use crate::log::shared::{Chain, SharedLog, Snapshot};
 use crate::spawn::spawn;
 use crate::store::Reader;
-use crate::store::durable::{Base, Durable};
+use crate::store::durable::Base;
 use crate::store::rocks::base::RocksBase;
 use crate::store::rocks::open::{commit_in, number};
 
@@ -233,7 +234,7 @@ pub(super) struct Snapshots {
 impl Snapshots {
     /// Starts the thread. `log_bytes` is the size of the log since the newest snapshot.
     pub(super) fn start(
-        store: Arc<Durable<ReplicatedLog, Copy>>,
+        store: Arc<OwnedStore>,
         appended: Arc<Appended>,
         epoch: u64,
         shared: Arc<dyn SharedLog>,
@@ -249,7 +250,7 @@ impl Snapshots {
 }
 
 fn keep(
-    store: &Durable<ReplicatedLog, Copy>,
+    store: &OwnedStore,
     appended: &Appended,
     epoch: u64,
     shared: &dyn SharedLog,

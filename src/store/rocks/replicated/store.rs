@@ -18,6 +18,7 @@ use crate::log::postgres::{Session, moves};
 use crate::log::replicated::ReplicatedLog;
 use crate::log::shared::{LogError, SharedLog};
 use crate::store::directory::{DirectoryLock, Format};
+use crate::store::durable::Durable;
 use crate::store::rocks::checkpoint;
 use crate::store::rocks::store::Materialized;
 use crate::store::{Batch, Reader, Store, StoreStats, Visitor};
@@ -26,12 +27,15 @@ use crate::store::{Batch, Reader, Store, StoreStats, Visitor};
 const RELEASE: Duration = Duration::from_secs(30);
 pub(super) const LEAVE: Duration = Duration::from_secs(1);
 
+/// The log of an owner, and its copy.
+pub(super) type OwnedStore = Durable<ReplicatedLog, Arc<Copy>>;
+
 /// The open copy of a hub, and the log that it follows. The fields are dropped in this order: the lock is released last.
 #[derive(Debug)]
 pub(crate) struct ReplicatedStore {
     pub(super) _snapshots: Snapshots,
     pub(super) beats: Beats,
-    pub(super) durable: Materialized<ReplicatedLog, Copy>,
+    pub(super) durable: Materialized<ReplicatedLog, Arc<Copy>>,
     pub(super) shared: Arc<dyn SharedLog>,
     /// The number of the hub in the database, and the id of this node.
     pub(super) hub: i32,
@@ -39,7 +43,7 @@ pub(crate) struct ReplicatedStore {
     pub(super) epoch: u64,
     pub(super) format: Format,
     pub(super) closed: AtomicBool,
-    pub(super) _lock: DirectoryLock,
+    pub(super) _lock: Arc<DirectoryLock>,
 }
 
 impl ReplicatedStore {

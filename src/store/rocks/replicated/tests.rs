@@ -12,11 +12,11 @@ use server::Server;
 use super::claim::check_canceled;
 use super::copy::{self, Limits};
 use super::mark::Mark;
-use super::open::{OpenOptions, Opened, open};
+use super::open::{Member, OpenOptions, Opened, open};
 use super::replay::{Replay, Step, Stopped};
 use super::snapshot;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::postgres::{Address, PostgresLog};
+use crate::log::postgres::{Address, Endpoint, PostgresLog};
 use crate::log::shared::{Chain, SharedLog, Snapshot};
 use crate::model::{self, CommitRecord};
 use crate::schema;
@@ -32,6 +32,7 @@ fn options(server: &Server, directory: &Path) -> OpenOptions {
         partitions: 8,
         patience: Duration::from_secs(10),
         canceled: Arc::default(),
+        endpoint: None,
     }
 }
 
@@ -491,4 +492,34 @@ fn a_canceled_restore_ends() {
     let log = PostgresLog::new(&how.address, first.store.hub, first.store.node).unwrap();
     let error = reopen(&how, &first, &log).unwrap_err();
     assert_eq!(error.to_string(), canceled.to_string());
+}
+
+/// A certificate counts for the hub whose node has made it, until the node has another one.
+#[test]
+fn only_nodes_of_the_hub_are_admitted() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let join = |place: &Path, name: &str, fingerprint: u8| {
+        let endpoint = Endpoint {
+            address: "10.0.0.5:7400".to_owned(),
+            fingerprint: [fingerprint; 32],
+        };
+        let how = OpenOptions {
+            name: name.to_owned(),
+            endpoint: Some(endpoint),
+            ..options(&server, place)
+        };
+        Member::join(how).unwrap()
+    };
+    let admits = |member: &Member, fingerprint: u8| member.admits(&[fingerprint; 32]).unwrap();
+    let one = join(places[0].path(), "orders", 1);
+    let two = join(places[1].path(), "orders", 2);
+    let stranger = join(places[2].path(), "others", 3);
+    assert!(admits(&one, 1) && admits(&one, 2) && admits(&two, 1));
+    assert!(!admits(&one, 3) && !admits(&one, 4));
+    assert!(admits(&stranger, 3) && !admits(&stranger, 1));
+    // A restarted node has another certificate, and the old one counts no more.
+    drop(two);
+    let two = join(places[1].path(), "orders", 5);
+    assert!(admits(&one, 5) && !admits(&one, 2) && !admits(&two, 2));
 }

@@ -128,6 +128,14 @@ impl Database {
         }
     }
 
+    /// Returns the state of the log by a write, so that it waits for the standby.
+    pub(super) fn barrier(&self, bug: Option<Bug>) -> Done<LogState> {
+        if bug == Some(Bug::BarrierWithoutStandby) {
+            return Done::read(self.state());
+        }
+        Done::wrote(self.state())
+    }
+
     /// Returns `true` if the tables have this record. A write of that, so that it waits for the standby.
     pub(super) fn settle(&self, position: u64, chain: Chain, bug: Option<Bug>) -> Done<bool> {
         let found = self.records.get(&position).is_some_and(|record| record.chain == chain);

@@ -40,6 +40,16 @@ impl ModelLog {
         loop {
             let mut core = world.core();
             let (bug, loses_answer) = (core.bug, core.chances.loses_answer);
+            if core.isolated.contains(&self.node) {
+                let done = statement(&mut core.old_server.clone(), bug);
+                if !done.has_written {
+                    core.see(CoverageMark::OldServer);
+                    core.misled.insert(self.node);
+                    return Ok(done.answer);
+                }
+                // No standby confirms the write, so the node looks for another server.
+                core.isolated.remove(&self.node);
+            }
             let done = statement(&mut core.primary, bug);
             let is_heard = !core.random.chance(loses_answer);
             // The answer to a write waits for the standby.
@@ -75,6 +85,10 @@ impl SharedLog for ModelLog {
 
     fn state(&self) -> Result<LogState, LogError> {
         self.run(|database, _| Done::read(database.state()))
+    }
+
+    fn barrier(&self) -> Result<LogState, LogError> {
+        self.run(|database, bug| database.barrier(bug))
     }
 
     fn settle(&self, position: u64, chain: Chain) -> Result<bool, LogError> {

@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::super::copy::{Copy, Limits};
+use super::super::copy::Limits;
 use super::super::follow::{self, CopySource};
 use super::super::mark::Mark;
 use super::super::open::take_over;
 use super::super::replay::Replay;
 use super::super::snapshot;
+use super::super::store::OwnedStore;
 use super::database::Done;
 use super::log::ModelLog;
 use super::world::{Bug, Core, CoverageMark, Rows, World, rows_after};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
-use crate::log::replicated::{Appended, ReplicatedLog};
-use crate::log::shared::{Chain, SharedLog, Tenure};
+use crate::log::replicated::Appended;
+use crate::log::shared::{Chain, LogState, SharedLog, Tenure};
 use crate::model::{self, CommitRecord};
 use crate::schema;
-use crate::store::durable::Durable;
 use crate::store::{Batch, Reader};
 
 /// Number of keys that the commits change.
@@ -33,6 +33,9 @@ const VALUE: usize = 120;
 
 /// Size of the log that a reopened copy may have to read, in bytes. A store wants to move its front at half of it.
 const LOG_BYTES: u64 = 8 << 10;
+
+/// Number of steps for which a reader of a waiting node has patience.
+const READER_STEPS: u64 = 6;
 
 const HUB: Uuid = Uuid::from_u128(7);
 
@@ -65,7 +68,7 @@ enum Stage {
 
 /// A tenure.
 struct Owner {
-    durable: Durable<ReplicatedLog, Copy>,
+    durable: OwnedStore,
     appended: Arc<Appended>,
     tenure: Tenure,
     /// The era in which it began.
@@ -110,6 +113,7 @@ impl Node {
             },
             Stage::Waiting(..) => match choice {
                 0..10 => self.kill(),
+                10..65 if choice - 10 < chances.reads_waiting => self.read_waiting(world),
                 10..65 => {
                     let steps = world.core().random.between(1, 6);
                     self.follow(world, steps);
@@ -213,17 +217,63 @@ impl Node {
                 true
             }
             Some(Err(error)) => {
-                let mut core = world.core();
-                core.record(format!("node {} cannot follow: {error}", self.index));
-                let may_be_lost = core.has_lost || core.era != *era;
-                match error.kind() {
-                    ErrorKind::Corrupted if may_be_lost => core.see(CoverageMark::LossNoticed),
-                    ErrorKind::Io if core.chances.gives_up > 0 => {}
-                    _ => core.violate(format!("a node cannot follow although nothing is lost: {error}")),
-                }
-                *era = core.era;
+                let since = std::mem::replace(era, world.core().era);
+                self.cannot_follow(world, since, &error);
                 false
             }
+        }
+    }
+
+    /// Checks the reason for which a node that has waited since an era cannot follow.
+    fn cannot_follow(&self, world: &World, era: u64, error: &Error) {
+        let mut core = world.core();
+        core.record(format!("node {} cannot follow: {error}", self.index));
+        let may_be_lost = core.has_lost || core.era != era;
+        match error.kind() {
+            ErrorKind::Corrupted if may_be_lost => core.see(CoverageMark::LossNoticed),
+            ErrorKind::Io if core.chances.gives_up > 0 => {}
+            _ => core.violate(format!("a node cannot follow although nothing is lost: {error}")),
+        }
+    }
+
+    /// Reads all rows of a copy that follows the log, once it has what any node was acknowledged before.
+    fn read_waiting(&mut self, world: &World) {
+        let (least, before) = {
+            let core = world.core();
+            (core.acknowledged.len(), core.era)
+        };
+        // Without an answer, the reader waits.
+        let Ok(state) = self.log().barrier() else { return };
+        let log = self.log();
+        let Stage::Waiting(replay, era) = &mut self.stage else {
+            return;
+        };
+        let era = *era;
+        if let Err(error) = follow::check_end(replay, &state, &log) {
+            return self.cannot_follow(world, era, &error);
+        }
+        self.follow(world, READER_STEPS);
+        let Stage::Waiting(replay, _) = &self.stage else { return };
+        let skips = world.core().bug == Some(Bug::SkipBarrier);
+        let state = if skips { LogState { head: 0, ..state } } else { state };
+        let Some(found) = replay.as_ref().as_ref().and_then(|replay| replay.rows_at(&state)) else {
+            return;
+        };
+        let seen = found.fronts.newest() as usize;
+        let rows = all_rows(found.view().as_ref());
+        let mut core = world.core();
+        core.record(format!("node {} reads commit {seen} while it waits", self.index));
+        core.see(CoverageMark::ReadOfWaiting);
+        if core.era != before {
+            return;
+        }
+        if seen < least {
+            core.violate(format!("a read has commit {seen} after {least} was acknowledged"));
+        }
+        // What is not durable may be gone.
+        let history = core.standby.history.get(..seen);
+        if history.is_none_or(|history| rows != rows_after(history)) {
+            core.violate(format!("a read returns other rows than the log has at commit {seen}"));
         }
     }
 
@@ -527,14 +577,20 @@ fn check_refusal(core: &mut Core, node: usize, (tenure, era): (&Tenure, u64), er
     let is_owner = core.primary.epoch == tenure.epoch && core.primary.owner == Some(node);
     match error.kind() {
         ErrorKind::Replaced if !is_owner || core.losses > 0 => core.see(CoverageMark::Fenced),
+        // The old server may have heard of a claim that the new one has not.
+        ErrorKind::Replaced if core.misled.remove(&node) => core.see(CoverageMark::Fenced),
         ErrorKind::Corrupted if core.has_lost || core.era != era => core.see(CoverageMark::LossNoticed),
         ErrorKind::Io if core.chances.gives_up > 0 => {}
         _ => core.violate(format!("node {node} refuses although nothing is lost: {error}")),
     }
 }
 
-fn rows(store: &Durable<ReplicatedLog, Copy>) -> Rows {
-    let found = store.view().scan(Vec::new()..vec![0xff; 64], usize::MAX);
+fn rows(store: &OwnedStore) -> Rows {
+    all_rows(&store.view())
+}
+
+fn all_rows(view: &dyn Reader) -> Rows {
+    let found = view.scan(Vec::new()..vec![0xff; 64], usize::MAX);
     found.expect("a good copy can be read").into_iter().collect()
 }
 

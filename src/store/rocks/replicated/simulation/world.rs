@@ -12,6 +12,9 @@ use crate::store::Changes;
 /// so that they stay what they were when they found bugs.
 pub(super) const OLD_SEEDS: u64 = 2_000;
 
+/// In runs with seeds up to this one, nobody reads from a node that waits.
+pub(super) const SEEDS_WITHOUT_READERS: u64 = 3_000;
+
 /// What the rows and the log of a run are cut into.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
@@ -56,6 +59,10 @@ pub(super) struct Chances {
     pub(super) takes_snapshot: u64,
     /// A node that is down loses its copy.
     pub(super) loses_copy: u64,
+    /// A node that waits is asked to read.
+    pub(super) reads_waiting: u64,
+    /// After a failover, a node still reads from the old server, which no longer accepts writes.
+    isolates: u64,
     /// In a lossy run, something happens to acknowledged data.
     loses_data: u64,
 }
@@ -69,11 +76,20 @@ impl Chances {
         suspects: 100,
         takes_snapshot: 0,
         loses_copy: 0,
+        reads_waiting: 0,
+        isolates: 0,
         loses_data: 0,
     };
 
     fn draw(random: &mut Random, seed: u64) -> Self {
+        let (reads_waiting, isolates) = if seed > SEEDS_WITHOUT_READERS {
+            (random.between(5, 40), random.between(0, 60))
+        } else {
+            (0, 0)
+        };
         Self {
+            reads_waiting,
+            isolates,
             gives_up: if seed > OLD_SEEDS / 2 { random.between(0, 40) } else { 0 },
             disturbs: random.between(2, 20),
             loses_answer: random.between(2, 15),
@@ -97,6 +113,10 @@ pub(super) enum Bug {
     TakeReadBackForAnswer,
     /// A read is answered without asking whether this node still owns the hub.
     SkipConfirm,
+    /// A node that waits answers a read although the server that it asked for the state of the log may have been replaced.
+    BarrierWithoutStandby,
+    /// A node that waits answers a read from what it has.
+    SkipBarrier,
     /// A node that follows the log notes records that the standby may lack.
     SettleWithoutStandby,
     /// A node that follows the log notes records that the standby lacked when it became the database.
@@ -113,11 +133,13 @@ pub(super) enum Bug {
 
 impl Bug {
     /// All of them, each with a seed that finds it.
-    pub(super) const ALL: [(Self, u64); 10] = [
+    pub(super) const ALL: [(Self, u64); 12] = [
         (Self::AppendUnfenced, 2),
         (Self::AppendAnywhere, 2),
         (Self::TakeReadBackForAnswer, 81),
         (Self::SkipConfirm, 2),
+        (Self::BarrierWithoutStandby, 3_002),
+        (Self::SkipBarrier, 3_002),
         (Self::SettleWithoutStandby, 32),
         (Self::SettleWithoutLooking, 153),
         (Self::PublishWithoutLooking, 464),
@@ -133,10 +155,14 @@ pub(super) enum CoverageMark {
     LostAnswer,
     GivenUp,
     Failover,
+    /// A node has read from a server that had been replaced.
+    OldServer,
     /// A node became the owner while another one was.
     Replaced,
     /// A node has learned that it was replaced.
     Fenced,
+    /// A node that waits has answered a read.
+    ReadOfWaiting,
     /// A takeover with a copy that had followed the log.
     TakeoverOfFollower,
     Snapshot,
@@ -153,12 +179,14 @@ pub(super) enum CoverageMark {
 }
 
 impl CoverageMark {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::LostAnswer,
         Self::GivenUp,
         Self::Failover,
+        Self::OldServer,
         Self::Replaced,
         Self::Fenced,
+        Self::ReadOfWaiting,
         Self::TakeoverOfFollower,
         Self::Snapshot,
         Self::Restored,
@@ -196,6 +224,11 @@ pub(super) struct Core {
     pub(super) primary: Database,
     /// What the synchronous standby has.
     pub(super) standby: Database,
+    /// The server before the last failover, and the nodes that are still connected to it.
+    pub(super) old_server: Database,
+    pub(super) isolated: BTreeSet<usize>,
+    /// The nodes that have heard answers of it.
+    pub(super) misled: BTreeSet<usize>,
     /// An older state that the database may be restored to.
     backup: Option<Database>,
     pub(super) chances: Chances,
@@ -264,7 +297,11 @@ impl Core {
     fn fail_over(&mut self) {
         self.record("the standby becomes the database".to_owned());
         self.see(CoverageMark::Failover);
-        self.primary = self.standby.clone();
+        self.old_server = std::mem::replace(&mut self.primary, self.standby.clone());
+        let isolates = self.chances.isolates;
+        self.isolated = (0..NODES as usize)
+            .filter(|_| isolates > 0 && self.random.chance(isolates))
+            .collect();
     }
 
     fn accept_loss(&mut self) {
@@ -283,6 +320,8 @@ impl Core {
 
     /// The database loses data that it acknowledged, or a loss is accepted, or a backup is made.
     fn lose(&mut self) {
+        // Whoever restores a database stops the old servers.
+        self.isolated.clear();
         if self.has_lost && self.random.chance(60) {
             self.accept_loss();
         } else if let Some(backup) = self.backup.take() {
@@ -336,6 +375,9 @@ impl World {
             bug,
             primary: Database::default(),
             standby: Database::default(),
+            old_server: Database::default(),
+            isolated: BTreeSet::new(),
+            misled: BTreeSet::new(),
             backup: None,
             chances,
             scale: Scale::of(seed),
@@ -377,6 +419,7 @@ impl World {
         let mut core = self.core();
         core.record("the faults end".to_owned());
         core.chances = Chances::NONE;
+        core.isolated.clear();
         if core.has_lost {
             core.accept_loss();
         }

@@ -1,0 +1,167 @@
+//! The thread that connects this node with the others.
+
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+
+use super::changes::mirror;
+use super::forward::forward;
+use super::serve::PeerService;
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::postgres::Endpoint;
+use crate::runtime::roles::Roles;
+use crate::runtime::{InboxReceiver, Reply};
+use crate::spawn::spawn;
+use crate::store::rocks::replicated::Member;
+use crate::transport::{Identity, Listener, TransportError};
+
+/// The connections of a node to the others, on a thread with a tokio runtime of its own. They end when this is dropped.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    identity: Identity,
+    endpoint: Endpoint,
+    /// Taken when the gateway opens.
+    open: Option<oneshot::Sender<Opening>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a gateway needs to serve.
+#[derive(Debug)]
+struct Opening {
+    member: Arc<Member>,
+    roles: Arc<Roles>,
+    inbox: InboxReceiver<Reply>,
+}
+
+impl Gateway {
+    /// Listens on an address, and admits nobody yet. The other nodes connect to `advertised`, or to the address itself.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Configuration`] if it cannot listen, or if the others cannot reach the address.
+    pub(super) fn start(listen: &str, advertised: Option<&str>) -> Result<Self> {
+        let identity = Identity::generate().map_err(configuration)?;
+        let (listening, started) = mpsc::channel();
+        let (open, opening) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = {
+            let (listen, identity) = (listen.to_owned(), identity.clone());
+            spawn("abide-gateway", move || {
+                run(&listen, &identity, &listening, opening, stopped)
+            })?
+        };
+        let mut gateway = Self {
+            endpoint: Endpoint {
+                address: String::new(),
+                fingerprint: *identity.fingerprint().as_bytes(),
+            },
+            identity,
+            open: Some(open),
+            stop: Some(stop),
+            thread: Some(thread),
+        };
+        let ended = || Err(Error::new(ErrorKind::Io, "the thread of the gateway has ended"));
+        let listening = started.recv().unwrap_or_else(|_| ended())?;
+        gateway.endpoint.address = match advertised {
+            Some(address) => address.to_owned(),
+            None if listening.ip().is_unspecified() => {
+                return Err(Error::new(
+                    ErrorKind::Configuration,
+                    format!(
+                        "the other nodes cannot connect to {listening}; add `.advertise(\"host:port\")` with an address \
+                         at which they reach this node"
+                    ),
+                ));
+            }
+            None => listening.to_string(),
+        };
+        Ok(gateway)
+    }
+
+    /// Returns the address and the certificate of this node.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Begins to serve the other nodes, and to forward the requests in the inbox.
+    pub(super) fn open(&mut self, member: Arc<Member>, roles: Arc<Roles>, inbox: InboxReceiver<Reply>) {
+        let opening = Opening { member, roles, inbox };
+        if let Some(open) = self.open.take() {
+            // If this fails, the thread has ended, and nothing answers any more.
+            let _ = open.send(opening);
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // The panic hook has already reported any panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(
+    listen: &str,
+    identity: &Identity,
+    listening: &mpsc::Sender<Result<std::net::SocketAddr>>,
+    opening: oneshot::Receiver<Opening>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let text = "the runtime of the gateway cannot be started";
+            // Whoever starts it waits for this.
+            let _ = listening.send(Err(Error::new(ErrorKind::Io, text).with_source(error)));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            () = serve(listen, identity, listening, opening) => {}
+            // The hub was closed.
+            _ = stopped => {}
+        }
+    });
+    // A look into the database that still runs is left behind.
+    runtime.shutdown_background();
+}
+
+async fn serve(
+    listen: &str,
+    identity: &Identity,
+    listening: &mpsc::Sender<Result<std::net::SocketAddr>>,
+    opening: oneshot::Receiver<Opening>,
+) {
+    let service = Arc::new(PeerService::default());
+    let listener = Listener::bind(listen, identity, Arc::clone(&service) as _).await;
+    let listener = match listener {
+        Ok(listener) => listener,
+        Err(error) => {
+            // Whoever starts it waits for this.
+            let _ = listening.send(Err(configuration(error)));
+            return;
+        }
+    };
+    // If this fails, the sender of the opening is gone as well.
+    let _ = listening.send(Ok(listener.address()));
+    let Ok(Opening { member, roles, inbox }) = opening.await else {
+        return;
+    };
+    service.open(member, &roles);
+    tokio::join!(forward(inbox, Arc::clone(&roles)), mirror(roles));
+    drop(listener);
+}
+
+fn configuration(error: TransportError) -> Error {
+    Error::new(ErrorKind::Configuration, error.to_string()).with_source(error)
+}

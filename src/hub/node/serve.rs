@@ -1,0 +1,150 @@
+//! Answers to the requests of other nodes.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::wire::{Answer, Change, Request, kind_of, parse};
+use crate::client::submit::ask;
+use crate::client::{ChangeQuery, Client, wait_for_end};
+use crate::error::{Error, Result};
+use crate::failure::CallFailure;
+use crate::runtime::roles::Roles;
+use crate::runtime::{HubRef, Response, Runtime};
+use crate::store::rocks::replicated::Member;
+use crate::transport::{BoxFuture, Fingerprint, Service};
+
+/// Maximum time that a request for changes waits for some.
+const CHANGES: Duration = Duration::from_secs(10);
+
+/// Answers other nodes. Until it has [opened](Self::open), nobody is admitted.
+#[derive(Default)]
+pub(super) struct PeerService {
+    node: OnceLock<(Arc<Member>, Weak<Roles>)>,
+}
+
+impl PeerService {
+    pub(super) fn open(&self, member: Arc<Member>, roles: &Arc<Roles>) {
+        // It is opened once.
+        let _ = self.node.set((member, Arc::downgrade(roles)));
+    }
+}
+
+impl fmt::Debug for PeerService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerService").finish_non_exhaustive()
+    }
+}
+
+impl Service for PeerService {
+    fn admits(&self, peer: Fingerprint) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let Some((member, _)) = self.node.get() else {
+                return false;
+            };
+            let member = Arc::clone(member);
+            #[expect(clippy::disallowed_methods, reason = "the gateway has a runtime of its own")]
+            let asked = tokio::task::spawn_blocking(move || member.admits(peer.as_bytes()));
+            match asked.await {
+                Ok(Ok(is_admitted)) => is_admitted,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "cannot look up the certificate of a node in the database; refusing it");
+                    false
+                }
+                // The panic hook has reported it.
+                Err(_) => false,
+            }
+        })
+    }
+
+    fn answer(&self, request: Bytes) -> BoxFuture<'_, Bytes> {
+        Box::pin(async move {
+            let owner = self.node.get().and_then(|(_, roles)| roles.upgrade()?.owner());
+            let owner = owner.filter(|owner| owner.failed().is_none());
+            let Some(owner) = owner.map(|owner| Arc::downgrade(&owner)) else {
+                return Answer::NotOwner.encode();
+            };
+            let answer = match Request::decode(&request) {
+                Ok(request) => process(&owner, request).await,
+                Err(error) => Answer::Refused(error),
+            };
+            answer.encode()
+        })
+    }
+}
+
+/// Processes a request in this process, which runs the hub.
+pub(super) async fn process(owner: &Weak<Runtime>, request: Request) -> Answer {
+    let hub = HubRef::Process(Weak::clone(owner));
+    let done = match request {
+        Request::Submit(submit) => match submit.into_submission() {
+            Ok(submission) => {
+                let mut sending = submission.run(hub);
+                let told = (&mut sending).await;
+                return Answer::of(told, sending.was_sent());
+            }
+            Err(error) => Err(error.into()),
+        },
+        Request::Operate(request) => {
+            let answer = ask(hub, request).await;
+            let answer = answer.map(|is_done| Response::Answer(is_done.to_string().into_bytes()));
+            return Answer::of(answer.map_err(CallFailure::from), true);
+        }
+        Request::Wait { instance, until } => match parse(&instance) {
+            Ok(instance) => wait_for_end(&hub, &instance, until).await.map(Response::Answer),
+            Err(error) => Err(error.into()),
+        },
+        Request::Idle => idle(owner).await.map_err(CallFailure::from),
+        Request::Changes { kinds, after } => return changes(owner, &kinds, after).await,
+    };
+    Answer::of(done, false)
+}
+
+async fn idle(owner: &Weak<Runtime>) -> Result<Response> {
+    let runtime = HubRef::Process(Weak::clone(owner)).open()?;
+    runtime.idle().await.map(|()| Response::Accepted)
+}
+
+/// Waits for changes, but not for long, so that the other node shows from time to time that it still wants them.
+async fn changes(owner: &Weak<Runtime>, kinds: &[String], after: Option<String>) -> Answer {
+    let refused = |error: Error| Answer::of(Err(error.into()), false);
+    let Some(runtime) = owner.upgrade() else {
+        return Answer::NotOwner;
+    };
+    let query = Client::new(&runtime).changes();
+    drop(runtime);
+    let kinds = kinds.iter().filter_map(|name| kind_of(name));
+    let query = kinds.fold(query, ChangeQuery::kind);
+    let is_first = after.is_none();
+    let query = match after {
+        Some(after) => query.after(after),
+        None => query,
+    };
+    let mut changes = match query.watch() {
+        Ok(changes) => changes,
+        Err(error) => return refused(error),
+    };
+    if is_first {
+        // The feed keeps the changes from here on until the next request.
+        return Answer::Changes {
+            changes: Vec::new(),
+            has_gap: false,
+            position: changes.position(),
+        };
+    }
+    match tokio::time::timeout(CHANGES, changes.next()).await {
+        Ok(Ok(batch)) => Answer::Changes {
+            changes: batch.changes.into_iter().map(Change::of).collect(),
+            has_gap: batch.has_gap,
+            position: batch.position,
+        },
+        Ok(Err(error)) => refused(error),
+        Err(_) => Answer::Changes {
+            changes: Vec::new(),
+            has_gap: false,
+            position: changes.position(),
+        },
+    }
+}

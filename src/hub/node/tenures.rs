@@ -1,0 +1,137 @@
+//! The thread of a node: it waits until the node may run the hub, runs it until another node does, and waits again.
+
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::hub::builder::HubBuilder;
+use crate::hub::cluster;
+use crate::hub::running::Running;
+use crate::log::postgres::Owner;
+use crate::runtime::closed;
+use crate::runtime::roles::{Role, Roles};
+use crate::store::rocks::replicated::{FreshRows, Member, OUTAGE};
+use crate::transport::{Fingerprint, Identity, Peer};
+
+/// Maximum time that the synchronous operations of a hub may take to end when another node has taken it over.
+const RETIRE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A message to the thread.
+pub(super) enum Signal {
+    /// The hub of this node has failed.
+    Failed,
+    /// Close the hub, if this node runs it.
+    Stop(Duration),
+    /// End as if the process had been killed.
+    Abandon,
+}
+
+/// The state of the thread.
+pub(super) struct Tenures {
+    pub(super) builder: HubBuilder,
+    pub(super) member: Arc<Member>,
+    pub(super) roles: Arc<Roles>,
+    pub(super) identity: Identity,
+    pub(super) tokio: tokio::runtime::Handle,
+    pub(super) signals: (Sender<Signal>, Receiver<Signal>),
+    /// Receives one message: that the node has a role, or why it has none.
+    pub(super) started: Option<Sender<Result<()>>>,
+    /// The names in the store that are not registered, as of the newest open.
+    pub(super) unregistered: Arc<Mutex<Vec<String>>>,
+}
+
+impl Tenures {
+    /// Runs until the node is stopped or fails.
+    ///
+    /// # Errors
+    /// Returns the error with which the node has failed, or with which its hub could not be closed.
+    pub(super) fn run(mut self) -> Result<()> {
+        self.roles.changed_by_this_thread();
+        let ended = self.serve();
+        let reason = ended.clone().err().unwrap_or_else(closed);
+        self.roles.end(&reason);
+        self.tell_started(Err(reason));
+        ended
+    }
+
+    fn serve(&mut self) -> Result<()> {
+        let mut patience = self.member.patience();
+        loop {
+            let Some(running) = self.own(patience)? else {
+                return Ok(());
+            };
+            // From here on, the database was there, so it will be there again.
+            patience = OUTAGE;
+            match self.signals.1.recv().unwrap_or(Signal::Abandon) {
+                Signal::Stop(patience) => return running.close(patience),
+                Signal::Abandon => {
+                    running.abandon();
+                    return Ok(());
+                }
+                Signal::Failed => self.retire(running)?,
+            }
+        }
+    }
+
+    /// Waits until this node owns the hub, and runs it. Returns `None` if the node was stopped before that.
+    fn own(&mut self, patience: Duration) -> Result<Option<Running>> {
+        let member = Arc::clone(&self.member);
+        let opened = match member.own(patience, &mut |owner, rows| self.wait_for(owner, rows)) {
+            Ok(opened) => opened,
+            // The only one who cancels the wait is the one who stops the node.
+            Err(_) if member.is_canceled() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let opened = cluster::opened_store(member.hub_name(), opened);
+        let (running, unregistered) = self.builder.clone().run(opened, self.tokio.clone())?;
+        *self.unregistered.lock().unwrap_or_else(PoisonError::into_inner) = unregistered;
+        let failed = self.signals.0.clone();
+        running.runtime.when_failed(move || {
+            // If this fails, the thread has ended and runs nothing.
+            let _ = failed.send(Signal::Failed);
+        });
+        self.roles.set(Role::Owner(Arc::downgrade(&running.runtime)));
+        self.tell_started(Ok(()));
+        Ok(Some(running))
+    }
+
+    /// Another node runs the hub.
+    fn wait_for(&mut self, owner: &Owner, rows: &FreshRows) {
+        let peer = owner.endpoint.as_ref().map(|endpoint| {
+            let fingerprint = Fingerprint::from(endpoint.fingerprint);
+            Arc::new(Peer::new(endpoint.address.clone(), fingerprint, &self.identity))
+        });
+        self.roles.set(Role::Waiting {
+            copy: Some(rows.clone()),
+            owner: peer,
+        });
+        self.tell_started(Ok(()));
+    }
+
+    /// Ends the hub of this node, which has failed. It can wait again if the reason is that another node runs the hub.
+    fn retire(&self, running: Running) -> Result<()> {
+        let error = running.runtime.failure().unwrap_or_else(closed);
+        if error.kind() != ErrorKind::Replaced {
+            self.roles.end(&error);
+            running.abandon();
+            return Err(error);
+        }
+        tracing::warn!(%error, "this node no longer runs the hub; it forwards requests and waits to take over again");
+        self.roles.set(Role::Waiting {
+            copy: None,
+            owner: None,
+        });
+        match running.close(RETIRE_PATIENCE) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn tell_started(&mut self, started: Result<(), Error>) {
+        if let Some(waiting) = self.started.take() {
+            // Whoever opened the hub may have given up.
+            let _ = waiting.send(started);
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The requests that a node sends to the node that runs the hub, and the answers.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::client::submit::Submission;
+use crate::client::{ChangeKind, InstanceChange};
+use crate::engine::message::{OperatorRequest, WaitUntil};
+use crate::error::{Error, ErrorKind, Result};
+use crate::failure::{CallFailure, Failure};
+use crate::id::{EntityId, InstanceId};
+use crate::model::orchestration::{LockOrder, OrchestrationStatus, Order};
+use crate::model::{self, Action};
+use crate::runtime::Response;
+use crate::time::Timestamp;
+use crate::trace::TraceContext;
+
+/// A request.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Request {
+    Submit(Submit),
+    Operate(OperatorRequest),
+    /// Waits for the end of an orchestration.
+    Wait {
+        instance: String,
+        until: WaitUntil,
+    },
+    /// Waits until the hub has nothing to do.
+    Idle,
+    /// Waits for changes of these kinds, after a position that an earlier answer had.
+    Changes {
+        kinds: Vec<String>,
+        after: Option<String>,
+    },
+}
+
+/// A message to an instance.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Submit {
+    pub(super) target: String,
+    pub(super) action: Action,
+    pub(super) call: bool,
+    pub(super) request_id: Option<String>,
+    pub(super) refuse_when_full: bool,
+    pub(super) trace: Option<Box<TraceContext>>,
+}
+
+/// An answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    Accepted,
+    Value(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// The user's code returned an error.
+    Returned(Failure),
+    Refused(Error),
+    /// The node does not run the hub. Nothing happened.
+    NotOwner,
+    /// The node has lost the hub. The request may or may not have been accepted.
+    Lost,
+    Changes {
+        changes: Vec<Change>,
+        has_gap: bool,
+        position: String,
+    },
+}
+
+/// A change of an instance.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Change {
+    kind: String,
+    id: String,
+    name: String,
+    status: Option<OrchestrationStatus>,
+    time: Timestamp,
+}
+
+impl Request {
+    /// Returns `true` if the request can be sent again after an attempt whose end is not known.
+    pub(super) fn is_idempotent(&self) -> bool {
+        match self {
+            Self::Submit(submit) => submit.request_id.is_some(),
+            Self::Operate(_) => false,
+            Self::Wait { .. } | Self::Idle | Self::Changes { .. } => true,
+        }
+    }
+
+    pub(super) fn encode(&self) -> Result<Bytes> {
+        model::encode(self).map(Bytes::from)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        model::decode(bytes, "request of a node")
+    }
+}
+
+impl Submit {
+    /// Returns the submission, after the checks that the client of the other node has passed.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the target is invalid, or of kind
+    /// [`ErrorKind::InvalidArguments`] if no client may send this action.
+    pub(super) fn into_submission(self) -> Result<Submission> {
+        if !is_of_client(&self.action) {
+            let text = "a node may send only what a client may send; use the same build of the program on all nodes";
+            return Err(Error::new(ErrorKind::InvalidArguments, text));
+        }
+        Ok(Submission {
+            target: parse(&self.target)?,
+            action: self.action,
+            call: self.call,
+            request_id: self.request_id,
+            refuse_when_full: self.refuse_when_full,
+            trace: self.trace,
+        })
+    }
+}
+
+/// Reads the id of an instance.
+pub(super) fn parse(id: &str) -> Result<InstanceId> {
+    if id.starts_with('@') {
+        id.parse::<EntityId>().map(EntityId::into_instance)
+    } else {
+        InstanceId::orchestration(id)
+    }
+}
+
+/// Returns `true` if a client can send this action. The others belong to messages between instances.
+fn is_of_client(action: &Action) -> bool {
+    match action {
+        Action::Operation { .. } | Action::Schedule { .. } | Action::Cancel { .. } => true,
+        Action::Lock(order) => matches!(**order, LockOrder::Force),
+        Action::Order(order) => matches!(
+            **order,
+            Order::Start(_)
+                | Order::Raise { .. }
+                | Order::Terminate { .. }
+                | Order::Suspend { .. }
+                | Order::Resume { .. }
+                | Order::Rewind { .. }
+                | Order::Restart
+                | Order::Purge { .. }
+        ),
+    }
+}
+
+impl Answer {
+    /// Returns the answer for the result of a request. `was_sent` tells whether it may have been accepted.
+    pub(super) fn of(told: Result<Response, CallFailure>, was_sent: bool) -> Self {
+        match told {
+            Ok(Response::Accepted) => Self::Accepted,
+            Ok(Response::Answer(answer)) => Self::Value(answer),
+            Ok(Response::Failed(failure)) => Self::of(Err(*failure), was_sent),
+            Ok(Response::Full { .. }) => unreachable!("a submission waits until there is room"),
+            Err(CallFailure::Returned(failure)) => Self::Returned(failure),
+            Err(CallFailure::Runtime(error)) if error.kind().ends_hub() && was_sent => Self::Lost,
+            Err(CallFailure::Runtime(error)) if error.kind().ends_hub() => Self::NotOwner,
+            Err(CallFailure::Runtime(error)) => Self::Refused(error),
+        }
+    }
+
+    /// Returns the result for the client.
+    ///
+    /// # Errors
+    /// Returns the error with which the request was refused, or one of kind [`ErrorKind::InvalidArguments`] if this is no
+    /// answer to the request of a client.
+    pub(super) fn into_response(self) -> Result<Response> {
+        match self {
+            Self::Accepted => Ok(Response::Accepted),
+            Self::Value(answer) => Ok(Response::Answer(answer)),
+            Self::Returned(failure) => Ok(Response::Failed(Box::new(CallFailure::Returned(failure)))),
+            Self::Refused(error) => Err(error),
+            Self::NotOwner | Self::Lost | Self::Changes { .. } => {
+                let text = "the node that runs the hub has answered something else; use the same build of the program on \
+                            all nodes";
+                Err(Error::new(ErrorKind::InvalidArguments, text))
+            }
+        }
+    }
+
+    pub(super) fn encode(&self) -> Bytes {
+        let encoded = model::encode(self).or_else(|error| model::encode(&Self::Refused(error)));
+        encoded.map(Bytes::from).unwrap_or_default()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        model::decode(bytes, "answer of a node")
+    }
+}
+
+impl Change {
+    pub(super) fn of(change: InstanceChange) -> Self {
+        Self {
+            kind: change.kind.as_str().to_owned(),
+            id: change.id,
+            name: change.name,
+            status: change.status,
+            time: Timestamp::from(change.time),
+        }
+    }
+
+    /// Returns the change, unless this build does not know its kind.
+    pub(super) fn into_change(self) -> Option<InstanceChange> {
+        Some(InstanceChange {
+            kind: kind_of(&self.kind)?,
+            id: self.id,
+            name: self.name,
+            status: self.status,
+            time: self.time.into(),
+        })
+    }
+}
+
+/// Returns the kind of changes with a name.
+pub(super) fn kind_of(name: &str) -> Option<ChangeKind> {
+    ChangeKind::ALL.into_iter().find(|kind| kind.as_str() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::MessageId;
+
+    fn submit(target: &str, action: Action) -> Result<Submission> {
+        let request = Request::Submit(Submit {
+            target: target.to_owned(),
+            action,
+            call: true,
+            request_id: None,
+            refuse_when_full: false,
+            trace: None,
+        });
+        match Request::decode(&request.encode().unwrap()).unwrap() {
+            Request::Submit(submit) => submit.into_submission(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn deposit() -> Action {
+        Action::Operation {
+            operation: "deposit".into(),
+            arguments: b"[1]".to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_node_may_send_only_what_a_client_may_send() {
+        assert!(submit("@account@alice", deposit()).is_ok());
+        assert!(submit("@account@alice", Action::Lock(Box::new(LockOrder::Force))).is_ok());
+        let inner = Order::PurgeChild {
+            start: MessageId::default(),
+        };
+        for (target, action, kind) in [
+            ("@account@al/ice", deposit(), ErrorKind::InvalidId),
+            ("", deposit(), ErrorKind::InvalidId),
+            ("order-1", Action::Order(Box::new(inner)), ErrorKind::InvalidArguments),
+        ] {
+            assert_eq!(submit(target, action).unwrap_err().kind(), kind, "{target}");
+        }
+    }
+
+    #[test]
+    fn rubbish_is_refused() {
+        for bytes in [&b""[..], b"\0", b"\x01\xff\xff\xff", &[0xff; 64]] {
+            assert!(Request::decode(bytes).is_err());
+            assert!(Answer::decode(bytes).is_err());
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The reference of a client to the hub that it works with.
+
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+
+use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "cluster")]
+use crate::runtime::roles::Roles;
+use crate::runtime::shared::{Runtime, closed};
+
+/// The wait until a hub has moved from one runtime to another.
+pub(crate) type Moved = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A reference to an open hub that does not keep it open.
+#[derive(Clone, Debug)]
+pub(crate) enum HubRef {
+    /// A hub that this process runs until it closes it.
+    Process(Weak<Runtime>),
+    /// A hub of several nodes. This process is one of them.
+    #[cfg(feature = "cluster")]
+    Node(Weak<Roles>),
+}
+
+impl HubRef {
+    /// Returns a reference to no hub, for a client that only inspects a directory.
+    #[cfg(feature = "rocksdb")]
+    pub(crate) fn none() -> Self {
+        Self::Process(Weak::new())
+    }
+
+    /// Returns the runtime that takes the requests of this process now.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closed, or of kind [`ErrorKind::ReadOnly`] if there is
+    /// no hub.
+    pub(crate) fn open(&self) -> Result<Arc<Runtime>> {
+        match self {
+            Self::Process(runtime) => runtime.upgrade().ok_or_else(|| gone(runtime)),
+            #[cfg(feature = "cluster")]
+            Self::Node(roles) => roles.upgrade().map(|roles| roles.runtime()).ok_or_else(closed),
+        }
+    }
+
+    /// Returns the runtime whose feed this process watches.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`open`](Self::open).
+    pub(crate) fn open_feed(&self) -> Result<Arc<Runtime>> {
+        match self {
+            Self::Process(_) => self.open(),
+            #[cfg(feature = "cluster")]
+            Self::Node(roles) => roles.upgrade().map(|roles| roles.watch()).ok_or_else(closed),
+        }
+    }
+
+    /// If another runtime can take over from this one, returns the wait for that.
+    #[cfg_attr(
+        not(feature = "cluster"),
+        expect(unused_variables, reason = "only the hub of a node moves")
+    )]
+    pub(crate) fn moved_from(&self, runtime: Weak<Runtime>) -> Option<Moved> {
+        match self {
+            Self::Process(_) => None,
+            #[cfg(feature = "cluster")]
+            Self::Node(roles) => {
+                let roles = roles.upgrade().filter(|roles| roles.failure().is_none())?;
+                Some(Box::pin(crate::runtime::roles::moved_from(roles.subscribe(), runtime)))
+            }
+        }
+    }
+
+    /// Returns what the end of a runtime, of which `error` tells, means for a request.
+    #[cfg_attr(
+        not(feature = "cluster"),
+        expect(unused_variables, reason = "only the hub of a node moves")
+    )]
+    pub(crate) fn replaced(&self, was_sent: bool, error: &Error) -> Error {
+        match self {
+            #[cfg(feature = "cluster")]
+            Self::Node(_) if was_sent => crate::runtime::roles::unconfirmed(),
+            _ => error.clone(),
+        }
+    }
+
+    /// Returns the reason why a request that was sent has no answer.
+    pub(crate) fn end_reason(&self) -> Error {
+        match self {
+            Self::Process(runtime) => match runtime.upgrade() {
+                Some(open) => open.end_reason(),
+                None => gone(runtime),
+            },
+            #[cfg(feature = "cluster")]
+            Self::Node(roles) => match roles.upgrade() {
+                Some(roles) => roles.failure().unwrap_or_else(crate::runtime::roles::unconfirmed),
+                None => closed(),
+            },
+        }
+    }
+}
+
+/// Returns the reason why there is no runtime: there never was one, or its hub is closed.
+fn gone(runtime: &Weak<Runtime>) -> Error {
+    if !runtime.ptr_eq(&Weak::new()) {
+        return closed();
+    }
+    Error::new(
+        ErrorKind::ReadOnly,
+        "this client inspects the directory of a stopped hub, so it cannot change anything or wait; \
+         start the program that opens the hub, and use its client",
+    )
+}

@@ -1,0 +1,270 @@
+//! The role of a node: it runs its hub, or another node does.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread::Thread;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::shared::{Runtime, closed};
+use crate::store::rocks::replicated::{CopiedRows, FreshRows};
+use crate::time::Deadline;
+use crate::transport::Peer;
+
+/// Time for which a request waits for a node that runs the hub.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The role of a node, and what takes the requests of its process meanwhile.
+pub(crate) struct Roles {
+    /// Takes the requests while this node does not run the hub. It has no executors: its inbox is forwarded.
+    standby: Arc<Runtime>,
+    role: watch::Sender<Role>,
+    /// Notified when a watcher of changes begins.
+    watched: Notify,
+    /// The thread that looks for the node that runs the hub.
+    thread: OnceLock<Thread>,
+}
+
+/// What a node does at the moment.
+#[derive(Clone)]
+pub(crate) enum Role {
+    /// It waits. `copy` is what it can read, and `owner` is the node that runs the hub, as far as it is known.
+    Waiting {
+        copy: Option<FreshRows>,
+        owner: Option<Arc<Peer>>,
+    },
+    /// It runs the hub.
+    Owner(Weak<Runtime>),
+    /// It has ended.
+    Ended(Error),
+}
+
+/// What a client reads from.
+pub(crate) enum Reading {
+    /// The node runs the hub.
+    Owner(Arc<Runtime>),
+    /// The node has a copy, which has everything that was acknowledged before the read began.
+    Copy(CopiedRows),
+}
+
+/// The place where a request can be processed.
+pub(crate) enum Target {
+    Local(Arc<Runtime>),
+    Remote(Arc<Peer>),
+}
+
+impl Roles {
+    pub(crate) fn new(standby: Arc<Runtime>) -> Self {
+        Self {
+            standby,
+            role: watch::Sender::new(Role::Waiting {
+                copy: None,
+                owner: None,
+            }),
+            watched: Notify::new(),
+            thread: OnceLock::new(),
+        }
+    }
+
+    /// Notes that the calling thread changes the role.
+    pub(crate) fn changed_by_this_thread(&self) {
+        // There is one such thread.
+        let _ = self.thread.set(std::thread::current());
+    }
+
+    /// Makes the thread look now: the node that it knows does not run the hub any more.
+    pub(crate) fn look_again(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Changes the role. The role of a node that has ended stays.
+    pub(crate) fn set(&self, role: Role) {
+        self.role.send_if_modified(|now| {
+            let has_ended = matches!(now, Role::Ended(_));
+            if !has_ended {
+                *now = role;
+            }
+            !has_ended
+        });
+    }
+
+    /// Ends the node: requests fail with `error` from now on.
+    pub(crate) fn end(&self, error: &Error) {
+        self.set(Role::Ended(error.clone()));
+        self.standby.fail(error);
+        self.standby.stop(Duration::ZERO);
+    }
+
+    /// Returns the runtime that takes the requests of this process.
+    pub(crate) fn runtime(&self) -> Arc<Runtime> {
+        self.owner().unwrap_or_else(|| Arc::clone(&self.standby))
+    }
+
+    /// Returns the runtime of the hub, if this node runs it.
+    pub(crate) fn owner(&self) -> Option<Arc<Runtime>> {
+        match &*self.role.borrow() {
+            Role::Owner(runtime) => runtime.upgrade(),
+            Role::Waiting { .. } | Role::Ended(_) => None,
+        }
+    }
+
+    pub(crate) fn standby(&self) -> &Arc<Runtime> {
+        &self.standby
+    }
+
+    /// Returns the runtime whose feed the watchers of this process read, in each role of the node.
+    pub(crate) fn watch(&self) -> Arc<Runtime> {
+        self.watched.notify_one();
+        Arc::clone(&self.standby)
+    }
+
+    /// Waits until a watcher of changes has begun, perhaps before the call.
+    pub(crate) async fn watched(&self) {
+        self.watched.notified().await;
+    }
+
+    /// Returns the error with which the node has ended.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        match &*self.role.borrow() {
+            Role::Ended(error) => Some(error.clone()),
+            Role::Waiting { .. } | Role::Owner(_) => None,
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Role> {
+        self.role.subscribe()
+    }
+}
+
+/// Returns what a client reads from. Does not keep the node open.
+///
+/// # Errors
+/// Returns an error of kind [`ErrorKind::Unavailable`] if neither the owner nor the copy of this node can be read for
+/// [`PATIENCE`], or the error with which the node has ended.
+pub(crate) async fn reading(mut roles: watch::Receiver<Role>) -> Result<Reading> {
+    let deadline = Deadline::after(PATIENCE);
+    loop {
+        let now = roles.borrow_and_update().clone();
+        match now {
+            Role::Ended(error) => return Err(error),
+            Role::Owner(runtime) => {
+                if let Some(runtime) = runtime.upgrade() {
+                    return Ok(Reading::Owner(runtime));
+                }
+            }
+            Role::Waiting { copy: Some(copy), .. } => {
+                let found = tokio::select! {
+                    rows = deadline.limit(copy.read()) => rows.ok_or_else(|| unavailable("read"))?,
+                    _ = roles.changed() => continue,
+                };
+                if let Some(rows) = found {
+                    return Ok(Reading::Copy(rows));
+                }
+            }
+            Role::Waiting { copy: None, .. } => {}
+        }
+        changed(&mut roles, deadline)
+            .await
+            .ok_or_else(|| unavailable("read"))??;
+    }
+}
+
+/// Returns where a request can be processed.
+///
+/// # Errors
+/// Returns the error with which the node has ended. Returns `None` at the deadline.
+pub(crate) async fn target(roles: &mut watch::Receiver<Role>, deadline: Deadline) -> Option<Result<Target>> {
+    loop {
+        let now = roles.borrow_and_update().clone();
+        match now {
+            Role::Ended(error) => return Some(Err(error)),
+            Role::Owner(runtime) => {
+                if let Some(runtime) = runtime.upgrade() {
+                    return Some(Ok(Target::Local(runtime)));
+                }
+            }
+            Role::Waiting { owner: Some(peer), .. } => return Some(Ok(Target::Remote(peer))),
+            Role::Waiting { owner: None, .. } => {}
+        }
+        if let Err(error) = changed(roles, deadline).await? {
+            return Some(Err(error));
+        }
+    }
+}
+
+/// Waits until this runtime does not run the hub, or has ended.
+pub(crate) async fn moved_from(mut roles: watch::Receiver<Role>, runtime: Weak<Runtime>) {
+    loop {
+        let is_owner = matches!(&*roles.borrow_and_update(), Role::Owner(owner) if owner.ptr_eq(&runtime));
+        if !is_owner || roles.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits for another role. Returns `None` at the deadline.
+async fn changed(roles: &mut watch::Receiver<Role>, deadline: Deadline) -> Option<Result<()>> {
+    let changed = deadline.limit(roles.changed()).await?;
+    Some(changed.map_err(|_| closed()))
+}
+
+/// Returns the error for a request that no node took.
+pub(crate) fn unavailable(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "no node that runs the hub could be reached within {PATIENCE:?}, so the hub was not {what}; check the database \
+             and the other nodes, and try again"
+        ),
+    )
+}
+
+/// Returns the error for a request that a node took, and whose end is not known.
+pub(crate) fn unconfirmed() -> Error {
+    Error::new(
+        ErrorKind::Unconfirmed,
+        "the node that ran the hub ended or was replaced before it answered, so the request may or may not have been \
+         accepted; with a request id, it can be sent again without taking effect twice",
+    )
+}
+
+impl fmt::Debug for Roles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Roles").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting() -> watch::Sender<Role> {
+        watch::Sender::new(Role::Waiting {
+            copy: None,
+            owner: None,
+        })
+    }
+
+    /// Without a node that runs the hub, a read and a request end after some time, and with the error of the node if it has
+    /// ended.
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_without_end() {
+        let role = waiting();
+        let error = reading(role.subscribe()).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("the hub was not read"), "{error}");
+        let deadline = Deadline::after(PATIENCE);
+        assert!(target(&mut role.subscribe(), deadline).await.is_none());
+        assert!(deadline.has_passed());
+
+        role.send_replace(Role::Ended(closed()));
+        let error = reading(role.subscribe()).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        assert!(matches!(target(&mut role.subscribe(), deadline).await, Some(Err(error)) if error == closed()));
+        drop(role);
+    }
+}
