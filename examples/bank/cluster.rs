@@ -4,10 +4,10 @@
 //! cargo run --features cluster --example bank -- cluster        (or `make cluster`)
 //! ```
 //!
-//! The program starts a PostgreSQL server in a temporary directory, and itself three times as a node. One node runs the
-//! hub and executes the transfers. The others wait inside `open`. The program kills the node that runs the hub, closes
-//! it, stops it for longer than the others wait, and kills the server. Each time, the transfers continue, and the node
-//! comes back and waits.
+//! The program starts a PostgreSQL server in a temporary directory, and itself three times as a node. Each node requests a
+//! third of the transfers. One of them runs the hub, and the others forward their requests to it. The program kills the
+//! node that runs the hub, closes it, stops it for longer than the others wait, and kills the server. Each time, another
+//! node runs the hub, and the transfers continue. The node comes back, and goes on with its requests.
 //!
 //! Ledger, books and audit are those of the bank on one node. The hub that is audited is a fourth node, which has no
 //! copy: it knows only what is in the database.
@@ -54,9 +54,12 @@ const SLEEP: Duration = Duration::from_secs(1);
 /// Time between two looks at the nodes and the ledger.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// The reports of a node.
-const OPEN: &str = "open";
-const REPLACED: &str = "replaced";
+/// The reports of a node: it runs the hub now, or no longer.
+const RUNS: &str = "runs";
+const WAITS: &str = "waits";
+
+/// The file in which the nodes note how many requests they have forwarded.
+const FORWARDED: &str = "forwarded";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
@@ -87,32 +90,59 @@ fn joined(url: &str, directory: &Path) -> HubBuilder {
     Hub::cluster(url, "bank").directory(directory)
 }
 
-/// Waits for the hub and executes transfers, until all of them are answered or the input of this process ends.
+/// Executes the transfers of this node, and answers the other nodes until the input of this process ends.
 ///
 /// # Errors
-/// Returns any error of the hub, except that another node has replaced this one. It then waits for the hub again.
-pub(super) async fn node(name: &str, url: &str, directory: &Path) -> Result<()> {
+/// Returns any error of the hub.
+pub(super) async fn node(number: u64, url: &str, directory: &Path) -> Result<()> {
     let mut is_over = end_of_input();
-    loop {
-        let opening = open(joined(url, &directory.join(name)), directory);
-        let hub = tokio::select! {
-            hub = opening => hub?,
-            _ = &mut is_over => return Ok(()),
-        };
-        println!("{OPEN}");
-        let client = hub.client();
-        let executed = tokio::select! {
-            executed = execute(&client, directory, SHARED_TRANSFERS) => executed,
-            _ = &mut is_over => Ok(()),
-        };
-        let is_replaced = client.health().is_err_and(|error| error.kind() == ErrorKind::Replaced);
-        let closed = hub.shutdown().await;
-        match executed {
-            Ok(()) => return Ok(closed?),
-            Err(_) if is_replaced => println!("{REPLACED}"),
-            Err(error) => return Err(error),
+    let joined = joined(url, &directory.join(format!("node-{}", number + 1)));
+    let hub = open(joined.listen("127.0.0.1:0"), directory).await?;
+    let client = hub.client();
+    let reporting = tokio::spawn(report(client.clone(), directory.to_owned()));
+    let share = (0..SHARED_TRANSFERS).filter(|transfer| transfer % NODES as u64 == number);
+    tokio::select! {
+        executed = execute(&client, directory, share) => {
+            executed?;
+            // The other nodes may not be done.
+            let _ = is_over.await;
         }
+        _ = &mut is_over => {}
     }
+    reporting.abort();
+    Ok(hub.shutdown().await?)
+}
+
+/// Reports when this node begins to run the hub, or ends to, and how many requests it has forwarded.
+async fn report(client: Client, directory: PathBuf) -> Result<()> {
+    let (life, mut runs, mut count) = (process::id(), None, 0);
+    let mut notes = OpenOptions::new().append(true).open(directory.join(FORWARDED))?;
+    loop {
+        let runs_now = client.runs_hub();
+        if runs.replace(runs_now) != Some(runs_now) {
+            println!("{}", if runs_now { RUNS } else { WAITS });
+            if runs_now {
+                note_resumed(&client, &directory).await?;
+            }
+        }
+        let count_now = client.admin().stats()?.forwarded;
+        if std::mem::replace(&mut count, count_now) != count_now {
+            notes.write_all(format!("{life} {count}\n").as_bytes())?;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Returns the number of requests that were forwarded: the last number of each process.
+fn count_forwarded(directory: &Path) -> Result<u64> {
+    let mut counts = HashMap::new();
+    for line in std::fs::read_to_string(directory.join(FORWARDED))?.lines() {
+        let (life, count) = line
+            .split_once(' ')
+            .ok_or("the file of the nodes has an invalid line")?;
+        counts.insert(life.to_owned(), count.parse::<u64>()?);
+    }
+    Ok(counts.values().sum())
 }
 
 /// Completes when the input of this process has ended. A thread reads it, for which the exit does not wait.
@@ -142,10 +172,10 @@ struct Cluster<'a> {
     /// The process group of the nodes.
     group: u32,
     nodes: [Option<Node>; NODES],
-    /// The node that has opened the hub last, and the number of results at that time. `None` while no node is known to
+    /// The node that has begun to run the hub last, and the number of results at that time. `None` while no node is known to
     /// run the hub.
     owner: Option<(usize, u64)>,
-    /// The last node that has noticed that it was replaced.
+    /// The last node that has noticed that it no longer runs the hub.
     replaced: Option<usize>,
     tell: mpsc::UnboundedSender<(usize, String)>,
     reports: mpsc::UnboundedReceiver<(usize, String)>,
@@ -183,7 +213,7 @@ impl<'a> Cluster<'a> {
 
     fn start_node(&mut self, number: usize) -> Result<()> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["node", &format!("node-{}", number + 1), &self.url])
+            .args(["node", &number.to_string(), &self.url])
             .arg(self.directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -213,11 +243,11 @@ impl<'a> Cluster<'a> {
     fn look(&mut self) -> Result<()> {
         while let Ok((number, report)) = self.reports.try_recv() {
             match report.as_str() {
-                OPEN => {
+                RUNS => {
                     self.owner = Some((number, self.answered()?));
                     self.say(format!("node {} runs the hub", number + 1));
                 }
-                REPLACED => self.replaced = Some(number),
+                WAITS => self.replaced = Some(number),
                 other => return Err(format!("node {} reported {other:?}", number + 1).into()),
             }
         }
@@ -299,7 +329,10 @@ async fn fail_and_finish(cluster: &mut Cluster<'_>, server: &mut Server) -> Resu
     let is_reached = |cluster: &Cluster<'_>| Ok(cluster.answered()? >= SHARED_TRANSFERS);
     cluster.wait_until("the transfers do not end", is_reached).await?;
     let elapsed = cluster.begin.elapsed();
-    cluster.say("all transfers are answered; the nodes end, one after the other");
+    cluster.say("all transfers are answered; the nodes end");
+    for node in cluster.nodes.iter_mut().flatten() {
+        node.input = None;
+    }
     let is_over = |cluster: &Cluster<'_>| Ok(cluster.nodes.iter().all(Option::is_none));
     cluster.wait_until("the nodes do not end", is_over).await?;
     Ok((failovers, elapsed))
@@ -363,7 +396,7 @@ async fn come_back(cluster: &mut Cluster<'_>, fault: Fault, node: usize) -> Resu
             let has_ended = move |cluster: &Cluster<'_>| Ok(cluster.nodes[node].is_none());
             cluster.wait_until("the node does not end", has_ended).await?;
             cluster.start_node(node)?;
-            cluster.say(format!("node {} starts again, and waits for the hub", node + 1));
+            cluster.say(format!("node {} starts again, and waits", node + 1));
         }
         Fault::Stop => {
             tokio::time::sleep(SLEEP).await;
@@ -376,7 +409,7 @@ async fn come_back(cluster: &mut Cluster<'_>, fault: Fault, node: usize) -> Resu
                 .await?;
             let after = seconds(begin.elapsed());
             cluster.say(format!(
-                "node {} goes on (SIGCONT), learns after {after} that it was replaced, and waits for the hub",
+                "node {} goes on (SIGCONT), learns after {after} that it was replaced, and waits",
                 node + 1
             ));
         }
@@ -439,6 +472,7 @@ pub(super) async fn demo() -> Result<()> {
     let directory = place.path().join("bank");
     std::fs::create_dir(&directory)?;
     create_files(&directory)?;
+    File::create(directory.join(FORWARDED))?;
     println!("{SHARED_TRANSFERS} transfers between {ACCOUNTS} accounts on {NODES} nodes; PostgreSQL starts");
 
     let mut server = Server::start().ok_or("PostgreSQL did not start")?;
@@ -450,7 +484,12 @@ pub(super) async fn demo() -> Result<()> {
     let audited = audit_all(&hub.client(), &directory, SHARED_TRANSFERS).await?;
     hub.shutdown().await?;
     print_failovers(&failovers);
-    print_result(elapsed, &audited, &log.rows());
+    let mut rows = log.rows().to_vec();
+    rows.push((
+        "requests that were forwarded to another node",
+        count_forwarded(&directory)?.to_string(),
+    ));
+    print_result(elapsed, &audited, &rows);
     Ok(())
 }
 

@@ -109,7 +109,7 @@ impl ClientCaller for Client {
             let target = target?;
             let source = self.source().await?;
             let state = source.newest(|view| read_state(view, &target))?;
-            source.durable().await?;
+            self.durable(source).await?;
             Ok(state)
         })
     }

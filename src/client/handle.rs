@@ -91,7 +91,7 @@ impl Client {
         }
     }
 
-    pub(super) fn hub(&self) -> HubRef {
+    pub(crate) fn hub(&self) -> HubRef {
         self.hub.clone()
     }
 
@@ -146,6 +146,11 @@ impl Client {
         }
     }
 
+    /// Waits until everything that a read may have seen so far is durable.
+    pub(super) async fn durable(&self, source: Source) -> Result<()> {
+        source.durable().await.map_err(|error| self.hub.not_read(error))
+    }
+
     /// Runs `read` on a thread that may block, on one consistent state of the hub, and returns its result when it is
     /// durable. For reads of much of the store.
     pub(super) async fn on_blocking_thread<R: Send + 'static>(
@@ -155,7 +160,7 @@ impl Client {
         let source = self.source().await?;
         if source.is_local() {
             let read = source.snapshot(read);
-            source.durable().await?;
+            self.durable(source).await?;
             return read;
         }
         let reading = source.share();
@@ -167,7 +172,7 @@ impl Client {
             ),
             Err(error) => Error::new(ErrorKind::Closed, "the tokio runtime is shutting down").with_source(error),
         })?;
-        source.durable().await?;
+        self.durable(source).await?;
         read
     }
 
@@ -181,6 +186,12 @@ impl Client {
             Some(_) => Ok(()),
             None => self.runtime()?.health(),
         }
+    }
+
+    /// Returns `true` if this process runs the hub. A node of a hub [over PostgreSQL](crate::Hub::cluster) that waits
+    /// answers as well, and returns `false`, and so does a client that inspects a directory.
+    pub fn runs_hub(&self) -> bool {
+        self.runtime().is_ok_and(|runtime| !runtime.is_standby)
     }
 
     /// Returns a reference to the entity of type `E` with this key. This sends and creates nothing. An invalid key is

@@ -281,7 +281,7 @@ impl<O: 'static> OrchestrationHandle<O> {
         let instance = self.instance()?.clone();
         let source = self.client.source().await?;
         let known = source.snapshot(|view| info::start(view.reader, view.partitions, &instance))?;
-        source.durable().await?;
+        self.client.durable(source).await?;
         let Some(start) = known else {
             return Err(Error::no_orchestration(instance.as_str()));
         };

@@ -60,7 +60,7 @@ impl<O> Status<O> {
         let instance = self.handle.instance()?.clone();
         let source = self.handle.client.source().await?;
         let info = source.snapshot(|view| read(view, &instance, self.payloads))?;
-        source.durable().await?;
+        self.handle.client.durable(source).await?;
         Ok(info)
     }
 }

@@ -177,8 +177,7 @@ impl Hub {
 
     /// Returns the statistics of the hub since it was opened.
     pub fn stats(&self) -> HubStats {
-        self.runtime()
-            .map_or_else(|_| HubStats::default(), |runtime| HubStats::of(&runtime))
+        HubStats::of(&self.client.hub()).unwrap_or_default()
     }
 
     /// Waits until nothing can happen in the hub without input from outside or the passing of time. At one moment during

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::client::admin::Admin;
 use crate::error::Result;
-use crate::runtime::Runtime;
+use crate::runtime::HubRef;
 
 /// Statistics of a hub since it was opened. The values of a snapshot are read one after the other, not atomically.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -67,6 +67,8 @@ pub struct HubStats {
     /// Number of rows written to RocksDB for these changes. All changes of one row count once, and a row that was
     /// inserted and deleted does not count.
     pub materialized_rows: u64,
+    /// Number of requests that this node has forwarded to the node that runs the hub, since it was opened.
+    pub forwarded: u64,
 }
 
 impl Admin {
@@ -82,18 +84,21 @@ impl Admin {
                 durable: inspected.last_commit,
                 ..HubStats::default()
             }),
-            None => self.client().runtime().map(|runtime| HubStats::of(&runtime)),
+            None => HubStats::of(&self.client().hub()),
         }
     }
 }
 
 impl HubStats {
-    pub(super) fn of(runtime: &Runtime) -> Self {
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the hub is closed.
+    pub(super) fn of(hub: &HubRef) -> Result<Self> {
+        let runtime = hub.open()?;
         let read = |total: &AtomicU64| total.load(Ordering::Relaxed);
         let totals = &runtime.totals;
         let (written, durable) = runtime.order.watermarks();
         let store = runtime.order.store().stats();
-        Self {
+        Ok(Self {
             turns: read(&totals.turns),
             operations: read(&totals.operations),
             failures: read(&totals.failures),
@@ -118,6 +123,7 @@ impl HubStats {
             front_stalls: store.front_stalls,
             materialized_changes: store.materialized_changes,
             materialized_rows: store.materialized_rows,
-        }
+            forwarded: hub.forwarded(),
+        })
     }
 }

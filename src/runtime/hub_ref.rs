@@ -53,6 +53,18 @@ impl HubRef {
         }
     }
 
+    /// Returns the number of requests that this process has forwarded to the node that runs the hub.
+    pub(crate) fn forwarded(&self) -> u64 {
+        match self {
+            Self::Process(_) => 0,
+            #[cfg(feature = "cluster")]
+            Self::Node(roles) => roles.upgrade().map_or(0, |roles| {
+                let forwarded = &roles.standby().totals.forwarded;
+                forwarded.load(std::sync::atomic::Ordering::Relaxed)
+            }),
+        }
+    }
+
     /// If another runtime can take over from this one, returns the wait for that.
     #[cfg_attr(
         not(feature = "cluster"),
@@ -66,6 +78,18 @@ impl HubRef {
                 let roles = roles.upgrade().filter(|roles| roles.failure().is_none())?;
                 Some(Box::pin(crate::runtime::roles::moved_from(roles.subscribe(), runtime)))
             }
+        }
+    }
+
+    /// Returns what the error of a read means for its caller.
+    pub(crate) fn not_read(&self, error: Error) -> Error {
+        match self {
+            #[cfg(feature = "cluster")]
+            Self::Node(_) if error.kind() == ErrorKind::Replaced => {
+                let text = "another node has taken over the hub while this one read from it; read again";
+                Error::new(ErrorKind::Unavailable, text)
+            }
+            _ => error,
         }
     }
 

@@ -55,6 +55,13 @@ pub(crate) enum Target {
     Remote(Arc<Peer>),
 }
 
+impl Role {
+    /// Returns `true` if this is the node that runs the hub, as far as it is known.
+    pub(crate) fn is_owner(&self, peer: &Arc<Peer>) -> bool {
+        matches!(self, Self::Waiting { owner: Some(owner), .. } if Arc::ptr_eq(owner, peer))
+    }
+}
+
 impl Roles {
     pub(crate) fn new(standby: Arc<Runtime>) -> Self {
         Self {

@@ -17,6 +17,8 @@ pub(crate) struct Totals {
     pub(crate) mailboxes: AtomicU64,
     pub(crate) entities_in_memory: AtomicU64,
     pub(crate) callers: AtomicU64,
+    /// Requests that were forwarded to the node that runs the hub.
+    pub(crate) forwarded: AtomicU64,
 }
 
 /// The current load of one executor.

@@ -54,7 +54,7 @@ impl Worker {
             .arg(place)
             .arg(serde_json::to_string(plan).expect("a plan is JSON"));
         calls.apply(&mut command, place);
-        // A line of its input has the clients of a node rest, and the end tells the node to leave.
+        // A line of its input has the clients of a node rest or go on, and the end tells the node to leave.
         let stdin = if plan.node.is_some() {
             Stdio::piped()
         } else {
@@ -86,18 +86,20 @@ impl Worker {
         }
     }
 
-    /// Calls `tell` with `true` when the hub of the worker is open, or with `false` when the worker ends before.
-    pub(crate) fn when_open(&mut self, tell: impl FnOnce(bool) + Send + 'static) {
+    /// Calls `tell` with `true` each time that the worker begins to run the hub, and with `false` when it ends.
+    pub(crate) fn when_open(&mut self, tell: impl Fn(bool) + Send + 'static) {
         let stdout = self.child.stdout.take().expect("nobody has asked before");
         // The thread ends with the worker, whose end closes the pipe.
         std::thread::spawn(move || {
-            let line = BufReader::new(stdout).read_line(&mut String::new());
-            tell(line.is_ok_and(|bytes| bytes > 0));
+            for _ in BufReader::new(stdout).lines().map_while(Result::ok) {
+                tell(true);
+            }
+            tell(false);
         });
     }
 
-    /// Has the clients of the worker ask nothing any more.
-    pub(crate) fn rest(&mut self) {
+    /// Has the clients of the worker rest, or go on if they rest.
+    pub(crate) fn rest_or_go_on(&mut self) {
         if let Some(input) = &mut self.child.stdin {
             // A worker that has ended rests as well.
             let _ = input.write_all(b"\n");

@@ -20,6 +20,7 @@ export interface Hub {
   name?: string | null;
   version: string;
   readOnly: boolean;
+  runsHub: boolean;
   scope: 'operate' | 'read';
   now: Time;
   openedAt: Time | null;
@@ -343,6 +344,7 @@ export interface Stats {
   frontStalls: number;
   materializedChanges: number;
   materializedRows: number;
+  forwarded: number;
 }
 
 export interface Activities {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::client::admin::Admin;
+use crate::client::source::Source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::orchestration::OrchestrationStatus;
 use crate::runtime::timeline::{INTERVAL_MS, INTERVALS, Interval, Intervals, Past};
@@ -127,7 +128,7 @@ impl Admin {
                 let past = runtime.past.get_or_try_init(|| self.past(runtime.opened)).await?;
                 add_all(&mut add, &past.intervals);
                 runtime.timeline.visit(first..last, &mut add);
-                Arc::clone(&runtime).durable().await?;
+                self.client.durable(Source::Open(Arc::clone(&runtime))).await?;
                 past.read
             }
         };

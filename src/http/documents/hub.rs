@@ -135,4 +135,6 @@ statistics! {
     counter materialized_changes,
     /// Rows that remained of the changes and were written to RocksDB.
     counter materialized_rows,
+    /// Requests that this node has forwarded to the node that runs the hub.
+    counter forwarded,
 }

@@ -18,6 +18,8 @@ pub(in crate::http) struct HubDocument {
     version: &'static str,
     /// `true` for the directory of a stopped hub, which cannot be changed and whose code is unknown.
     read_only: bool,
+    /// `true` if this process runs the hub; `false` for a node that waits, and for the directory of a stopped hub.
+    runs_hub: bool,
     /// Access of the token of the request: `read` or `operate`.
     scope: &'static str,
     /// Time of the hub.
@@ -74,6 +76,7 @@ impl HubDocument {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             read_only: false,
+            runs_hub: false,
             scope: match scope {
                 Scope::Read => "read",
                 Scope::Operate => "operate",
@@ -92,7 +95,13 @@ impl HubDocument {
         }
     }
 
-    pub(in crate::http) fn of_open_hub(mut self, opened: SystemTime, unregistered: BTreeSet<String>) -> Self {
+    pub(in crate::http) fn of_open_hub(
+        mut self,
+        runs_hub: bool,
+        opened: SystemTime,
+        unregistered: BTreeSet<String>,
+    ) -> Self {
+        self.runs_hub = runs_hub;
         self.opened_at = Some(time(opened));
         self.unregistered = unregistered;
         self

@@ -91,7 +91,9 @@ pub(super) async fn describe_hub(
 ) -> Result<Response, Problem> {
     let mut document = HubDocument::new(api.client.admin().registered()?, scope, api.now());
     match api.client.runtime() {
-        Ok(runtime) => document = document.of_open_hub(runtime.opened.into(), runtime.registry.missing()),
+        Ok(runtime) => {
+            document = document.of_open_hub(!runtime.is_standby, runtime.opened.into(), runtime.registry.missing())
+        }
         Err(error) if error.kind() == ErrorKind::ReadOnly => document = document.of_stopped_hub(),
         Err(error) => return Err(error.into()),
     }

@@ -66,7 +66,8 @@ async fn ask(mirrored: &Mirrored, role: &mut watch::Receiver<Role>) -> Option<An
         after: mirrored.position.clone(),
     };
     let request = request.encode().ok()?;
-    match begin(&request, role, Deadline::after(WAIT)).await.ok()?.await {
+    let attempt = begin(&request, role, Deadline::after(WAIT)).await.ok()?;
+    match attempt.end(role, Duration::ZERO).await {
         Attempt::Answered(answer) => Some(answer),
         Attempt::Refused | Attempt::Unknown => None,
     }

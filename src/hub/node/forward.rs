@@ -1,10 +1,12 @@
 //! The way of a request from this node to the one that runs the hub.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -18,6 +20,9 @@ use crate::transport::{BoxFuture, Peer, SendError};
 
 /// Pause before a request goes to a node that did not take it a moment ago.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
+
+/// Time for the answers of a node that no longer runs the hub.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// A request on its way.
 struct Forwarding {
@@ -38,36 +43,62 @@ pub(super) enum Attempt {
     Unknown,
 }
 
-pub(super) type Attempting = BoxFuture<'static, Attempt>;
+/// An attempt that has begun.
+pub(super) struct Attempting {
+    /// The node that was asked, unless it is this one.
+    peer: Option<Arc<Peer>>,
+    end: BoxFuture<'static, Attempt>,
+}
 
-/// Forwards the requests of this process until its node ends. The requests are sent in the order in which they came.
+impl Attempting {
+    /// Waits for the end of the attempt. If another node runs the hub meanwhile, the one that was asked acknowledges nothing
+    /// any more. What it has acknowledged before may still arrive, for which this waits for `grace`.
+    pub(super) async fn end(self, role: &mut watch::Receiver<Role>, grace: Duration) -> Attempt {
+        let Self { peer, mut end } = self;
+        let Some(peer) = peer else { return end.await };
+        tokio::select! {
+            ended = &mut end => return ended,
+            () = replaced(role, &peer) => {}
+        }
+        tokio::time::timeout(grace, end).await.unwrap_or(Attempt::Unknown)
+    }
+}
+
+/// Forwards the requests of this process. They are sent in the order in which they came.
 pub(super) async fn forward(inbox: InboxReceiver<Reply>, roles: Arc<Roles>) {
-    let mut role = roles.subscribe();
-    let (standby, roles) = (Arc::downgrade(roles.standby()), Arc::downgrade(&roles));
+    let (queue, queued) = unbounded_channel();
+    tokio::join!(collect(inbox, roles.standby(), &queue), send_all(queued, &roles));
+}
+
+/// Takes the requests as they come, so that the time that each of them may wait begins.
+async fn collect(inbox: InboxReceiver<Reply>, standby: &Runtime, queue: &UnboundedSender<Forwarding>) {
     let mut envelopes = VecDeque::new();
     loop {
         inbox.arrival().await;
         inbox.take(&mut envelopes, usize::MAX);
-        for envelope in envelopes.drain(..) {
-            let Some((request, reply)) = open(envelope) else {
-                continue;
-            };
+        for (request, reply) in envelopes.drain(..).filter_map(open) {
             match request.encode() {
                 Ok(bytes) => {
+                    standby.totals.forwarded.fetch_add(1, Ordering::Relaxed);
                     let forwarding = Forwarding {
-                        is_idempotent: request.is_idempotent(),
+                        is_idempotent: request.is_idempotent(&standby.registry),
                         request: bytes,
                         reply,
                         deadline: Deadline::after(PATIENCE),
                     };
-                    send(forwarding, &roles, &mut role).await;
+                    // The other end is there as long as this one.
+                    let _ = queue.send(forwarding);
                 }
                 Err(error) => reply.refuse(&error),
             }
         }
-        if standby.upgrade().is_none() {
-            return;
-        }
+    }
+}
+
+async fn send_all(mut queued: UnboundedReceiver<Forwarding>, roles: &Arc<Roles>) {
+    let mut role = roles.subscribe();
+    while let Some(forwarding) = queued.recv().await {
+        send(forwarding, &Arc::downgrade(roles), &mut role).await;
     }
 }
 
@@ -133,8 +164,10 @@ async fn finish(forwarding: Forwarding, first: Attempting, roles: Weak<Roles>, m
     } = forwarding;
     let answering = async {
         let mut attempt = first;
+        // What can be repeated is repeated at once.
+        let grace = if is_idempotent { Duration::ZERO } else { LAST_ANSWERS };
         loop {
-            match attempt.await {
+            match attempt.end(&mut role, grace).await {
                 Attempt::Answered(answer) => return answer.into_response(),
                 Attempt::Unknown if !is_idempotent => return Err(unconfirmed()),
                 // It was on its way until now.
@@ -171,15 +204,36 @@ const NOT_ASKED: &str = "asked";
 /// # Errors
 /// Returns an error of kind [`ErrorKind::Unavailable`] at the deadline, or the error with which the node has ended.
 pub(super) async fn begin(request: &Bytes, role: &mut watch::Receiver<Role>, deadline: Deadline) -> Result<Attempting> {
-    match target(role, deadline).await {
-        None => Err(unavailable(NOT_ASKED)),
-        Some(Err(error)) => Err(error),
-        Some(Ok(Target::Local(runtime))) => Ok(begin_here(Arc::downgrade(&runtime), request.clone())),
-        Some(Ok(Target::Remote(peer))) => Ok(begin_there(&peer, request.clone()).await),
+    loop {
+        let target = target(role, deadline).await;
+        match target.unwrap_or_else(|| Err(unavailable(NOT_ASKED)))? {
+            Target::Local(runtime) => {
+                return Ok(Attempting {
+                    peer: None,
+                    end: begin_here(Arc::downgrade(&runtime), request.clone()),
+                });
+            }
+            Target::Remote(peer) => {
+                // A node that hangs accepts connections, and nothing more.
+                let begun = tokio::select! {
+                    begun = begin_there(&peer, request.clone()) => begun,
+                    () = replaced(role, &peer) => continue,
+                };
+                return Ok(Attempting {
+                    end: begun,
+                    peer: Some(peer),
+                });
+            }
+        }
     }
 }
 
-fn begin_here(runtime: Weak<Runtime>, request: Bytes) -> Attempting {
+/// Waits until this is not the node that runs the hub, as far as it is known.
+async fn replaced(role: &mut watch::Receiver<Role>, peer: &Arc<Peer>) {
+    while role.borrow_and_update().is_owner(peer) && role.changed().await.is_ok() {}
+}
+
+fn begin_here(runtime: Weak<Runtime>, request: Bytes) -> BoxFuture<'static, Attempt> {
     Box::pin(async move {
         match Request::decode(&request) {
             Ok(request) => end_of(process(&runtime, request).await),
@@ -188,7 +242,7 @@ fn begin_here(runtime: Weak<Runtime>, request: Bytes) -> Attempting {
     })
 }
 
-async fn begin_there(peer: &Peer, request: Bytes) -> Attempting {
+async fn begin_there(peer: &Peer, request: Bytes) -> BoxFuture<'static, Attempt> {
     let begun = peer.begin(request).await;
     Box::pin(async move {
         let answer = match begun {

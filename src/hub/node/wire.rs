@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::submit::Submission;
 use crate::client::{ChangeKind, InstanceChange};
+use crate::engine::Registry;
+use crate::engine::code::OperationMode;
 use crate::engine::message::{OperatorRequest, WaitUntil};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::{CallFailure, Failure};
@@ -45,6 +47,19 @@ pub(super) struct Submit {
     pub(super) trace: Option<Box<TraceContext>>,
 }
 
+impl Submit {
+    /// Returns `true` if the message only reads the state of an entity.
+    pub(super) fn only_reads(&self, registry: &Registry) -> bool {
+        let Action::Operation { operation, .. } = &self.action else {
+            return false;
+        };
+        let name = self.target.strip_prefix('@').and_then(|id| id.split('@').next());
+        let code = name.and_then(|name| registry.entity(name));
+        let spec = code.and_then(|code| code.find(operation));
+        spec.is_some_and(|spec| spec.mode == OperationMode::Read)
+    }
+}
+
 /// An answer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
@@ -75,10 +90,11 @@ pub(super) struct Change {
 }
 
 impl Request {
-    /// Returns `true` if the request can be sent again after an attempt whose end is not known.
-    pub(super) fn is_idempotent(&self) -> bool {
+    /// Returns `true` if the request can be sent again after an attempt whose end is not known. `registry` has the
+    /// operations of this process.
+    pub(super) fn is_idempotent(&self, registry: &Registry) -> bool {
         match self {
-            Self::Submit(submit) => submit.request_id.is_some(),
+            Self::Submit(submit) => submit.request_id.is_some() || submit.only_reads(registry),
             Self::Operate(_) => false,
             Self::Wait { .. } | Self::Idle | Self::Changes { .. } => true,
         }

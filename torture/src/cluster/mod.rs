@@ -87,7 +87,8 @@ fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
     let place = course.place();
     let mut server = Server::start().expect("scripts/postgres installs PostgreSQL");
     let plan = Plan {
-        clients: random.u64(2..8),
+        // At least one for each node.
+        clients: random.u64(NODES as u64..9),
         requests: u64::MAX,
         executors: random.usize(1..3),
         log_bytes: 128 << random.u64(10..12),
@@ -96,7 +97,9 @@ fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
         readers: 2,
         ..Plan::small(seed)
     };
-    let mut nodes = Nodes::start(NODES, &server, &plan, place.path());
+    // In half of the hubs, every node has clients.
+    let listen = random.bool();
+    let mut nodes = Nodes::start(NODES, listen, &server, &plan, place.path());
     let mut service = || -> Result<(), String> {
         nodes.wait_for_service(course.patience())?;
         for _ in 0..FAULTS {
@@ -137,6 +140,7 @@ fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
     let last = Node {
         url: server.url(),
         directory: place.path().join("last"),
+        listens: None,
     };
     let plan = Plan {
         node: Some(last),

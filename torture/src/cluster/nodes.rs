@@ -29,6 +29,10 @@ pub(super) struct Nodes {
     owner: usize,
     opened: Receiver<(usize, u64)>,
     tell: Sender<(usize, u64)>,
+    /// The nodes listen, so that each of them has clients, whichever runs the hub.
+    listen: bool,
+    /// Set from the end of the owner until another node runs the hub.
+    awaits_owner: bool,
     /// Length of the ledger after the last fault.
     acknowledged: u64,
     /// Set while nodes that have ended remain so.
@@ -44,6 +48,8 @@ struct Running {
     worker: Option<Worker>,
     /// Number of the process of this node.
     life: u64,
+    /// The life whose clients rest.
+    resting: Option<u64>,
     /// The life that sleeps, is cut off or leaves, so that another node replaces it.
     away: Option<u64>,
 }
@@ -52,16 +58,26 @@ impl Running {
     fn is_away(&self) -> bool {
         self.away == Some(self.life)
     }
+
+    /// Has the clients go on that rest.
+    fn go_on(&mut self) {
+        if self.resting.take() == Some(self.life)
+            && let Some(worker) = &mut self.worker
+        {
+            worker.rest_or_go_on();
+        }
+    }
 }
 
 impl Nodes {
-    pub(super) fn start(count: usize, server: &Server, plan: &Plan, place: &Path) -> Self {
+    pub(super) fn start(count: usize, listen: bool, server: &Server, plan: &Plan, place: &Path) -> Self {
         let (tell, opened) = channel();
         let running = |number| Running {
             proxy: Proxy::start(server.port()),
             directory: place.join(format!("node-{number}")),
             worker: None,
             life: 0,
+            resting: None,
             away: None,
         };
         let mut nodes = Self {
@@ -71,6 +87,8 @@ impl Nodes {
             owner: 0,
             opened,
             tell,
+            listen,
+            awaits_owner: true,
             acknowledged: 0,
             is_short: false,
             begin: Instant::now(),
@@ -81,6 +99,7 @@ impl Nodes {
     }
 
     fn start_missing(&mut self) {
+        let count = self.nodes.len() as u64;
         for number in 0..self.nodes.len() {
             let node = &mut self.nodes[number];
             if node.worker.is_some() {
@@ -92,6 +111,7 @@ impl Nodes {
                 node: Some(Node {
                     url: node.proxy.url(),
                     directory: node.directory.clone(),
+                    listens: self.listen.then_some((number as u64, count)),
                 }),
                 ..self.plan.clone()
             };
@@ -127,7 +147,7 @@ impl Nodes {
     pub(super) fn wait_for_service(&mut self, patience: Duration) -> Result<(), String> {
         let end = Instant::now() + patience;
         // What a node that is away acknowledges was on its way before.
-        while self.nodes[self.owner].is_away() || ledger_bytes(&self.place) <= self.acknowledged {
+        while self.awaits_owner || self.nodes[self.owner].is_away() || ledger_bytes(&self.place) <= self.acknowledged {
             if Instant::now() > end {
                 return Err(format!("nothing was acknowledged for {} s", patience.as_secs()));
             }
@@ -143,6 +163,7 @@ impl Nodes {
             match self.opened.try_recv() {
                 Ok((number, life)) if self.nodes[number].life == life => {
                     self.owner = number;
+                    self.awaits_owner = false;
                     self.note(format!("node {number} has opened the hub"));
                     self.forget_service();
                 }
@@ -193,6 +214,10 @@ impl Nodes {
             if let Some(worker) = &self.nodes[number].worker {
                 worker.signal(Signal::CONT);
             }
+            if self.listen {
+                self.nodes[number].go_on();
+                continue;
+            }
             let end = Instant::now() + patience;
             while self.nodes[number].life == life {
                 if Instant::now() > end {
@@ -206,6 +231,7 @@ impl Nodes {
     }
 
     pub(super) fn kill_owner(&mut self) -> Result<(), String> {
+        self.awaits_owner = true;
         let worker = self.nodes[self.owner].worker.take();
         match worker.map_or(Ok(()), Worker::kill) {
             Err(Ended::Refused(why)) if is_replaced(&why) => Ok(()),
@@ -214,10 +240,12 @@ impl Nodes {
         }
     }
 
-    /// Has the clients of the owner ask nothing any more. Its readers continue.
+    /// Has the clients of the owner ask nothing until [`wake`](Self::wake). Its readers continue.
     pub(super) fn rest_owner(&mut self) {
-        if let Some(worker) = &mut self.nodes[self.owner].worker {
-            worker.rest();
+        let owner = &mut self.nodes[self.owner];
+        if let Some(worker) = &mut owner.worker {
+            worker.rest_or_go_on();
+            owner.resting = Some(owner.life);
         }
     }
 

@@ -15,18 +15,23 @@ use super::orchestrations::{Order, Transfer, order, tick, transfer};
 use super::plan::{CALL, LATER, RELAY, Request, SIGNAL, SLOW, journal, request_id};
 use super::{Ledger, Plan, builder};
 
-/// Set when the clients of this process ask nothing any more. Its readers continue.
+/// Set while the clients of this process ask nothing. Its readers continue.
 static RESTING: AtomicBool = AtomicBool::new(false);
 
 /// Opens the hub of a place and has the clients continue, until each of them has asked all of its requests.
 ///
 /// # Errors
 /// Returns the error of the open, of the first request that failed, or of the shutdown.
-pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl FnOnce()) -> abide::Result<()> {
+pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl Fn() + Send + 'static) -> abide::Result<()> {
     let hub = builder(place, plan).open().await?;
     // Until then, another process may have added to it.
     let ledger = Arc::new(Ledger::open(place));
-    opened();
+    let listens = plan.node.as_ref().is_some_and(|node| node.listens.is_some());
+    if listens {
+        tokio::spawn(report_tenures(hub.client(), opened));
+    } else {
+        opened();
+    }
     if let Some(micros) = plan.exits_after {
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_micros(micros));
@@ -59,12 +64,25 @@ pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl FnOnce()) -> a
     hub.shutdown().await
 }
 
-/// Waits until the campaign closes the standard input of this process. A line before has the clients rest.
+/// Reports each time that this node begins to run the hub.
+async fn report_tenures(client: Client, opened: impl Fn()) {
+    let (admin, mut runs) = (client.admin(), false);
+    while let Ok(stats) = admin.stats() {
+        let did_run = std::mem::replace(&mut runs, stats.written > 0);
+        if runs && !did_run {
+            opened();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until the campaign closes the standard input of this process. A line before has the clients rest, and the next one
+/// go on.
 async fn end_of_input() {
     let (tell, end) = oneshot::channel();
     std::thread::spawn(move || {
         for _ in std::io::stdin().lines() {
-            RESTING.store(true, Ordering::Relaxed);
+            RESTING.fetch_not(Ordering::Relaxed);
         }
         let _ = tell.send(());
     });
@@ -82,7 +100,11 @@ async fn read(client: Client, ledger: Arc<Ledger>, mut acknowledged: Acknowledge
         let called = acknowledged.calls(index);
         let (length, stamp) = match client.entity::<Journal>(&key).last().await {
             Ok(last) => last,
-            Err(failed) => return failed.into(),
+            Err(failed) => match Error::from(failed) {
+                // The hub moves to another node.
+                failed if is_of_move(&failed) => continue,
+                failed => return failed,
+            },
         };
         if length < called {
             ledger.stale(&key, length, called);
@@ -93,6 +115,12 @@ async fn read(client: Client, ledger: Arc<Ledger>, mut acknowledged: Acknowledge
         turn += 1;
         tokio::time::sleep(Duration::from_micros(300)).await;
     }
+}
+
+/// Returns `true` if a request of a node that listens has failed because the hub moves. It can be repeated, because it has a
+/// request id or only reads.
+fn is_of_move(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unconfirmed | ErrorKind::Unavailable)
 }
 
 /// Creates the schedule that ticks beside the clients.
@@ -110,7 +138,8 @@ pub(super) async fn ask(
     end: impl Fn(u64) -> u64,
 ) -> abide::Result<()> {
     let mut clients = JoinSet::new();
-    for number in 0..plan.clients {
+    let is_here = |number: &u64| plan.node.as_ref().is_none_or(|node| node.has(*number));
+    for number in (0..plan.clients).filter(is_here) {
         let (from, to) = (ledger.acknowledged(number), end(number));
         let requests = plan.requests(number).enumerate();
         let requests = requests.skip(from as usize).take(to.saturating_sub(from) as usize);
@@ -122,10 +151,15 @@ pub(super) async fn ask(
         };
         clients.spawn(async move {
             for (n, request) in requests {
-                if RESTING.load(Ordering::Relaxed) {
-                    std::future::pending::<()>().await;
+                while RESTING.load(Ordering::Relaxed) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                let answer = asking.ask(n as u64, request).await?;
+                let answer = loop {
+                    match asking.ask(n as u64, request).await {
+                        Err(error) if is_of_move(&error) => {}
+                        asked => break asked?,
+                    }
+                };
                 asking.ledger.answer(number, n as u64, &answer);
             }
             Ok::<(), Error>(())

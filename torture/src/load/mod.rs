@@ -32,7 +32,13 @@ pub(crate) fn hub(place: &Path) -> PathBuf {
 /// Returns a hub with all types of the load. Its log is small, so that rows move to RocksDB and segments are reused.
 fn builder(place: &Path, plan: &Plan) -> HubBuilder {
     let builder = match &plan.node {
-        Some(node) => Hub::cluster(&node.url, "torture").directory(&node.directory),
+        Some(node) => {
+            let builder = Hub::cluster(&node.url, "torture").directory(&node.directory);
+            match node.listens {
+                Some(_) => builder.listen("127.0.0.1:0"),
+                None => builder,
+            }
+        }
         None => Hub::builder(hub(place)),
     };
     builder

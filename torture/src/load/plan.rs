@@ -40,6 +40,15 @@ pub(crate) struct Node {
     pub(crate) url: String,
     /// The directory of its copy.
     pub(crate) directory: PathBuf,
+    /// If all nodes listen, the number of this node, and of all of them. The clients are divided between the nodes.
+    pub(crate) listens: Option<(u64, u64)>,
+}
+
+impl Node {
+    /// Returns `true` if the requests of a client are sent by this node.
+    pub(crate) fn has(&self, client: u64) -> bool {
+        self.listens.is_none_or(|(number, count)| client % count == number)
+    }
 }
 
 /// A request of a client. `n` counts the requests of one kind by one client from 0.
