@@ -589,6 +589,11 @@ impl HubBuilder {
     }
 
     fn config(self, hub: Arc<str>, partitions: u16, clock: Clock) -> RuntimeConfig {
+        #[cfg(feature = "cluster")]
+        let database = match &self.place {
+            Place::Cluster(place) => Some(place.in_database()),
+            _ => None,
+        };
         RuntimeConfig {
             hub,
             registry: self.registry,
@@ -611,6 +616,8 @@ impl HubBuilder {
             #[cfg(feature = "testing")]
             is_local: false,
             is_standby: false,
+            #[cfg(feature = "cluster")]
+            database,
         }
     }
 

@@ -39,6 +39,11 @@ impl ClusterPlace {
         }
     }
 
+    /// Returns the URL of the database, and the name of the hub in it.
+    pub(super) fn in_database(&self) -> (Arc<str>, Arc<str>) {
+        (self.url.as_str().into(), self.name.as_str().into())
+    }
+
     /// Returns the address on which this node listens, if it does, and the one at which the others reach it.
     pub(super) fn listens(&self) -> Option<(&str, Option<&str>)> {
         Some((self.listen.as_deref()?, self.advertised.as_deref()))

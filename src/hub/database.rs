@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::client::admin::Admin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::Canceled;
 use crate::hub::cluster::PATIENCE;
 use crate::hub::inspect::{MEMORY, current_runtime};
 use crate::id::EntityId;
 use crate::log::postgres::status::{self, HubRow, NodeRow};
-use crate::log::postgres::{Address, Session, holds, loss};
+use crate::log::postgres::{Address, Session, drain, holds, loss};
 use crate::store::rocks::replicated::{self, MoveOptions};
+
+/// Time for which the state of a hub waits for the database.
+const STATUS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A PostgreSQL database that has hubs. See [`Hub::cluster`](crate::Hub::cluster).
 ///
@@ -41,6 +45,7 @@ pub struct Database {
 
 /// The state of a hub in a database. Returned by [`Database::hub`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ClusterStatus {
@@ -78,6 +83,7 @@ pub struct ClusterStatus {
 
 /// A node of a hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct NodeStatus {
@@ -87,6 +93,10 @@ pub struct NodeStatus {
     pub name: String,
     /// The version of the library that this process was built with.
     pub build: String,
+    /// The address at which the other nodes reach it, if it listens.
+    pub address: Option<String>,
+    /// `true` if an operator [drains](Database::drain) it.
+    pub is_draining: bool,
     /// `true` if it runs the hub, or was killed while it did and has no successor yet.
     pub is_owner: bool,
     /// `true` if its process has a connection to the database.
@@ -216,6 +226,40 @@ impl Database {
         blocking(move || loss::accept(&Session::new(address)?, &name, patience)).await
     }
 
+    /// Makes a node leave the hub to the others until its process ends or [`undrain`](Self::undrain) is called: if it runs the
+    /// hub, it closes it, and another node continues at once. The node goes on answering requests, which it forwards.
+    /// `node` is its id or its name, as in [`ClusterStatus::nodes`].
+    ///
+    /// The node has to [listen](crate::HubBuilder::listen). One that does not is shut down instead.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::NotFound`] if the database has no such hub or node, of kind
+    /// [`ErrorKind::Configuration`] if it does not listen, or if no other node could take over, and the same errors as
+    /// [`hubs`](Self::hubs).
+    pub async fn drain(&self, name: &str, node: &str) -> Result<()> {
+        self.drains(name, node, drain::drain).await
+    }
+
+    /// Ends a [`drain`](Self::drain). The node may run the hub again.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::NotFound`] if the database has no such hub or node, and the same errors as
+    /// [`hubs`](Self::hubs).
+    pub async fn undrain(&self, name: &str, node: &str) -> Result<()> {
+        self.drains(name, node, drain::undrain).await
+    }
+
+    async fn drains(
+        &self,
+        name: &str,
+        node: &str,
+        change: fn(&Session, &str, &str, Duration) -> Result<()>,
+    ) -> Result<()> {
+        let (address, patience) = (Address::parse(&self.url)?, self.patience);
+        let (name, node) = (name.to_owned(), node.to_owned());
+        blocking(move || change(&Session::new(address)?, &name, &node, patience)).await
+    }
+
     async fn holds(
         &self,
         name: &str,
@@ -250,6 +294,23 @@ impl Database {
             bytes: moved.bytes,
             commits: moved.commit,
         })
+    }
+}
+
+impl Admin {
+    /// Returns the state of the hub in its database, and its nodes. See [`ClusterStatus`].
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::NotFound`] if the hub is not in a database, of kind [`ErrorKind::Io`] if the
+    /// database cannot be reached within some seconds, or any [hub error](crate::Error).
+    pub async fn cluster(&self) -> Result<ClusterStatus> {
+        let place = self.client().runtime()?.database.clone();
+        let Some((url, name)) = place else {
+            let text = "this hub is in a directory or in memory, so it has no other nodes";
+            return Err(Error::new(ErrorKind::NotFound, text));
+        };
+        let database = Database::at(&*url).open_patience(STATUS_PATIENCE);
+        database.hub(&name).await
     }
 }
 
@@ -296,6 +357,8 @@ impl From<NodeRow> for NodeStatus {
             id: node.id.to_string(),
             name: node.name,
             build: node.build,
+            address: node.address,
+            is_draining: node.is_draining,
             is_owner: node.is_owner,
             is_connected: node.is_connected,
             read: node.read,

@@ -68,6 +68,9 @@ pub(crate) struct RuntimeConfig {
     pub(crate) is_local: bool,
     /// True if no executor runs, because another node runs the hub.
     pub(crate) is_standby: bool,
+    /// The URL of the database that has the log, and the name of the hub in it.
+    #[cfg(feature = "cluster")]
+    pub(crate) database: Option<(Arc<str>, Arc<str>)>,
 }
 
 /// The state shared by the threads of an open hub.
@@ -111,6 +114,8 @@ pub(crate) struct Runtime {
     /// Called when the hub fails.
     when_failed: OnceLock<WhenFailed>,
     pub(crate) is_standby: bool,
+    #[cfg(feature = "cluster")]
+    pub(crate) database: Option<(Arc<str>, Arc<str>)>,
     /// True if everything runs on one thread.
     #[cfg(feature = "testing")]
     is_local: bool,
@@ -231,6 +236,8 @@ impl Runtime {
             executors_running: AtomicUsize::new(executors),
             when_failed: OnceLock::new(),
             is_standby: config.is_standby,
+            #[cfg(feature = "cluster")]
+            database: config.database,
             #[cfg(feature = "testing")]
             is_local: config.is_local,
         });

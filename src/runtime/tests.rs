@@ -59,6 +59,8 @@ fn start_with(model: &Arc<Model>, executors: usize, registry: Registry) -> (Arc<
         #[cfg(feature = "testing")]
         is_local: false,
         is_standby: false,
+        #[cfg(feature = "cluster")]
+        database: None,
     };
     let none = CommitRecord::before_the_first(8);
     let store = Arc::clone(model);

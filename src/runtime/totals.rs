@@ -18,6 +18,7 @@ pub(crate) struct Totals {
     pub(crate) entities_in_memory: AtomicU64,
     pub(crate) callers: AtomicU64,
     /// Requests that were forwarded to the node that runs the hub.
+    #[cfg(feature = "cluster")]
     pub(crate) forwarded: AtomicU64,
 }
 

@@ -341,3 +341,48 @@ fn an_unsuitable_address_is_refused() {
         hub.shutdown().await.unwrap();
     });
 }
+
+/// A node that is drained hands the hub over, and goes on answering. It does not take it back before the drain ends.
+#[test]
+fn a_drained_node_leaves_the_hub_to_the_others() {
+    let Some(server) = Server::start() else { return };
+    let places = places::<2>();
+    runtime().block_on(async {
+        let database = abide::cluster::Database::at(server.url());
+        let first = open(&server, &places[0]).await;
+        let drained = first.client().admin().cluster().await.unwrap().nodes[0].id.clone();
+        let alone = database.drain("orders", &drained).await.unwrap_err();
+        assert_eq!(alone.kind(), ErrorKind::Configuration, "{alone}");
+        assert!(alone.to_string().contains("start one first"), "{alone}");
+        let unknown = database.drain("orders", "nobody").await.unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::NotFound, "{unknown}");
+
+        let second = open(&server, &places[1]).await;
+        assert!(first.client().runs_hub() && !second.client().runs_hub());
+        let counter = first.client().entity::<Counter>("one");
+        assert_eq!(counter.add().await.unwrap(), 1);
+        database.drain("orders", &drained).await.unwrap();
+        let began = Instant::now();
+        let mut newest = 1;
+        while !second.client().runs_hub() {
+            assert!(began.elapsed() < Duration::from_secs(60), "nobody takes over");
+            newest += 1;
+            assert_eq!(counter.add().await.unwrap(), newest);
+        }
+        assert_eq!(counter.add().await.unwrap(), newest + 1);
+        let status = second.client().admin().cluster().await.unwrap();
+        assert!(
+            status
+                .nodes
+                .iter()
+                .any(|node| node.id == drained && node.is_draining && !node.is_owner)
+        );
+        assert_eq!(status.crashes, 0);
+
+        database.undrain("orders", &drained).await.unwrap();
+        second.shutdown().await.unwrap();
+        assert_eq!(counter.add().await.unwrap(), newest + 2);
+        assert!(first.client().runs_hub());
+        first.shutdown().await.unwrap();
+    });
+}

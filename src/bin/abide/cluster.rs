@@ -25,6 +25,10 @@ pub(crate) enum Command {
     Hold(Hold),
     /// Ends the hold of an entity from the next open of the hub on.
     Release(Hold),
+    /// Makes a node leave the hub to the others, until its process ends. It goes on forwarding requests.
+    Drain(Drain),
+    /// Lets a node that was drained run the hub again.
+    Undrain(Drain),
     /// Lets a hub continue after its database has lost acknowledged data. All of its nodes replace their copies.
     AcceptLoss(AcceptLoss),
     /// Moves the hub of a directory into a database. No process may have it open.
@@ -93,6 +97,18 @@ pub(crate) struct Hold {
     place: Place,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Drain {
+    /// The name of the hub in the database.
+    name: String,
+
+    /// The name or the id of the node, as `abide cluster status` shows it.
+    node: String,
+
+    #[command(flatten)]
+    place: Place,
+}
+
 pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
     match command {
         Command::Status(arguments) => status(session, arguments),
@@ -105,6 +121,20 @@ pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
             let Hold { name, entity, place } = arguments;
             let changed = runtime()?.block_on(place.database().release(name, entity));
             held(session, entity, changed, ["is no longer held", "was not held"])
+        }
+        Command::Drain(arguments) => {
+            let Drain { name, node, place } = arguments;
+            let drained = runtime()?.block_on(place.database().drain(name, node));
+            drained.map_err(|error| refused(&error))?;
+            let line = format!("{} leaves the hub to the other nodes", clean(node));
+            session.done(&line, &json!({ "node": node, "isDraining": true }))
+        }
+        Command::Undrain(arguments) => {
+            let Drain { name, node, place } = arguments;
+            let undrained = runtime()?.block_on(place.database().undrain(name, node));
+            undrained.map_err(|error| refused(&error))?;
+            let line = format!("{} may run the hub again", clean(node));
+            session.done(&line, &json!({ "node": node, "isDraining": false }))
         }
         Command::AcceptLoss(arguments) => accept_loss(session, arguments),
         Command::Import(arguments) => {
@@ -172,6 +202,7 @@ fn status(session: &mut Session, arguments: &Status) -> Result {
     let header = &[
         "HUB",
         "NODE",
+        "ADDRESS",
         "STATE",
         "BUILD",
         "EPOCH",
@@ -189,16 +220,18 @@ fn status(session: &mut Session, arguments: &Status) -> Result {
 }
 
 /// Returns a line for each node of a hub.
-fn names(hub: &ClusterStatus) -> [String; 4] {
+fn names(hub: &ClusterStatus) -> [String; 5] {
     let lines = |each: fn(&abide::cluster::NodeStatus) -> String| -> String {
         hub.nodes.iter().map(each).collect::<Vec<_>>().join("\n")
     };
     [
         lines(|node| clean(&node.name)),
+        lines(|node| clean(node.address.as_deref().unwrap_or_default())),
         lines(|node| {
             let state = match (node.is_owner, node.is_connected) {
                 (true, true) => "runs the hub",
                 (true, false) => "ran the hub, and is gone",
+                (false, true) if node.is_draining => "drained",
                 (false, true) => "waits",
                 (false, false) => "gone",
             };
@@ -215,7 +248,7 @@ fn names(hub: &ClusterStatus) -> [String; 4] {
     ]
 }
 
-fn row(hub: &ClusterStatus, [nodes, states, builds, read]: &[String; 4]) -> Vec<Cell> {
+fn row(hub: &ClusterStatus, [nodes, addresses, states, builds, read]: &[String; 5]) -> Vec<Cell> {
     let name = match hub.stage.as_str() {
         "open" => clean(&hub.name),
         stage => format!("{} ({})", clean(&hub.name), clean(stage)),
@@ -223,6 +256,7 @@ fn row(hub: &ClusterStatus, [nodes, states, builds, read]: &[String; 4]) -> Vec<
     vec![
         Cell::new(name),
         Cell::new(nodes),
+        Cell::new(addresses),
         Cell::new(states),
         Cell::new(builds),
         Cell::new(hub.epoch),

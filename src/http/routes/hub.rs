@@ -100,6 +100,23 @@ pub(super) async fn describe_hub(
     api.budget.answer(&document)
 }
 
+/// Shows the hub in its database, and its nodes
+///
+/// For a hub whose log is in PostgreSQL.
+#[cfg(feature = "cluster")]
+#[utoipa::path(
+    get,
+    path = "/cluster",
+    tag = "hub",
+    responses(
+        (status = 200, description = "The state of the hub, and of each node.", body = crate::cluster::ClusterStatus),
+        (status = 404, description = "The hub is in a directory or in memory.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn cluster(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    Ok(json(StatusCode::OK, &api.client.admin().cluster().await?))
+}
+
 /// Shows the statistics of the hub
 #[utoipa::path(
     get,

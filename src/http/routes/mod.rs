@@ -65,7 +65,10 @@ pub fn router(client: Client, config: &HttpConfig) -> Result<axum::Router> {
 
 /// Returns the routes that need a token if the configuration has any, with their descriptions.
 fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new()
+    let router = OpenApiRouter::new();
+    #[cfg(feature = "cluster")]
+    let router = router.routes(routes!(hub::cluster));
+    router
         .routes(routes!(start::start))
         .routes(routes!(start::start_with_id))
         .routes(routes!(instances::list_instances, instances::purge_instances))

@@ -21,6 +21,8 @@ const RETIRE_PATIENCE: Duration = Duration::from_secs(30);
 pub(super) enum Signal {
     /// The hub of this node has failed.
     Failed,
+    /// An operator drains this node.
+    Drain,
     /// Close the hub, if this node runs it.
     Stop(Duration),
     /// End as if the process had been killed.
@@ -47,6 +49,11 @@ impl Tenures {
     /// # Errors
     /// Returns the error with which the node has failed, or with which its hub could not be closed.
     pub(super) fn run(mut self) -> Result<()> {
+        let signals = self.signals.0.clone();
+        self.member.when_drained(Arc::new(move || {
+            // If this fails, the thread has ended and runs nothing.
+            let _ = signals.send(Signal::Drain);
+        }));
         self.roles.changed_by_this_thread();
         let ended = self.serve();
         let reason = ended.clone().err().unwrap_or_else(closed);
@@ -70,6 +77,7 @@ impl Tenures {
                     return Ok(());
                 }
                 Signal::Failed => self.retire(running)?,
+                Signal::Drain => self.hand_over(running)?,
             }
         }
     }
@@ -125,6 +133,20 @@ impl Tenures {
         match running.close(RETIRE_PATIENCE) {
             Err(error) if error.kind() == ErrorKind::TimedOut => Err(error),
             _ => Ok(()),
+        }
+    }
+
+    /// Closes the hub of this node, so that another node continues at once. Then this node forwards requests.
+    fn hand_over(&self, running: Running) -> Result<()> {
+        tracing::info!("an operator drains this node; another one takes over the hub");
+        self.roles.set(Role::Waiting {
+            copy: None,
+            owner: None,
+        });
+        match running.close(RETIRE_PATIENCE) {
+            // Another node was faster.
+            Err(error) if error.kind() == ErrorKind::Replaced => Ok(()),
+            closed => closed,
         }
     }
 

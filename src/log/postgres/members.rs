@@ -79,6 +79,8 @@ pub(crate) struct Seen {
     pub(crate) owner: Option<Owner>,
     /// Number of owners that died one after the other.
     pub(crate) crashes: u32,
+    /// This node must not run the hub, because an operator drains it.
+    pub(crate) is_draining: bool,
 }
 
 /// The membership of a node in a hub.
@@ -120,6 +122,9 @@ impl Members {
                          ON CONFLICT DO NOTHING";
             client.execute(begin, &[&hub, &SHARD, &&Chain::default().0[..]]).await?;
             count_beat(connected, hub, &node).await?;
+            // A process that starts ends the drain of the one before.
+            let begin = "UPDATE abide.node SET draining = false WHERE hub = $1 AND node = $2 AND draining";
+            client.execute(begin, &[&hub, &node.id]).await?;
             let identity = Identity {
                 hub,
                 id: row.get(1),
@@ -177,11 +182,12 @@ impl Members {
                             EXISTS (SELECT FROM pg_locks l \
                             WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname \
                             = current_database()) AND l.classid = $3::int4::oid AND l.objid = \
-                            (hashtext(s.owner::text)::int8 & 4294967295)::oid), h.stage \
+                            (hashtext(s.owner::text)::int8 & 4294967295)::oid), h.stage, \
+                            EXISTS (SELECT FROM abide.node d WHERE d.hub = s.hub AND d.node = $4 AND d.draining) \
                         FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub LEFT JOIN abide.node n ON n.hub = s.hub AND n.node = s.owner \
                         WHERE s.hub = $1 AND s.shard = $2";
             let look = connected.statement(look).await?;
-            let row = connected.client.query_one(&look, &[&hub, &SHARD, &class]).await?;
+            let row = connected.client.query_one(&look, &[&hub, &SHARD, &class, &node]).await?;
             let owner = row.get::<_, Option<Uuid>>(2).map(|id| Owner {
                 id,
                 name: row.get(3),
@@ -193,6 +199,7 @@ impl Members {
                 epoch: row.get::<_, i64>(0) as u64,
                 owner,
                 crashes: row.get::<_, i32>(1) as u32,
+                is_draining: row.get(9),
             };
             Ok((seen, row.get::<_, String>(8)))
         })?;

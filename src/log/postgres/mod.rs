@@ -5,11 +5,12 @@
 //! Schema ─── the tables                                     Members ─── nodes, their beats, and the claim of a hub
 //! PostgresLog ── append, confirm, read, snapshots           Status ── hubs and nodes, for people
 //! Moves ──── the way of a hub into the database and out     Holds ─── entities that every open holds
-//! Loss ───── going on after the database has lost data
+//! Loss ───── going on after the database has lost data      Drain ── nodes that leave the hub to others
 //! ```
 //!
 //! All statements can be repeated: what was done before a connection broke is recognized, and has no effect again.
 
+pub(crate) mod drain;
 pub(crate) mod holds;
 pub(crate) mod loss;
 mod members;

@@ -49,6 +49,7 @@ CREATE TABLE abide.node (
     build text NOT NULL,
     address text,
     fingerprint bytea,
+    draining boolean NOT NULL DEFAULT false,
     beat bigint NOT NULL DEFAULT 0,
     read bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (hub, node)) WITH (fillfactor = 50);

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// A hub in the database.
 #[derive(Clone, Debug)]
 pub(crate) struct HubRow {
-    hub: i32,
+    pub(super) hub: i32,
     pub(crate) name: String,
     pub(crate) id: Uuid,
     pub(crate) incarnation: u64,
@@ -48,6 +48,9 @@ pub(crate) struct NodeRow {
     pub(crate) id: Uuid,
     pub(crate) name: String,
     pub(crate) build: String,
+    /// Where the other nodes reach it.
+    pub(crate) address: Option<String>,
+    pub(crate) is_draining: bool,
     pub(crate) is_owner: bool,
     /// Its process has a connection to the database.
     pub(crate) is_connected: bool,
@@ -83,7 +86,7 @@ pub(crate) fn hubs(session: &Session, name: Option<&str>, patience: Duration) ->
     let nodes = "SELECT n.node, n.name, n.build, n.node = s.owner IS TRUE, EXISTS (SELECT FROM pg_locks l \
                      WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database \
                      WHERE datname = current_database()) AND l.classid = $3::int4::oid \
-                     AND l.objid = (hashtext(n.node::text)::int8 & 4294967295)::oid), n.read \
+                     AND l.objid = (hashtext(n.node::text)::int8 & 4294967295)::oid), n.read, n.address, n.draining \
                  FROM abide.node n JOIN abide.shard s ON s.hub = n.hub AND s.shard = $1 \
                  WHERE n.hub = $2 ORDER BY n.name, n.node";
     session.run(patience, async |connected: &Connected| {
@@ -127,5 +130,7 @@ fn node(row: &Row) -> NodeRow {
         is_owner: row.get::<_, Option<bool>>(3).unwrap_or(false),
         is_connected: row.get(4),
         read: row.get::<_, i64>(5) as u64,
+        address: row.get(6),
+        is_draining: row.get(7),
     }
 }

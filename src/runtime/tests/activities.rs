@@ -193,6 +193,8 @@ fn open(
         #[cfg(feature = "testing")]
         is_local: false,
         is_standby: false,
+        #[cfg(feature = "cluster")]
+        database: None,
     };
     let none = CommitRecord::before_the_first(PARTITIONS);
     let store = Arc::clone(model);

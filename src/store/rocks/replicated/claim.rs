@@ -96,7 +96,8 @@ pub(super) fn wait(
         {
             watch.since = Stopwatch::start();
         }
-        if may_claim(members, &seen, &mut watch) {
+        // A node that is drained leaves the hub to the others.
+        if may_claim(members, &seen, &mut watch) && !seen.is_draining {
             if let Some(tenure) = members.claim(&seen, patience)? {
                 let owner = seen.owner.map(|owner| owner.id);
                 return Ok(Claimed {
@@ -148,6 +149,9 @@ fn may_claim(members: &Members, seen: &Seen, watch: &mut Option<Watch>) -> bool 
     }
 }
 
+/// What to do when an operator drains this node.
+pub(crate) type Drain = Arc<dyn Fn() + Send + Sync>;
+
 /// The beats of an owner, on a thread of their own. They end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Beats {
@@ -160,13 +164,14 @@ pub(super) struct Beats {
 }
 
 impl Beats {
-    pub(super) fn start(members: Arc<Members>, epoch: u64) -> Result<Self> {
+    /// `drain` is called once, when an operator drains this node.
+    pub(super) fn start(members: Arc<Members>, epoch: u64, drain: Drain) -> Result<Self> {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let is_replaced = Arc::new(AtomicBool::new(false));
         let serves = Arc::new(AtomicBool::new(false));
         let thread = spawn("abide-beat", {
             let (stop, is_replaced, serves) = (Arc::clone(&stop), Arc::clone(&is_replaced), Arc::clone(&serves));
-            move || beat(&members, epoch, &stop, &is_replaced, &serves)
+            move || beat(&members, epoch, &stop, &is_replaced, &serves, &drain)
         })?;
         Ok(Self {
             stop,
@@ -186,9 +191,16 @@ impl Beats {
     }
 }
 
-fn beat(members: &Members, epoch: u64, stop: &(Mutex<bool>, Condvar), is_replaced: &AtomicBool, serves: &AtomicBool) {
+fn beat(
+    members: &Members,
+    epoch: u64,
+    stop: &(Mutex<bool>, Condvar),
+    is_replaced: &AtomicBool,
+    serves: &AtomicBool,
+    drain: &Drain,
+) {
     let (stop, stopped) = stop;
-    let mut service = None;
+    let (mut service, mut was_draining) = (None, false);
     let mut is_new = true;
     let mut ended = stop.lock().unwrap_or_else(PoisonError::into_inner);
     while !*ended {
@@ -197,7 +209,14 @@ fn beat(members: &Members, epoch: u64, stop: &(Mutex<bool>, Condvar), is_replace
             service = Some(Stopwatch::start());
         }
         // A database that cannot be reached is reported by the session, and by the log.
-        match members.beat(BEAT * 2) {
+        let seen = members.beat(BEAT * 2);
+        if service.is_some()
+            && seen.as_ref().is_ok_and(|seen| seen.is_draining)
+            && !std::mem::replace(&mut was_draining, true)
+        {
+            drain();
+        }
+        match seen {
             Ok(seen) if seen.epoch > epoch => {
                 is_replaced.store(true, Ordering::Relaxed);
                 return;

@@ -1,13 +1,14 @@
 //! Opens a hub whose log is shared: joins it, waits to own it, and brings the copy up to date.
 
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::claim::{self, Beats, Claimed};
+use super::claim::{self, Beats, Claimed, Drain};
 use super::copy::{self, Limits};
 use super::follow::{CopySource, Follower, FreshRows};
 use super::node;
@@ -77,11 +78,11 @@ pub(crate) struct Opened {
 }
 
 /// A node of a hub.
-#[derive(Debug)]
 pub(crate) struct Member {
     how: OpenOptions,
     members: Arc<Members>,
     lock: Arc<DirectoryLock>,
+    drain: OnceLock<Drain>,
 }
 
 /// Waits until this node owns the hub, and opens it.
@@ -112,6 +113,7 @@ impl Member {
             how,
             members: Arc::new(members),
             lock: Arc::new(lock),
+            drain: OnceLock::new(),
         })
     }
 
@@ -135,6 +137,12 @@ impl Member {
     /// Returns the time for which the first open waits for a database that cannot be reached.
     pub(crate) fn patience(&self) -> Duration {
         self.how.patience
+    }
+
+    /// Calls `drain` when an operator drains this node while it runs the hub.
+    pub(crate) fn when_drained(&self, drain: Drain) {
+        // It is set once, before the first open.
+        let _ = self.drain.set(drain);
     }
 
     /// Ends the wait for another node.
@@ -191,7 +199,8 @@ impl Member {
         let calm_since = members.calm_since(how.patience)?;
         let held = members.holds(how.patience)?;
         // The beats begin before the copy is brought up to date, which may take long.
-        let beats = Beats::start(Arc::clone(members), tenure.epoch)?;
+        let drain = self.drain.get().cloned().unwrap_or_else(|| Arc::new(|| {}));
+        let beats = Beats::start(Arc::clone(members), tenure.epoch, drain)?;
         let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub, node)?);
         let (copy, limits) = how.copy();
         let followed = follower.and_then(Follower::stop);
@@ -278,4 +287,10 @@ pub(super) fn take_over(
     let log = ReplicatedLog::new(Arc::clone(shared), tenure, Arc::clone(&current.appended));
     let durable = Durable::new(log, current.copy, current.fronts, current.kept, limits.bounds);
     Ok((durable, current.appended))
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").field("how", &self.how).finish_non_exhaustive()
+    }
 }
