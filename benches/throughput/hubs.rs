@@ -53,11 +53,14 @@ pub(crate) fn store_options() -> Options {
 /// The place of a hub's data.
 pub(crate) enum Place {
     Directory(PathBuf),
-    /// A database, with a copy in a directory. The name of the directory is the name of the hub.
+    /// A database, with a copy in a directory.
     #[cfg(feature = "cluster")]
     Database {
         url: String,
+        name: String,
         copy: PathBuf,
+        /// The node listens for others.
+        listens: bool,
     },
 }
 
@@ -78,9 +81,18 @@ pub(crate) async fn open(place: impl Into<Place>) -> Hub {
     let builder = match place.into() {
         Place::Directory(directory) => Hub::builder(directory),
         #[cfg(feature = "cluster")]
-        Place::Database { url, copy } => {
-            let name = copy.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Hub::cluster(url, name).directory(copy)
+        Place::Database {
+            url,
+            name,
+            copy,
+            listens,
+        } => {
+            let builder = Hub::cluster(url, name).directory(copy);
+            if listens {
+                builder.listen("127.0.0.1:0")
+            } else {
+                builder
+            }
         }
     };
     // With the feature `otel`, every hub has an exporter.

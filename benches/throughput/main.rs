@@ -96,6 +96,7 @@ async fn measure(arguments: &Arguments) -> ExitCode {
         #[cfg(feature = "cluster")]
         if let Some(postgres) = &postgres {
             postgres.measure_callers(arguments, &mut report).await;
+            postgres.measure_waiting(arguments, &mut report).await;
         }
     }
     for _ in 0..arguments.rounds() {

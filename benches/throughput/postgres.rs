@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use abide::{EntityRef, Hub};
 use server::Server;
 use tokio_postgres::{Client, NoTls};
 
@@ -58,8 +59,62 @@ impl Database {
         let name = format!("bench-{}-{number}", std::process::id());
         Place::Database {
             url: self.url.clone(),
-            copy: self.directory.join(name),
+            copy: self.directory.join(&name),
+            name,
+            listens: false,
         }
+    }
+
+    /// Opens two nodes of a hub that does not exist yet. The first one runs it, and the second one waits.
+    async fn open_two(&self) -> [Hub; 2] {
+        let Place::Database { url, name, copy, .. } = self.fresh() else {
+            unreachable!("the place of a hub over PostgreSQL");
+        };
+        let node = |number: u32| Place::Database {
+            url: url.clone(),
+            name: name.clone(),
+            copy: copy.join(number.to_string()),
+            listens: true,
+        };
+        [hubs::open(node(1)).await, hubs::open(node(2)).await]
+    }
+
+    /// Measures requests on a node that waits. Both nodes are in this process.
+    pub(crate) async fn measure_waiting(&self, arguments: &Arguments, report: &mut Report) {
+        const CALL: &str = "postgres.waiting.call.callers1.p50_us";
+        const STATE: &str = "postgres.waiting.state.callers1.p50_us";
+        const MANY: &str = "postgres.waiting.call.callers256.per_s";
+        const STATES: &str = "postgres.waiting.state.callers256.per_s";
+        let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
+        if !arguments.wants(&[CALL, STATE, MANY, STATES]) {
+            return;
+        }
+        let [owner, waiting] = self.open_two().await;
+        let client = waiting.client();
+        assert!(!client.runs_hub(), "the second node waits");
+        let load = entities::counters(&client, entities::Request::Call, 1, CALLED, warm_up, measured).await;
+        report.add(CALL, load.quantile_us(0.5), "us", 1);
+        let load = self.states(&client, 1, warm_up, measured).await;
+        report.add(STATE, load.quantile_us(0.5), "us", 1);
+        let load = entities::counters(&client, entities::Request::Call, 256, CALLED, warm_up, measured).await;
+        report.add(MANY, load.per_s(), "1/s", 256);
+        let load = self.states(&client, 256, warm_up, measured).await;
+        report.add(STATES, load.per_s(), "1/s", 256);
+        waiting.shutdown().await.expect("the node ends");
+        owner.shutdown().await.expect("the hub closes");
+    }
+
+    async fn states(&self, client: &abide::Client, callers: usize, warm_up: Duration, measured: Duration) -> Load {
+        closed_loop(callers, warm_up, measured, |caller| {
+            let client = client.clone();
+            move || {
+                let counter = client.entity::<Counter>(caller as u64 % CALLED as u64);
+                async move {
+                    counter.state().await.expect("the node reads");
+                }
+            }
+        })
+        .await
     }
 
     async fn connect(&self) -> Client {

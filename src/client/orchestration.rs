@@ -334,7 +334,7 @@ pub(crate) async fn wait_for_end(
     loop {
         let open = hub.open()?;
         let ended = End::begin(hub, &open, instance.clone(), until);
-        let moved = hub.moved_from(Arc::downgrade(&open));
+        let moved = hub.moved_from(&open);
         drop(open);
         let ended = match ended {
             Ok(ended) => ended.await,
@@ -348,8 +348,8 @@ pub(crate) async fn wait_for_end(
 }
 
 /// A future that resolves to the end of an orchestration. If it is dropped before that, the engine removes the waiter.
-struct End {
-    hub: HubRef,
+struct End<'a> {
+    hub: &'a HubRef,
     /// The runtime that waits, which knows the token.
     runtime: Weak<Runtime>,
     instance: InstanceId,
@@ -358,8 +358,8 @@ struct End {
     resolved: bool,
 }
 
-impl End {
-    fn begin(hub: &HubRef, runtime: &Arc<Runtime>, instance: InstanceId, until: WaitUntil) -> Result<Self> {
+impl<'a> End<'a> {
+    fn begin(hub: &'a HubRef, runtime: &Arc<Runtime>, instance: InstanceId, until: WaitUntil) -> Result<Self> {
         let token = runtime.draw_wait();
         let (sender, receiver) = oneshot::channel();
         let envelope = Envelope::Wait {
@@ -369,7 +369,7 @@ impl End {
         };
         runtime.send(runtime.partition_of(&instance), envelope)?;
         Ok(Self {
-            hub: hub.clone(),
+            hub,
             runtime: Arc::downgrade(runtime),
             instance,
             token,
@@ -379,7 +379,7 @@ impl End {
     }
 }
 
-impl Future for End {
+impl Future for End<'_> {
     type Output = Result<Vec<u8>, CallFailure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -398,7 +398,7 @@ impl Future for End {
     }
 }
 
-impl Drop for End {
+impl Drop for End<'_> {
     fn drop(&mut self) {
         if self.resolved {
             return;

@@ -469,7 +469,7 @@ impl fmt::Debug for Stage {
 /// If a runtime has failed and another one can take over the hub, returns the wait for that.
 fn moves(hub: &HubRef, runtime: &Arc<Runtime>) -> Option<Moved> {
     match runtime.failed() {
-        Some(_) => hub.moved_from(Arc::downgrade(runtime)),
+        Some(_) => hub.moved_from(runtime),
         None => None,
     }
 }

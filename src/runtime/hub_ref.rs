@@ -70,12 +70,13 @@ impl HubRef {
         not(feature = "cluster"),
         expect(unused_variables, reason = "only the hub of a node moves")
     )]
-    pub(crate) fn moved_from(&self, runtime: Weak<Runtime>) -> Option<Moved> {
+    pub(crate) fn moved_from(&self, runtime: &Arc<Runtime>) -> Option<Moved> {
         match self {
             Self::Process(_) => None,
             #[cfg(feature = "cluster")]
             Self::Node(roles) => {
                 let roles = roles.upgrade().filter(|roles| roles.failure().is_none())?;
+                let runtime = Arc::downgrade(runtime);
                 Some(Box::pin(crate::runtime::roles::moved_from(roles.subscribe(), runtime)))
             }
         }

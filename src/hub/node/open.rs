@@ -69,6 +69,7 @@ impl NodeHub {
             identity: gateway.identity().clone(),
             tokio,
             signals: (signals.clone(), received),
+            stopping: None,
             started: Some(started),
             unregistered: Arc::clone(&unregistered),
         };

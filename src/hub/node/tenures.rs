@@ -11,7 +11,7 @@ use crate::hub::running::Running;
 use crate::log::postgres::Owner;
 use crate::runtime::closed;
 use crate::runtime::roles::{Role, Roles};
-use crate::store::rocks::replicated::{FreshRows, Member, OUTAGE};
+use crate::store::rocks::replicated::{FreshRows, Member};
 use crate::transport::{Fingerprint, Identity, Peer};
 
 /// Maximum time that the synchronous operations of a hub may take to end when another node has taken it over.
@@ -37,6 +37,8 @@ pub(super) struct Tenures {
     pub(super) identity: Identity,
     pub(super) tokio: tokio::runtime::Handle,
     pub(super) signals: (Sender<Signal>, Receiver<Signal>),
+    /// The request to end, if it came while the node was becoming the owner.
+    pub(super) stopping: Option<Signal>,
     /// Receives one message: that the node has a role, or why it has none.
     pub(super) started: Option<Sender<Result<()>>>,
     /// The names in the store that are not registered, as of the newest open.
@@ -63,14 +65,14 @@ impl Tenures {
     }
 
     fn serve(&mut self) -> Result<()> {
-        let mut patience = self.member.patience();
+        let mut was_seen = false;
         loop {
-            let Some(running) = self.own(patience)? else {
+            let Some(running) = self.own(was_seen)? else {
                 return Ok(());
             };
-            // From here on, the database was there, so it will be there again.
-            patience = OUTAGE;
-            match self.signals.1.recv().unwrap_or(Signal::Abandon) {
+            was_seen = true;
+            let stopping = self.stopping.take();
+            match stopping.unwrap_or_else(|| self.signals.1.recv().unwrap_or(Signal::Abandon)) {
                 Signal::Stop(patience) => return running.close(patience),
                 Signal::Abandon => {
                     running.abandon();
@@ -83,14 +85,15 @@ impl Tenures {
     }
 
     /// Waits until this node owns the hub, and runs it. Returns `None` if the node was stopped before that.
-    fn own(&mut self, patience: Duration) -> Result<Option<Running>> {
+    fn own(&mut self, was_seen: bool) -> Result<Option<Running>> {
         let member = Arc::clone(&self.member);
-        let opened = match member.own(patience, &mut |owner, rows| self.wait_for(owner, rows)) {
+        let opened = match member.own(was_seen, &mut |owner, rows| self.wait_for(owner, rows)) {
             Ok(opened) => opened,
             // The only one who cancels the wait is the one who stops the node.
             Err(_) if member.is_canceled() => return Ok(None),
             Err(error) => return Err(error),
         };
+        self.forget_signals();
         let opened = cluster::opened_store(member.hub_name(), opened);
         let (running, unregistered) = self.builder.clone().run(opened, self.tokio.clone())?;
         *self.unregistered.lock().unwrap_or_else(PoisonError::into_inner) = unregistered;
@@ -102,6 +105,15 @@ impl Tenures {
         self.roles.set(Role::Owner(Arc::downgrade(&running.runtime)));
         self.tell_started(Ok(()));
         Ok(Some(running))
+    }
+
+    /// Forgets what concerned an earlier tenure.
+    fn forget_signals(&mut self) {
+        while let Ok(signal) = self.signals.1.try_recv() {
+            if matches!(signal, Signal::Stop(_) | Signal::Abandon) {
+                self.stopping = Some(signal);
+            }
+        }
     }
 
     /// Another node runs the hub.

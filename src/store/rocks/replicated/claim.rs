@@ -35,7 +35,7 @@ const CRASH_PAUSES: [Duration; 5] = [
 const GAP: Duration = Duration::from_millis(1_500);
 
 /// Time for which a waiting node tries to reach the database. The owner waits as long.
-pub(crate) const OUTAGE: Duration = Duration::from_secs(600);
+const OUTAGE: Duration = Duration::from_secs(600);
 
 /// Time of service after which the deaths of earlier owners no longer count.
 const GOOD_SERVICE: Duration = Duration::from_secs(60);
@@ -66,21 +66,23 @@ pub(super) struct Claimed {
     pub(super) crashes_before: Option<u32>,
 }
 
-/// Waits until this node owns the hub, or until `canceled`. Calls `watch_owner` with each other owner that it sees.
+/// Waits until this node owns the hub, or until `canceled`. Calls `watch_owner` with each other owner that it sees. `was_seen`
+/// tells that the node has seen the hub before, so that a database that cannot be reached now will be back.
 pub(super) fn wait(
     members: &Members,
     canceled: &AtomicBool,
     patience: Duration,
+    was_seen: bool,
     mut watch_owner: impl FnMut(&Owner) -> Result<()>,
 ) -> Result<Claimed> {
     let mut watch: Option<Watch> = None;
     let mut told = None;
     let (mut look, mut outage) = (Stopwatch::start(), None);
     loop {
-        let seen = match members.beat(if watch.is_none() { patience } else { BEAT * 4 }) {
+        let was_seen = was_seen || watch.is_some();
+        let seen = match members.beat(if was_seen { BEAT * 4 } else { patience }) {
             Ok(seen) => seen,
-            // The hub was seen before, so the database will be back.
-            Err(error) if error.kind() == ErrorKind::Io && watch.is_some() => {
+            Err(error) if error.kind() == ErrorKind::Io && was_seen => {
                 let outage = outage.get_or_insert_with(Stopwatch::start);
                 if outage.elapsed() > OUTAGE {
                     return Err(error);

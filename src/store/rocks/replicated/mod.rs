@@ -29,7 +29,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use claim::OUTAGE;
 pub(crate) use export::export;
 pub(crate) use follow::FreshRows;
 pub(crate) use import::import;

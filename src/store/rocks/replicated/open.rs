@@ -90,7 +90,7 @@ pub(crate) struct Member {
 /// # Errors
 /// Returns the errors of [`Member::join`] and [`Member::own`].
 pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
-    Member::join(how.clone())?.own(how.patience, &mut |_, _| {})
+    Member::join(how.clone())?.own(false, &mut |_, _| {})
 }
 
 impl Member {
@@ -134,11 +134,6 @@ impl Member {
         &self.how.name
     }
 
-    /// Returns the time for which the first open waits for a database that cannot be reached.
-    pub(crate) fn patience(&self) -> Duration {
-        self.how.patience
-    }
-
     /// Calls `drain` when an operator drains this node while it runs the hub.
     pub(crate) fn when_drained(&self, drain: Drain) {
         // It is set once, before the first open.
@@ -155,18 +150,17 @@ impl Member {
     }
 
     /// Waits until this node owns the hub, and opens it. Meanwhile, its copy follows the log. Calls `watch` with each other
-    /// owner, and with what this node can read while it waits. `patience` is the time for which it waits for a database that
-    /// cannot be reached.
+    /// owner, and with what this node can read while it waits. `was_seen` tells that the node has seen the hub before.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the wait was canceled, or the errors of
     /// [`copy::open`] and of [`Replay::finish`](super::replay::Replay::finish).
-    pub(crate) fn own(&self, patience: Duration, watch: &mut dyn FnMut(&Owner, &FreshRows)) -> Result<Opened> {
+    pub(crate) fn own(&self, was_seen: bool, watch: &mut dyn FnMut(&Owner, &FreshRows)) -> Result<Opened> {
         let (how, members) = (&self.how, &self.members);
         let (identity, node) = (members.identity(), members.node().id);
         let (copy, limits) = how.copy();
         let mut follower = None;
-        let claimed = claim::wait(members, &how.canceled, patience, |owner| {
+        let claimed = claim::wait(members, &how.canceled, how.patience, was_seen, |owner| {
             let follower = match &mut follower {
                 Some(follower) => follower,
                 None => {
