@@ -108,7 +108,7 @@ impl Database {
         closed_loop(callers, warm_up, measured, |caller| {
             let client = client.clone();
             move || {
-                let counter = client.entity::<Counter>(caller as u64 % CALLED as u64);
+                let counter = client.entity::<Counter>(caller as u64 % CALLED);
                 async move {
                     counter.state().await.expect("the node reads");
                 }

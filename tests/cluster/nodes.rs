@@ -386,3 +386,23 @@ fn a_drained_node_leaves_the_hub_to_the_others() {
         first.shutdown().await.unwrap();
     });
 }
+
+/// A node that waits can be shut down while the database is away, and the node that runs the hub continues when it is back.
+#[test]
+fn a_waiting_node_closes_while_the_database_is_away() {
+    let Some(mut server) = Server::start() else { return };
+    let places = places::<2>();
+    runtime().block_on(async {
+        let owner = open(&server, &places[0]).await;
+        let waiting = open(&server, &places[1]).await;
+        let counter = owner.client().entity::<Counter>("one");
+        assert_eq!(counter.add().await.unwrap(), 1);
+        server.kill();
+        let began = Instant::now();
+        waiting.shutdown().await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+        server.resume();
+        assert_eq!(counter.add().await.unwrap(), 2);
+        owner.shutdown().await.unwrap();
+    });
+}
