@@ -127,7 +127,8 @@ pub enum ErrorKind {
     Replaced,
     /// The node that ran the hub ended before it answered. The request may or may not have been accepted.
     Unconfirmed,
-    /// No node that runs the hub could be reached in time. Nothing happened.
+    /// No node that runs the hub could be reached in time, or the hub moved to another node while it was read. Nothing
+    /// happened.
     Unavailable,
 }
 

@@ -107,10 +107,7 @@ impl ClientCaller for Client {
     fn read_state(self, target: Result<EntityId>) -> ReadingState {
         Box::pin(async move {
             let target = target?;
-            let source = self.source().await?;
-            let state = source.newest(|view| read_state(view, &target))?;
-            self.durable(source).await?;
-            Ok(state)
+            self.read_newest(|view| read_state(view, &target)).await
         })
     }
 }

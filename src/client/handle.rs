@@ -147,8 +147,25 @@ impl Client {
     }
 
     /// Waits until everything that a read may have seen so far is durable.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Unavailable`] if the hub has moved to another node meanwhile. The read can be
+    /// repeated.
     pub(super) async fn durable(&self, source: Source) -> Result<()> {
         source.durable().await.map_err(|error| self.hub.not_read(error))
+    }
+
+    /// Reads from the newest state, and again if the hub moves to another node meanwhile.
+    pub(super) async fn read_newest<R>(&self, read: impl Fn(View<'_>) -> Result<R>) -> Result<R> {
+        loop {
+            let source = self.source().await?;
+            let found = source.newest(&read)?;
+            match self.durable(source).await {
+                Ok(()) => return Ok(found),
+                Err(error) if error.kind() == ErrorKind::Unavailable => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Runs `read` on a thread that may block, on one consistent state of the hub, and returns its result when it is

@@ -7,6 +7,8 @@ use tokio::runtime::Handle;
 
 use crate::error::Result;
 use crate::runtime::Runtime;
+#[cfg(feature = "cluster")]
+use crate::runtime::roles::moved_during_read;
 use crate::store::Reader;
 #[cfg(feature = "cluster")]
 use crate::store::rocks::replicated::CopiedRows;
@@ -74,7 +76,10 @@ impl Source {
     pub(super) async fn durable(self) -> Result<()> {
         match self {
             Self::Open(runtime) => runtime.durable().await,
-            // Everything in the copy is durable.
+            // If this node runs the hub now, the read may have seen what is not durable yet.
+            #[cfg(feature = "cluster")]
+            Self::Copied(_, rows) if rows.is_taken_over() => Err(moved_during_read()),
+            // Everything else in the copy is durable.
             #[cfg(feature = "cluster")]
             Self::Copied(..) => Ok(()),
             // The data of a stopped hub was read from disk.

@@ -5,7 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use crate::client::orchestration::OrchestrationHandle;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::views::info::{OrchestrationInfo, Payloads, read};
 
 /// A read of the information about one orchestration. Created by [`OrchestrationHandle::status`].
@@ -58,10 +58,16 @@ impl<O> Status<O> {
 
     pub(super) async fn read(self) -> Result<Option<OrchestrationInfo>> {
         let instance = self.handle.instance()?.clone();
-        let source = self.handle.client.source().await?;
-        let info = source.snapshot(|view| read(view, &instance, self.payloads))?;
-        self.handle.client.durable(source).await?;
-        Ok(info)
+        loop {
+            let source = self.handle.client.source().await?;
+            let info = source.snapshot(|view| read(view, &instance, self.payloads))?;
+            match self.handle.client.durable(source).await {
+                Ok(()) => return Ok(info),
+                // The hub has moved to another node meanwhile.
+                Err(error) if error.kind() == ErrorKind::Unavailable => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 

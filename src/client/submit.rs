@@ -428,7 +428,7 @@ impl Future for Sending {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut settled = ready!(self.advance(cx));
         if let Err(CallFailure::Runtime(error)) = &mut settled
-            && error.kind() == ErrorKind::Replaced
+            && error.kind().ends_hub()
         {
             // Whoever waits for the hub of a node learns what it means for the request.
             *error = self.hub.replaced(self.was_sent, error);
@@ -466,11 +466,11 @@ impl fmt::Debug for Stage {
     }
 }
 
-/// If a runtime has failed and another one can take over the hub, returns the wait for that.
+/// If a runtime has failed or is being closed, and another one can take over the hub, returns the wait for that.
 fn moves(hub: &HubRef, runtime: &Arc<Runtime>) -> Option<Moved> {
-    match runtime.failed() {
-        Some(_) => hub.moved_from(runtime),
-        None => None,
+    match runtime.health() {
+        Err(_) => hub.moved_from(runtime),
+        Ok(()) => None,
     }
 }
 
@@ -492,13 +492,31 @@ async fn answer(receiver: oneshot::Receiver<Result<Response>>, hub: &HubRef) -> 
 
 /// Sends an operator's request to its core and waits for the answer, `true` or `false`.
 pub(crate) async fn ask(hub: HubRef, request: OperatorRequest) -> Result<bool> {
+    loop {
+        let open = hub.open()?;
+        if let Some(moved) = moves(&hub, &open) {
+            drop(open);
+            moved.await;
+            continue;
+        }
+        drop(open);
+        let (answer, was_sent) = ask_once(&hub, request.clone()).await;
+        return answer.map_err(|error| hub.replaced(was_sent, &error));
+    }
+}
+
+/// Like [`ask`], in the runtime that is open now. Also returns whether the request may have taken effect.
+pub(crate) async fn ask_once(hub: &HubRef, request: OperatorRequest) -> (Result<bool>, bool) {
     let (sender, receiver) = oneshot::channel();
-    let open = hub.open()?;
-    let envelope = Envelope::Operator {
-        request: request.clone(),
-        reply: Reply { sender, permit: None },
-    };
-    open.send(request.partition(open.partitions), envelope)?;
-    drop(open);
-    Ok(matches!(answer(receiver, &hub).await?, Response::Answer(answer) if answer == b"true"))
+    let sent = hub.open().and_then(|open| {
+        let partition = request.partition(open.partitions);
+        let reply = Reply { sender, permit: None };
+        open.send(partition, Envelope::Operator { request, reply })
+    });
+    if let Err(error) = sent {
+        return (Err(error), false);
+    }
+    let answer = answer(receiver, hub).await;
+    let is_true = |told| matches!(told, Response::Answer(answer) if answer == b"true");
+    (answer.map(is_true), true)
 }

@@ -82,14 +82,19 @@ impl HubRef {
         }
     }
 
+    /// Returns `true` if a runtime has ended with this error and the node goes on.
+    #[cfg(feature = "cluster")]
+    fn is_moving(&self, error: &Error) -> bool {
+        let Self::Node(roles) = self else { return false };
+        let is_of_runtime = matches!(error.kind(), ErrorKind::Replaced | ErrorKind::Closed);
+        is_of_runtime && roles.upgrade().is_some_and(|roles| roles.failure().is_none())
+    }
+
     /// Returns what the error of a read means for its caller.
     pub(crate) fn not_read(&self, error: Error) -> Error {
         match self {
             #[cfg(feature = "cluster")]
-            Self::Node(_) if error.kind() == ErrorKind::Replaced => {
-                let text = "another node has taken over the hub while this one read from it; read again";
-                Error::new(ErrorKind::Unavailable, text)
-            }
+            Self::Node(_) if self.is_moving(&error) => crate::runtime::roles::moved_during_read(),
             _ => error,
         }
     }
@@ -102,7 +107,7 @@ impl HubRef {
     pub(crate) fn replaced(&self, was_sent: bool, error: &Error) -> Error {
         match self {
             #[cfg(feature = "cluster")]
-            Self::Node(_) if was_sent => crate::runtime::roles::unconfirmed(),
+            Self::Node(_) if was_sent && self.is_moving(error) => crate::runtime::roles::unconfirmed(),
             _ => error.clone(),
         }
     }

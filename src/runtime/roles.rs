@@ -1,7 +1,7 @@
 //! The role of a node: it runs its hub, or another node does.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -10,11 +10,14 @@ use tokio::sync::{Notify, watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::shared::{Runtime, closed};
 use crate::store::rocks::replicated::{CopiedRows, FreshRows};
-use crate::time::Deadline;
+use crate::time::{Deadline, Stopwatch};
 use crate::transport::Peer;
 
 /// Time for which a request waits for a node that runs the hub.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Least time between two looks for the node that runs the hub, besides the regular ones.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The role of a node, and what takes the requests of its process meanwhile.
 pub(crate) struct Roles {
@@ -25,6 +28,16 @@ pub(crate) struct Roles {
     watched: Notify,
     /// The thread that looks for the node that runs the hub.
     thread: OnceLock<Thread>,
+    /// When it was last made to look.
+    looked: Mutex<Option<Stopwatch>>,
+}
+
+/// The connections to the node that runs the hub.
+#[derive(Debug)]
+pub(crate) struct OtherNode {
+    pub(crate) requests: Peer,
+    /// For requests that wait for something that may never happen, so that they take no room from the others.
+    pub(crate) waits: Peer,
 }
 
 /// What a node does at the moment.
@@ -33,7 +46,7 @@ pub(crate) enum Role {
     /// It waits. `copy` is what it can read, and `owner` is the node that runs the hub, as far as it is known.
     Waiting {
         copy: Option<FreshRows>,
-        owner: Option<Arc<Peer>>,
+        owner: Option<Arc<OtherNode>>,
     },
     /// It runs the hub.
     Owner(Weak<Runtime>),
@@ -52,13 +65,13 @@ pub(crate) enum Reading {
 /// The place where a request can be processed.
 pub(crate) enum Target {
     Local(Arc<Runtime>),
-    Remote(Arc<Peer>),
+    Remote(Arc<OtherNode>),
 }
 
 impl Role {
     /// Returns `true` if this is the node that runs the hub, as far as it is known.
-    pub(crate) fn is_owner(&self, peer: &Arc<Peer>) -> bool {
-        matches!(self, Self::Waiting { owner: Some(owner), .. } if Arc::ptr_eq(owner, peer))
+    pub(crate) fn is_owner(&self, node: &Arc<OtherNode>) -> bool {
+        matches!(self, Self::Waiting { owner: Some(owner), .. } if Arc::ptr_eq(owner, node))
     }
 }
 
@@ -72,6 +85,7 @@ impl Roles {
             }),
             watched: Notify::new(),
             thread: OnceLock::new(),
+            looked: Mutex::new(None),
         }
     }
 
@@ -83,7 +97,10 @@ impl Roles {
 
     /// Makes the thread look now: the node that it knows does not run the hub any more.
     pub(crate) fn look_again(&self) {
-        if let Some(thread) = self.thread.get() {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        if let Some(thread) = self.thread.get().filter(|_| is_due) {
+            *looked = Some(Stopwatch::start());
             thread.unpark();
         }
     }
@@ -194,7 +211,7 @@ pub(crate) async fn target(roles: &mut watch::Receiver<Role>, deadline: Deadline
                     return Some(Ok(Target::Local(runtime)));
                 }
             }
-            Role::Waiting { owner: Some(peer), .. } => return Some(Ok(Target::Remote(peer))),
+            Role::Waiting { owner: Some(node), .. } => return Some(Ok(Target::Remote(node))),
             Role::Waiting { owner: None, .. } => {}
         }
         if let Err(error) = changed(roles, deadline).await? {
@@ -228,6 +245,12 @@ pub(crate) fn unavailable(what: &str) -> Error {
              and the other nodes, and try again"
         ),
     )
+}
+
+/// Returns the error for a read during which the hub moved.
+pub(crate) fn moved_during_read() -> Error {
+    let text = "the hub has moved from one node to another while it was read; read again";
+    Error::new(ErrorKind::Unavailable, text)
 }
 
 /// Returns the error for a request that a node took, and whose end is not known.

@@ -18,6 +18,9 @@ use super::service::Service;
 use super::turns::Turn;
 use crate::panic::text;
 
+/// The path of each request, which is the version of the protocol.
+const VERSION: &str = "/1";
+
 /// Answers one HTTP request. A failure is a status without a body.
 pub(super) async fn answer(
     service: Arc<dyn Service>,
@@ -25,6 +28,7 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let answer = match *request.method() {
+        _ if request.uri().path() != VERSION => Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED),
         Method::POST => ask(&*service, turn, request.into_body()).await,
         // The first request of each connection. Its answer tells the client that it is admitted.
         Method::GET => Ok(Bytes::new()),

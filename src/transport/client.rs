@@ -12,11 +12,12 @@ use super::error::{SendError, TransportError};
 use super::failure;
 use super::fingerprint::Fingerprint;
 use super::identity::Identity;
-use super::limits::MAX_BODY_BYTES;
+use super::limits::{MAX_BODY_BYTES, RETRY};
 use super::tls;
+use crate::time::Stopwatch;
 
 /// One connection, from the start of the attempt to its end. Concurrent requests share the attempt and its error.
-type Attempt = OnceCell<Result<Arc<Connection>, TransportError>>;
+type Attempt = OnceCell<Result<Arc<Connection>, (TransportError, Stopwatch)>>;
 
 /// Another node. It has at most one connection, which is established for the first request and again after it broke.
 ///
@@ -59,11 +60,12 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// [`SendError::NotSent`] if no connection could be established, or if the request is too large. The future returns it
-    /// if the connection closed before the request left this node, and [`SendError::Unknown`] after every other failure.
+    /// [`SendError::TooLarge`], or [`SendError::NotSent`] if no connection could be established. After a failed attempt, it
+    /// returns the same error for a while. The future returns [`SendError::NotSent`] if the connection closed before the
+    /// request left this node, [`SendError::Unanswerable`], and [`SendError::Unknown`] after every other failure.
     pub(crate) async fn begin(&self, request: Bytes) -> Result<Answering, SendError> {
         if request.len() > MAX_BODY_BYTES {
-            return Err(SendError::NotSent(failure::request_too_large(&self.address)));
+            return Err(SendError::TooLarge(failure::request_too_large(&self.address)));
         }
         let connection = self.connection().await?;
         Ok(Connection::send(connection, request))
@@ -72,17 +74,18 @@ impl Peer {
     /// Returns the current connection, or establishes one.
     async fn connection(&self) -> Result<Arc<Connection>, SendError> {
         let attempt = self.attempt();
-        let connection = attempt.get_or_init(|| Box::pin(self.connect())).await;
-        connection.clone().map_err(SendError::NotSent)
+        let connect = async { self.connect().await.map_err(|error| (error, Stopwatch::start())) };
+        let connection = attempt.get_or_init(|| Box::pin(connect)).await;
+        connection.clone().map_err(|(error, _)| SendError::NotSent(error))
     }
 
-    /// Returns the current attempt, or a new one if the last one has failed or its connection is closed.
+    /// Returns the current attempt, or a new one if the last one failed a while ago or its connection is closed.
     fn attempt(&self) -> Arc<Attempt> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = match current.get() {
             None => false,
             Some(Ok(connection)) => connection.is_closed(),
-            Some(Err(_)) => true,
+            Some(Err((_, since))) => since.elapsed() >= RETRY,
         };
         if ended {
             *current = Arc::default();

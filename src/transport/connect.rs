@@ -18,12 +18,15 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::body;
+use super::body::{self, ReadError};
 use super::error::{SendError, TransportError};
 use super::failure;
 use super::limits::{CONNECT, CONNECTION_WINDOW, HANDSHAKE, MAX_STREAMS, PING_INTERVAL, PING_TIMEOUT, STREAM_WINDOW};
 use super::service::BoxFuture;
 use super::tasks::{Spawner, Tasks};
+
+/// The address of each request. The path is the version of the protocol.
+const URI: &str = "https://node/1";
 
 /// The wait for an answer.
 pub(crate) type Answering = BoxFuture<'static, Result<Bytes, SendError>>;
@@ -116,6 +119,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::NotSent`] only if hyper returns the request, which means that it has not written any of it.
+    /// [`SendError::Unanswerable`] if the answer is too large or has another status than 200.
     pub(super) fn send(self: Arc<Self>, request: Bytes) -> Answering {
         let sending = self.requests.clone().try_send_request(http(Method::POST, request));
         Box::pin(async move { self.answer(sending).await })
@@ -130,10 +134,21 @@ impl Connection {
             None => SendError::Unknown(failure::broken(&self.address, error.into_error())),
         })?;
         if response.status() != StatusCode::OK {
-            return Err(SendError::Unknown(failure::status(&self.address, response.status())));
+            return Err(SendError::Unanswerable(failure::status(
+                &self.address,
+                response.status(),
+            )));
         }
         let answer = body::read(response.into_body()).await;
-        answer.map_err(|error| SendError::Unknown(failure::no_answer(&self.address, error)))
+        answer.map_err(|error| {
+            let is_final = matches!(error, ReadError::TooLarge);
+            let error = failure::no_answer(&self.address, error);
+            if is_final {
+                SendError::Unanswerable(error)
+            } else {
+                SendError::Unknown(error)
+            }
+        })
     }
 
     /// Waits until the other node answers an empty request.
@@ -154,6 +169,6 @@ impl Connection {
 fn http(method: Method, body: Bytes) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;
-    *request.uri_mut() = Uri::from_static("https://node/");
+    *request.uri_mut() = Uri::from_static(URI);
     request
 }

@@ -43,6 +43,13 @@ pub(crate) enum SendError {
     /// The service of the other node may or may not have processed the request, and may still be processing it.
     #[error(transparent)]
     Unknown(TransportError),
+    /// The request is larger than [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES). It was not sent, and never will be.
+    #[error(transparent)]
+    TooLarge(TransportError),
+    /// The other node has answered with a failure of HTTP, or with more than [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES).
+    /// Its service may have processed the request, and the answer to another one would fail as well.
+    #[error(transparent)]
+    Unanswerable(TransportError),
 }
 
 /// Returns the innermost cause of an error as a lower-case fragment.

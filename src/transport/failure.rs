@@ -107,6 +107,9 @@ pub(super) fn status(address: &str, status: StatusCode) -> TransportError {
     let reason = match status {
         StatusCode::INTERNAL_SERVER_ERROR => "the request panicked there; see its log",
         StatusCode::PAYLOAD_TOO_LARGE => "the request is too large; split it",
+        StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
+            "its version of the protocol differs; run the same version of the library on all nodes"
+        }
         _ => "its version may differ; check that all nodes run the same version",
     };
     TransportError::new(format!(

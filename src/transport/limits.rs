@@ -12,7 +12,13 @@ pub(super) const MAX_CONNECTIONS: usize = 256;
 pub(super) const MAX_HANDSHAKES: usize = 64;
 
 /// Maximum number of concurrent requests on one connection. Further requests wait on the side of the client.
+#[cfg(not(test))]
+pub(super) const MAX_STREAMS: u32 = 1 << 17;
+#[cfg(test)]
 pub(super) const MAX_STREAMS: u32 = 4096;
+
+/// Time after a failed attempt to connect during which requests fail with its error.
+pub(super) const RETRY: Duration = Duration::from_millis(250);
 
 /// Maximum number of requests that a client has reset before the server has seen them. A client that gives up on all
 /// of its requests at once must stay below it.

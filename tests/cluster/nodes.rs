@@ -406,3 +406,32 @@ fn a_waiting_node_closes_while_the_database_is_away() {
         owner.shutdown().await.unwrap();
     });
 }
+
+/// Thousands of waits for one orchestration leave room for the event that ends them, on the same node.
+#[test]
+fn many_waits_leave_room_for_other_requests() {
+    let Some(server) = Server::start() else { return };
+    let places = places::<2>();
+    runtime().block_on(async {
+        let owner = open(&server, &places[0]).await;
+        let waiting = open(&server, &places[1]).await;
+        let client = waiting.client();
+        let run = client
+            .start::<approval>("a lamp".into())
+            .instance_id("lamp")
+            .await
+            .unwrap();
+        let waits: Vec<_> = (0..5_000)
+            .map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { client.orchestration::<approval>("lamp").result().await })
+            })
+            .collect();
+        run.raise_event("decision", true).await.unwrap();
+        for result in join_all(waits).await {
+            assert_eq!(result.unwrap().unwrap(), "a lamp: true");
+        }
+        waiting.shutdown().await.unwrap();
+        owner.shutdown().await.unwrap();
+    });
+}

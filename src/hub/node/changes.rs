@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::forward::{Attempt, PAUSE, begin};
+use super::forward::{Attempt, Nature, PAUSE, begin};
 use super::wire::{Answer, Change, Request};
 use crate::client::ChangeKind;
 use crate::engine::{ChangeKinds, NotedChange};
@@ -15,6 +15,13 @@ use crate::time::Deadline;
 
 /// Time for which a request waits for a node that runs the hub, before it is made again.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// What a request for changes is.
+const NATURE: Nature = Nature {
+    only_reads: true,
+    has_id: false,
+    is_wait: false,
+};
 
 /// Copies the feed of the node that runs the hub, which may be this one, as long as this process watches changes.
 pub(super) async fn mirror(roles: Arc<Roles>) {
@@ -66,10 +73,10 @@ async fn ask(mirrored: &Mirrored, role: &mut watch::Receiver<Role>) -> Option<An
         after: mirrored.position.clone(),
     };
     let request = request.encode().ok()?;
-    let attempt = begin(&request, role, Deadline::after(WAIT)).await.ok()?;
+    let attempt = begin(&request, NATURE, role, Deadline::after(WAIT)).await.ok()?;
     match attempt.end(role, Duration::ZERO).await {
         Attempt::Answered(answer) => Some(answer),
-        Attempt::Refused | Attempt::Unknown => None,
+        _ => None,
     }
 }
 

@@ -12,9 +12,9 @@ use tokio::time::sleep;
 
 use super::serve::process;
 use super::wire::{Answer, Request, Submit};
-use crate::error::Result;
-use crate::runtime::roles::{PATIENCE, Role, Roles, Target, target, unavailable, unconfirmed};
-use crate::runtime::{Envelope, InboxReceiver, Reply, Runtime};
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::roles::{OtherNode, PATIENCE, Role, Roles, Target, target, unavailable, unconfirmed};
+use crate::runtime::{Envelope, InboxReceiver, Reply, Response, Runtime};
 use crate::time::Deadline;
 use crate::transport::{BoxFuture, Peer, SendError};
 
@@ -27,26 +27,49 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// A request on its way.
 struct Forwarding {
     request: Bytes,
-    /// It can be sent again after an attempt whose end is not known.
-    is_idempotent: bool,
+    nature: Nature,
     reply: Reply,
     /// When nobody has to take it any more.
     deadline: Deadline,
 }
 
+/// What a request is, if its answer is lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nature {
+    /// It changes nothing.
+    pub(super) only_reads: bool,
+    /// It takes effect once, however often it is sent.
+    pub(super) has_id: bool,
+    /// It waits for something that may never happen.
+    pub(super) is_wait: bool,
+}
+
+impl Nature {
+    /// Returns `true` if the request can be sent again after an attempt whose end is not known.
+    fn is_repeatable(self) -> bool {
+        self.only_reads || self.has_id
+    }
+}
+
 /// How an attempt has ended.
 pub(super) enum Attempt {
     Answered(Answer),
-    /// It certainly had no effect.
+    /// It has reached no node.
+    NotSent,
+    /// It has reached a node that does not run the hub, so it had no effect.
     Refused,
     /// It may have had an effect.
     Unknown,
+    /// It had no effect, and another attempt would fail as well.
+    Failed(Error),
+    /// It may have had an effect, and another attempt would fail as well.
+    Unanswerable,
 }
 
 /// An attempt that has begun.
 pub(super) struct Attempting {
     /// The node that was asked, unless it is this one.
-    peer: Option<Arc<Peer>>,
+    node: Option<Arc<OtherNode>>,
     end: BoxFuture<'static, Attempt>,
 }
 
@@ -54,11 +77,11 @@ impl Attempting {
     /// Waits for the end of the attempt. If another node runs the hub meanwhile, the one that was asked acknowledges nothing
     /// any more. What it has acknowledged before may still arrive, for which this waits for `grace`.
     pub(super) async fn end(self, role: &mut watch::Receiver<Role>, grace: Duration) -> Attempt {
-        let Self { peer, mut end } = self;
-        let Some(peer) = peer else { return end.await };
+        let Self { node, mut end } = self;
+        let Some(node) = node else { return end.await };
         tokio::select! {
             ended = &mut end => return ended,
-            () = replaced(role, &peer) => {}
+            () = replaced(role, &node) => {}
         }
         tokio::time::timeout(grace, end).await.unwrap_or(Attempt::Unknown)
     }
@@ -76,12 +99,13 @@ async fn collect(inbox: InboxReceiver<Reply>, standby: &Runtime, queue: &Unbound
     loop {
         inbox.arrival().await;
         inbox.take(&mut envelopes, usize::MAX);
-        for (request, reply) in envelopes.drain(..).filter_map(open) {
+        for (mut request, reply) in envelopes.drain(..).filter_map(open) {
+            let nature = request.nature(&standby.registry);
             match request.encode() {
                 Ok(bytes) => {
                     standby.totals.forwarded.fetch_add(1, Ordering::Relaxed);
                     let forwarding = Forwarding {
-                        is_idempotent: request.is_idempotent(&standby.registry),
+                        nature,
                         request: bytes,
                         reply,
                         deadline: Deadline::after(PATIENCE),
@@ -118,6 +142,7 @@ fn open(envelope: Envelope<Reply>) -> Option<(Request, Reply)> {
                 request_id: client.request,
                 refuse_when_full: client.refuse_when_full,
                 trace: client.trace,
+                only_if_read: false,
             };
             Some((Request::Submit(submit), reply))
         }
@@ -142,7 +167,7 @@ fn open(envelope: Envelope<Reply>) -> Option<(Request, Reply)> {
 async fn send(forwarding: Forwarding, roles: &Weak<Roles>, role: &mut watch::Receiver<Role>) {
     let Forwarding { mut reply, .. } = forwarding;
     let attempt = tokio::select! {
-        attempt = begin(&forwarding.request, role, forwarding.deadline) => attempt,
+        attempt = begin(&forwarding.request, forwarding.nature, role, forwarding.deadline) => attempt,
         () = reply.sender.closed() => return,
     };
     let forwarding = Forwarding { reply, ..forwarding };
@@ -158,37 +183,12 @@ async fn send(forwarding: Forwarding, roles: &Weak<Roles>, role: &mut watch::Rec
 async fn finish(forwarding: Forwarding, first: Attempting, roles: Weak<Roles>, mut role: watch::Receiver<Role>) {
     let Forwarding {
         request,
-        is_idempotent,
+        nature,
         mut reply,
-        mut deadline,
+        deadline,
     } = forwarding;
-    let answering = async {
-        let mut attempt = first;
-        // What can be repeated is repeated at once.
-        let grace = if is_idempotent { Duration::ZERO } else { LAST_ANSWERS };
-        loop {
-            match attempt.end(&mut role, grace).await {
-                Attempt::Answered(answer) => return answer.into_response(),
-                Attempt::Unknown if !is_idempotent => return Err(unconfirmed()),
-                // It was on its way until now.
-                Attempt::Unknown => deadline = Deadline::after(PATIENCE),
-                Attempt::Refused => {}
-            }
-            if let Some(roles) = roles.upgrade() {
-                roles.look_again();
-            }
-            tokio::select! {
-                () = sleep(PAUSE) => {}
-                _ = role.changed() => {}
-            }
-            if deadline.has_passed() {
-                return Err(unavailable(NOT_ASKED));
-            }
-            attempt = begin(&request, &mut role, deadline).await?;
-        }
-    };
     let answer = tokio::select! {
-        answer = answering => answer,
+        answer = answer(&request, nature, deadline, first, &roles, &mut role) => answer,
         () = reply.sender.closed() => return,
     };
     let Reply { sender, permit } = reply;
@@ -197,31 +197,85 @@ async fn finish(forwarding: Forwarding, first: Attempting, roles: Weak<Roles>, m
     let _ = sender.send(answer);
 }
 
-const NOT_ASKED: &str = "asked";
+async fn answer(
+    request: &Bytes,
+    nature: Nature,
+    mut deadline: Deadline,
+    first: Attempting,
+    roles: &Weak<Roles>,
+    role: &mut watch::Receiver<Role>,
+) -> Result<Response> {
+    // What can be repeated is repeated at once.
+    let grace = if nature.is_repeatable() {
+        Duration::ZERO
+    } else {
+        LAST_ANSWERS
+    };
+    let mut may_have_happened = false;
+    let mut attempt = first;
+    loop {
+        match attempt.end(role, grace).await {
+            Attempt::Answered(answer) => return answer.into_response(),
+            Attempt::Failed(error) => return Err(error),
+            Attempt::Unanswerable => return Err(unconfirmed()),
+            Attempt::Unknown if !nature.is_repeatable() => return Err(unconfirmed()),
+            Attempt::Unknown => {
+                may_have_happened |= !nature.only_reads;
+                // A node had it until now.
+                deadline = Deadline::after(PATIENCE);
+            }
+            Attempt::Refused => {
+                deadline = Deadline::after(PATIENCE);
+                if let Some(roles) = roles.upgrade() {
+                    roles.look_again();
+                }
+            }
+            Attempt::NotSent => {}
+        }
+        tokio::select! {
+            () = sleep(PAUSE) => {}
+            _ = role.changed() => {}
+        }
+        attempt = match begin(request, nature, role, deadline).await {
+            Ok(attempt) => attempt,
+            Err(_) if may_have_happened => return Err(unconfirmed()),
+            Err(error) => return Err(error),
+        };
+    }
+}
 
 /// Begins an attempt: when this returns, the request has its place among the others to the same node.
 ///
 /// # Errors
 /// Returns an error of kind [`ErrorKind::Unavailable`] at the deadline, or the error with which the node has ended.
-pub(super) async fn begin(request: &Bytes, role: &mut watch::Receiver<Role>, deadline: Deadline) -> Result<Attempting> {
+pub(super) async fn begin(
+    request: &Bytes,
+    nature: Nature,
+    role: &mut watch::Receiver<Role>,
+    deadline: Deadline,
+) -> Result<Attempting> {
     loop {
+        if deadline.has_passed() {
+            return Err(unavailable("asked"));
+        }
         let target = target(role, deadline).await;
-        match target.unwrap_or_else(|| Err(unavailable(NOT_ASKED)))? {
+        match target.unwrap_or_else(|| Err(unavailable("asked")))? {
             Target::Local(runtime) => {
                 return Ok(Attempting {
-                    peer: None,
+                    node: None,
                     end: begin_here(Arc::downgrade(&runtime), request.clone()),
                 });
             }
-            Target::Remote(peer) => {
+            Target::Remote(node) => {
+                let peer = if nature.is_wait { &node.waits } else { &node.requests };
                 // A node that hangs accepts connections, and nothing more.
                 let begun = tokio::select! {
-                    begun = begin_there(&peer, request.clone()) => begun,
-                    () = replaced(role, &peer) => continue,
+                    begun = deadline.limit(begin_there(peer, request.clone())) => begun,
+                    () = replaced(role, &node) => continue,
                 };
                 return Ok(Attempting {
-                    end: begun,
-                    peer: Some(peer),
+                    end: begun.ok_or_else(|| unavailable("asked"))?,
+                    node: Some(node),
                 });
             }
         }
@@ -229,15 +283,15 @@ pub(super) async fn begin(request: &Bytes, role: &mut watch::Receiver<Role>, dea
 }
 
 /// Waits until this is not the node that runs the hub, as far as it is known.
-async fn replaced(role: &mut watch::Receiver<Role>, peer: &Arc<Peer>) {
-    while role.borrow_and_update().is_owner(peer) && role.changed().await.is_ok() {}
+async fn replaced(role: &mut watch::Receiver<Role>, node: &Arc<OtherNode>) {
+    while role.borrow_and_update().is_owner(node) && role.changed().await.is_ok() {}
 }
 
 fn begin_here(runtime: Weak<Runtime>, request: Bytes) -> BoxFuture<'static, Attempt> {
     Box::pin(async move {
         match Request::decode(&request) {
             Ok(request) => end_of(process(&runtime, request).await),
-            Err(error) => Attempt::Answered(Answer::Refused(error)),
+            Err(error) => Attempt::Failed(error),
         }
     })
 }
@@ -250,17 +304,21 @@ async fn begin_there(peer: &Peer, request: Bytes) -> BoxFuture<'static, Attempt>
             Err(error) => Err(error),
         };
         match answer {
-            Ok(answer) => match Answer::decode(&answer) {
-                Ok(answer) => end_of(answer),
-                Err(error) => Attempt::Answered(Answer::Refused(error)),
-            },
+            Ok(answer) => Answer::decode(&answer).map_or(Attempt::Unanswerable, end_of),
             Err(SendError::NotSent(error)) => {
                 tracing::debug!(%error, "a request could not be sent to the node that runs the hub; trying again");
-                Attempt::Refused
+                Attempt::NotSent
             }
             Err(SendError::Unknown(error)) => {
                 tracing::debug!(%error, "a request to the node that runs the hub has no answer");
                 Attempt::Unknown
+            }
+            Err(SendError::TooLarge(error)) => {
+                Attempt::Failed(Error::new(ErrorKind::TooLarge, error.to_string()).with_source(error))
+            }
+            Err(SendError::Unanswerable(error)) => {
+                tracing::warn!(%error, "the node that runs the hub cannot answer a request");
+                Attempt::Unanswerable
             }
         }
     })

@@ -99,6 +99,16 @@ impl Gateway {
     }
 }
 
+impl Gateway {
+    /// Ends the gateway when the other nodes have learned that this one does not run the hub.
+    pub(super) fn close(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // If this fails, the thread has ended.
+            let _ = stop.send(());
+        }
+    }
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         drop(self.stop.take());
@@ -125,25 +135,32 @@ fn run(
             return;
         }
     };
+    let service = Arc::new(PeerService::default());
     runtime.block_on(async {
         tokio::select! {
-            () = serve(listen, identity, listening, opening) => {}
-            // The hub was closed.
-            _ = stopped => {}
+            () = serve(listen, identity, &service, listening, opening) => {}
+            () = ended(stopped, &service) => {}
         }
     });
     // A look into the database that still runs is left behind.
     runtime.shutdown_background();
 }
 
+/// Waits until the node ends, and answers the others for a while after an orderly end.
+async fn ended(stopped: oneshot::Receiver<()>, service: &PeerService) {
+    if stopped.await.is_ok() {
+        service.linger().await;
+    }
+}
+
 async fn serve(
     listen: &str,
     identity: &Identity,
+    service: &Arc<PeerService>,
     listening: &mpsc::Sender<Result<std::net::SocketAddr>>,
     opening: oneshot::Receiver<Opening>,
 ) {
-    let service = Arc::new(PeerService::default());
-    let listener = Listener::bind(listen, identity, Arc::clone(&service) as _).await;
+    let listener = Listener::bind(listen, identity, Arc::clone(service) as _).await;
     let listener = match listener {
         Ok(listener) => listener,
         Err(error) => {

@@ -28,7 +28,7 @@ pub(in crate::hub) struct NodeHub {
     member: Arc<Member>,
     thread: Option<JoinHandle<Result<()>>>,
     /// Dropped last, because other nodes may wait for an answer.
-    _gateway: Gateway,
+    gateway: Option<Gateway>,
 }
 
 impl NodeHub {
@@ -79,7 +79,7 @@ impl NodeHub {
             signals,
             member,
             thread: Some(spawn("abide-node", move || tenures.run())?),
-            _gateway: gateway,
+            gateway: Some(gateway),
         };
         loop {
             match starting.recv_timeout(LOOK) {
@@ -102,7 +102,11 @@ impl NodeHub {
     /// # Errors
     /// Returns the error with which the node has failed, or with which its hub could not be closed.
     pub(in crate::hub) fn close(mut self, patience: Duration) -> Result<()> {
-        self.end(Signal::Stop(patience))
+        let ended = self.end(Signal::Stop(patience));
+        if let Some(gateway) = self.gateway.take() {
+            gateway.close();
+        }
+        ended
     }
 
     fn end(&mut self, signal: Signal) -> Result<()> {

@@ -1,34 +1,61 @@
 //! Answers to the requests of other nodes.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::sleep;
 
 use super::wire::{Answer, Change, Request, kind_of, parse};
-use crate::client::submit::ask;
+use crate::client::submit::ask_once;
 use crate::client::{ChangeQuery, Client, wait_for_end};
+use crate::engine::Registry;
+use crate::engine::message::OperatorRequest;
 use crate::error::{Error, Result};
 use crate::failure::CallFailure;
 use crate::runtime::roles::Roles;
-use crate::runtime::{HubRef, Response, Runtime};
+use crate::runtime::{HubRef, Response, Runtime, closed};
 use crate::store::rocks::replicated::Member;
+use crate::time::Deadline;
 use crate::transport::{BoxFuture, Fingerprint, Service};
 
 /// Maximum time that a request for changes waits for some.
 const CHANGES: Duration = Duration::from_secs(10);
 
+/// Maximum time that a node that ends answers others, and the time without a request after which it ends.
+const LINGER: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_millis(200);
+
 /// Answers other nodes. Until it has [opened](Self::open), nobody is admitted.
 #[derive(Default)]
 pub(super) struct PeerService {
     node: OnceLock<(Arc<Member>, Weak<Roles>)>,
+    /// Number of requests so far.
+    requests: AtomicU64,
 }
 
 impl PeerService {
     pub(super) fn open(&self, member: Arc<Member>, roles: &Arc<Roles>) {
         // It is opened once.
         let _ = self.node.set((member, Arc::downgrade(roles)));
+    }
+}
+
+impl PeerService {
+    /// Answers until no request has come for a while: the others learn that this node does not run the hub any more, and
+    /// would not know what has become of a request whose connection ends.
+    pub(super) async fn linger(&self) {
+        let deadline = Deadline::after(LINGER);
+        let mut before = None;
+        while !deadline.has_passed() && before.replace(self.count()) != Some(self.count()) {
+            sleep(QUIET).await;
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 }
 
@@ -60,6 +87,7 @@ impl Service for PeerService {
     }
 
     fn answer(&self, request: Bytes) -> BoxFuture<'_, Bytes> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let owner = self.node.get().and_then(|(_, roles)| roles.upgrade()?.owner());
             let owner = owner.filter(|owner| owner.failed().is_none());
@@ -79,7 +107,7 @@ impl Service for PeerService {
 pub(super) async fn process(owner: &Weak<Runtime>, request: Request) -> Answer {
     let hub = HubRef::Process(Weak::clone(owner));
     let done = match request {
-        Request::Submit(submit) => match submit.into_submission() {
+        Request::Submit(submit) => match registry(owner).and_then(|registry| submit.into_submission(&registry)) {
             Ok(submission) => {
                 let mut sending = submission.run(hub);
                 let told = (&mut sending).await;
@@ -88,9 +116,12 @@ pub(super) async fn process(owner: &Weak<Runtime>, request: Request) -> Answer {
             Err(error) => Err(error.into()),
         },
         Request::Operate(request) => {
-            let answer = ask(hub, request).await;
+            let (answer, was_sent) = match check(&request) {
+                Ok(()) => ask_once(&hub, request).await,
+                Err(error) => (Err(error), false),
+            };
             let answer = answer.map(|is_done| Response::Answer(is_done.to_string().into_bytes()));
-            return Answer::of(answer.map_err(CallFailure::from), true);
+            return Answer::of(answer.map_err(CallFailure::from), was_sent);
         }
         Request::Wait { instance, until } => match parse(&instance) {
             Ok(instance) => wait_for_end(&hub, &instance, until).await.map(Response::Answer),
@@ -100,6 +131,21 @@ pub(super) async fn process(owner: &Weak<Runtime>, request: Request) -> Answer {
         Request::Changes { kinds, after } => return changes(owner, &kinds, after).await,
     };
     Answer::of(done, false)
+}
+
+fn registry(owner: &Weak<Runtime>) -> Result<Arc<Registry>> {
+    let open = owner.upgrade().ok_or_else(closed)?;
+    Ok(Arc::clone(&open.registry))
+}
+
+/// Refuses ids that no client could have sent.
+fn check(request: &OperatorRequest) -> Result<()> {
+    match request {
+        OperatorRequest::Resume(instance) | OperatorRequest::DeleteChanges(instance) => {
+            parse(instance.as_str()).map(drop)
+        }
+        OperatorRequest::DeadLetter { .. } => Ok(()),
+    }
 }
 
 async fn idle(owner: &Weak<Runtime>) -> Result<Response> {

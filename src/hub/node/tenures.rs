@@ -10,9 +10,12 @@ use crate::hub::cluster;
 use crate::hub::running::Running;
 use crate::log::postgres::Owner;
 use crate::runtime::closed;
-use crate::runtime::roles::{Role, Roles};
+use crate::runtime::roles::{OtherNode, Role, Roles};
 use crate::store::rocks::replicated::{FreshRows, Member};
 use crate::transport::{Fingerprint, Identity, Peer};
+
+/// Time after which a node that could not run the hub tries again.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Maximum time that the synchronous operations of a hub may take to end when another node has taken it over.
 const RETIRE_PATIENCE: Duration = Duration::from_secs(30);
@@ -37,7 +40,7 @@ pub(super) struct Tenures {
     pub(super) identity: Identity,
     pub(super) tokio: tokio::runtime::Handle,
     pub(super) signals: (Sender<Signal>, Receiver<Signal>),
-    /// The request to end, if it came while the node was becoming the owner.
+    /// A request that came while the node was becoming the owner.
     pub(super) stopping: Option<Signal>,
     /// Receives one message: that the node has a role, or why it has none.
     pub(super) started: Option<Sender<Result<()>>>,
@@ -56,6 +59,7 @@ impl Tenures {
             // If this fails, the thread has ended and runs nothing.
             let _ = signals.send(Signal::Drain);
         }));
+        let _guard = EndOnPanic(Arc::clone(&self.roles));
         self.roles.changed_by_this_thread();
         let ended = self.serve();
         let reason = ended.clone().err().unwrap_or_else(closed);
@@ -67,12 +71,17 @@ impl Tenures {
     fn serve(&mut self) -> Result<()> {
         let mut was_seen = false;
         loop {
-            let Some(running) = self.own(was_seen)? else {
-                return Ok(());
+            let running = match self.own(was_seen) {
+                Ok(Some(running)) => running,
+                Ok(None) => return Ok(()),
+                Err(error) if was_seen && may_pass(&error) => {
+                    self.wait_after(&error);
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             was_seen = true;
-            let stopping = self.stopping.take();
-            match stopping.unwrap_or_else(|| self.signals.1.recv().unwrap_or(Signal::Abandon)) {
+            match self.next_signal() {
                 Signal::Stop(patience) => return running.close(patience),
                 Signal::Abandon => {
                     running.abandon();
@@ -82,6 +91,29 @@ impl Tenures {
                 Signal::Drain => self.hand_over(running)?,
             }
         }
+    }
+
+    /// Waits for what ends the tenure.
+    fn next_signal(&mut self) -> Signal {
+        loop {
+            let stopping = self.stopping.take();
+            match stopping.unwrap_or_else(|| self.signals.1.recv().unwrap_or(Signal::Abandon)) {
+                // The drain has ended in the meantime. If that cannot be found out, the node is drained.
+                Signal::Drain if self.member.is_draining().is_ok_and(|is_draining| !is_draining) => {}
+                signal => return signal,
+            }
+        }
+    }
+
+    /// Lets another node try to run the hub, and waits before this one tries again.
+    fn wait_after(&self, error: &Error) {
+        tracing::warn!(%error, "this node cannot run the hub; it waits and tries again");
+        self.roles.set(Role::Waiting {
+            copy: None,
+            owner: None,
+        });
+        self.member.give_up();
+        std::thread::park_timeout(PAUSE);
     }
 
     /// Waits until this node owns the hub, and runs it. Returns `None` if the node was stopped before that.
@@ -107,11 +139,14 @@ impl Tenures {
         Ok(Some(running))
     }
 
-    /// Forgets what concerned an earlier tenure.
+    /// Forgets the failure of an earlier tenure.
     fn forget_signals(&mut self) {
         while let Ok(signal) = self.signals.1.try_recv() {
-            if matches!(signal, Signal::Stop(_) | Signal::Abandon) {
-                self.stopping = Some(signal);
+            match signal {
+                Signal::Failed => {}
+                // The end is more important.
+                Signal::Drain => drop(self.stopping.get_or_insert(signal)),
+                signal => self.stopping = Some(signal),
             }
         }
     }
@@ -120,7 +155,11 @@ impl Tenures {
     fn wait_for(&mut self, owner: &Owner, rows: &FreshRows) {
         let peer = owner.endpoint.as_ref().map(|endpoint| {
             let fingerprint = Fingerprint::from(endpoint.fingerprint);
-            Arc::new(Peer::new(endpoint.address.clone(), fingerprint, &self.identity))
+            let connect = || Peer::new(endpoint.address.clone(), fingerprint, &self.identity);
+            Arc::new(OtherNode {
+                requests: connect(),
+                waits: connect(),
+            })
         });
         self.roles.set(Role::Waiting {
             copy: Some(rows.clone()),
@@ -166,6 +205,26 @@ impl Tenures {
         if let Some(waiting) = self.started.take() {
             // Whoever opened the hub may have given up.
             let _ = waiting.send(started);
+        }
+    }
+}
+
+/// Returns `true` if a node that has seen the hub may be able to run it later, in spite of this error.
+fn may_pass(error: &Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::Moved | ErrorKind::Format | ErrorKind::Corrupted | ErrorKind::TimedOut
+    )
+}
+
+/// Ends the node if its thread panics.
+struct EndOnPanic(Arc<Roles>);
+
+impl Drop for EndOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let text = "the thread of the node panicked; open the hub again";
+            self.0.end(&Error::new(ErrorKind::Poisoned, text));
         }
     }
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::forward::Nature;
 use crate::client::submit::Submission;
 use crate::client::{ChangeKind, InstanceChange};
 use crate::engine::Registry;
@@ -45,11 +46,13 @@ pub(super) struct Submit {
     pub(super) request_id: Option<String>,
     pub(super) refuse_when_full: bool,
     pub(super) trace: Option<Box<TraceContext>>,
+    /// The sender repeats the message, because its build only reads for it.
+    pub(super) only_if_read: bool,
 }
 
 impl Submit {
-    /// Returns `true` if the message only reads the state of an entity.
-    pub(super) fn only_reads(&self, registry: &Registry) -> bool {
+    /// Returns `true` if this build only reads the state of an entity for the message.
+    fn only_reads(&self, registry: &Registry) -> bool {
         let Action::Operation { operation, .. } = &self.action else {
             return false;
         };
@@ -90,13 +93,32 @@ pub(super) struct Change {
 }
 
 impl Request {
-    /// Returns `true` if the request can be sent again after an attempt whose end is not known. `registry` has the
-    /// operations of this process.
-    pub(super) fn is_idempotent(&self, registry: &Registry) -> bool {
+    /// Returns what the request is, by the operations of this process, and notes it for the node that runs the hub.
+    pub(super) fn nature(&mut self, registry: &Registry) -> Nature {
         match self {
-            Self::Submit(submit) => submit.request_id.is_some() || submit.only_reads(registry),
-            Self::Operate(_) => false,
-            Self::Wait { .. } | Self::Idle | Self::Changes { .. } => true,
+            Self::Submit(submit) => {
+                submit.only_if_read = submit.only_reads(registry);
+                Nature {
+                    only_reads: submit.only_if_read,
+                    has_id: submit.request_id.is_some(),
+                    is_wait: false,
+                }
+            }
+            Self::Operate(_) => Nature {
+                only_reads: false,
+                has_id: false,
+                is_wait: false,
+            },
+            Self::Wait { .. } => Nature {
+                only_reads: true,
+                has_id: false,
+                is_wait: true,
+            },
+            Self::Idle | Self::Changes { .. } => Nature {
+                only_reads: true,
+                has_id: false,
+                is_wait: false,
+            },
         }
     }
 
@@ -110,12 +132,21 @@ impl Request {
 }
 
 impl Submit {
-    /// Returns the submission, after the checks that the client of the other node has passed.
+    /// Returns the submission, after the checks that the client of the other node has passed. `registry` has the operations
+    /// of this process.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::InvalidId`] if the target is invalid, or of kind
     /// [`ErrorKind::InvalidArguments`] if no client may send this action.
-    pub(super) fn into_submission(self) -> Result<Submission> {
+    pub(super) fn into_submission(self, registry: &Registry) -> Result<Submission> {
+        if self.only_if_read && !self.only_reads(registry) {
+            let text = format!(
+                "an operation of `{}` only reads in the build of the node that sent it, and not in the one that runs the hub; \
+                 send it again when all nodes have the same build",
+                self.target
+            );
+            return Err(Error::new(ErrorKind::InvalidArguments, text));
+        }
         if !is_of_client(&self.action) {
             let text = "a node may send only what a client may send; use the same build of the program on all nodes";
             return Err(Error::new(ErrorKind::InvalidArguments, text));
@@ -145,17 +176,19 @@ fn is_of_client(action: &Action) -> bool {
     match action {
         Action::Operation { .. } | Action::Schedule { .. } | Action::Cancel { .. } => true,
         Action::Lock(order) => matches!(**order, LockOrder::Force),
-        Action::Order(order) => matches!(
-            **order,
-            Order::Start(_)
-                | Order::Raise { .. }
-                | Order::Terminate { .. }
-                | Order::Suspend { .. }
-                | Order::Resume { .. }
-                | Order::Rewind { .. }
-                | Order::Restart
-                | Order::Purge { .. }
-        ),
+        Action::Order(order) => match &**order {
+            Order::Start(start) => start.parent.is_none(),
+            order => matches!(
+                order,
+                Order::Raise { .. }
+                    | Order::Terminate { .. }
+                    | Order::Suspend { .. }
+                    | Order::Resume { .. }
+                    | Order::Rewind { .. }
+                    | Order::Restart
+                    | Order::Purge { .. }
+            ),
+        },
     }
 }
 
@@ -244,9 +277,10 @@ mod tests {
             request_id: None,
             refuse_when_full: false,
             trace: None,
+            only_if_read: false,
         });
         match Request::decode(&request.encode().unwrap()).unwrap() {
-            Request::Submit(submit) => submit.into_submission(),
+            Request::Submit(submit) => submit.into_submission(&Registry::default()),
             other => panic!("{other:?}"),
         }
     }

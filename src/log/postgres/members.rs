@@ -207,16 +207,27 @@ impl Members {
         Ok(seen)
     }
 
-    /// Returns `true` if a node of this hub has a certificate with this fingerprint.
-    pub(crate) fn admits(&self, fingerprint: &[u8; 32], patience: Duration) -> Result<bool> {
+    /// Returns `true` if a node of this hub has a certificate with this fingerprint. The lookup has a session of its own.
+    pub(crate) fn admits(&self, session: &Session, fingerprint: &[u8; 32], patience: Duration) -> Result<bool> {
         let text = "SELECT EXISTS (SELECT FROM abide.node WHERE hub = $1 AND fingerprint = $2)";
-        self.session.run(patience, async |connected: &Connected| {
+        session.run(patience, async |connected: &Connected| {
             let fingerprint = &fingerprint[..];
             let row = connected
                 .client
                 .query_one(text, &[&self.identity.hub, &fingerprint])
                 .await?;
             Ok(row.get(0))
+        })
+    }
+
+    /// Ends the tenure of this node, if it owns the hub.
+    pub(crate) fn give_up(&self, patience: Duration) -> Result<()> {
+        let text =
+            "UPDATE abide.shard SET owner = NULL, epoch = epoch + 1 WHERE hub = $1 AND shard = $2 AND owner = $3";
+        self.session.run(patience, async |connected: &Connected| {
+            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+                [&self.identity.hub, &SHARD, &self.node.id];
+            connected.client.execute(text, &parameters).await.map(drop)
         })
     }
 

@@ -48,7 +48,7 @@ where
         .unwrap();
     let connected = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
     let (mut requests, connection) = connected.unwrap();
-    let request = Request::post("https://node/").body(body).unwrap();
+    let request = Request::post("https://node/1").body(body).unwrap();
     tokio::select! {
         response = requests.send_request(request) => response.unwrap().status(),
         ended = connection => panic!("{ended:?}"),
@@ -71,7 +71,7 @@ async fn a_request_that_is_too_large_is_not_sent() {
     let mut node = Node::admitting(&[&client]).await;
     let request = Bytes::from(vec![0; MAX_BODY_BYTES + 1]);
     let error = node.peer(&client).send(request).await.unwrap_err();
-    assert!(matches!(error, SendError::NotSent(_)), "{error:?}");
+    assert!(matches!(error, SendError::TooLarge(_)), "{error:?}");
     assert_eq!(node.events(), []);
 }
 

@@ -15,7 +15,7 @@ use super::{Peer, SendError};
 /// Sends a request and expects that it was certainly not processed. Returns the error as text.
 async fn not_sent(peer: &Peer, request: &'static str) -> String {
     match peer.send(Bytes::from(request)).await {
-        Err(SendError::NotSent(error)) => error.to_string(),
+        Err(SendError::NotSent(error) | SendError::TooLarge(error)) => error.to_string(),
         other => panic!("expected `NotSent`, got {other:?}"),
     }
 }
@@ -23,7 +23,7 @@ async fn not_sent(peer: &Peer, request: &'static str) -> String {
 /// Sends a request and expects that it may have been processed. Returns the error as text.
 async fn unknown(peer: &Peer, request: &'static str) -> String {
     match peer.send(Bytes::from(request)).await {
-        Err(SendError::Unknown(error)) => error.to_string(),
+        Err(SendError::Unknown(error) | SendError::Unanswerable(error)) => error.to_string(),
         other => panic!("expected `Unknown`, got {other:?}"),
     }
 }

@@ -98,6 +98,7 @@ pub(super) fn wait(
         {
             watch.since = Stopwatch::start();
         }
+        check_canceled(canceled)?;
         // A node that is drained leaves the hub to the others.
         if may_claim(members, &seen, &mut watch) && !seen.is_draining {
             if let Some(tenure) = members.claim(&seen, patience)? {
@@ -115,7 +116,6 @@ pub(super) fn wait(
             tracing::info!(owner = owner.name, "another node runs this hub; waiting to take over");
             watch_owner(owner)?;
         }
-        check_canceled(canceled)?;
         std::thread::park_timeout(BEAT);
     }
 }

@@ -173,7 +173,7 @@ impl Following {
     fn ask_for_readers(&mut self) -> Result<()> {
         if self.awaited.is_none() && !self.readers.is_empty() && self.replay.is_some() {
             let state = self.source.log.barrier()?;
-            check_end(&mut self.replay, &state, self.source.log.as_ref())?;
+            check_end(&mut self.replay, &state, &self.source)?;
             self.awaited = Some((state, std::mem::take(&mut self.readers)));
         }
         Ok(())
@@ -202,24 +202,24 @@ impl Following {
 }
 
 /// Checks that the log has what the copy has. A copy that does not fit is closed, so that it is opened again.
-pub(super) fn check_end(replay: &mut Option<Replay>, state: &LogState, log: &dyn SharedLog) -> Result<()> {
+pub(super) fn check_end(replay: &mut Option<Replay>, state: &LogState, source: &CopySource) -> Result<()> {
     let Some(open) = replay else { return Ok(()) };
     if !open.fits(state) {
-        close(replay);
+        close(replay, &source.canceled);
         return Ok(());
     }
-    open.check_end(state, log).map_err(|stopped| {
+    open.check_end(state, source.log.as_ref()).map_err(|stopped| {
         if let Stopped::Failed(_) = stopped {
-            close(replay);
+            close(replay, &source.canceled);
         }
         stopped.into()
     })
 }
 
 /// Closes the copy, so that it can be opened again.
-fn close(replay: &mut Option<Replay>) {
+fn close(replay: &mut Option<Replay>, canceled: &AtomicBool) {
     if let Some(replay) = replay.take() {
-        replay.close();
+        replay.close(canceled);
     }
 }
 
@@ -253,12 +253,12 @@ pub(super) fn advance(replay: &mut Option<Replay>, source: &CopySource) -> Resul
         Ok(Step::Applied) => Ok(true),
         Ok(Step::AtEnd | Step::Unsettled) => Ok(false),
         Ok(Step::LeftBehind) => {
-            close(replay);
+            close(replay, &source.canceled);
             Ok(true)
         }
         Err(Stopped::Unread(error)) => Err(error),
         Err(Stopped::Failed(error)) => {
-            close(replay);
+            close(replay, &source.canceled);
             Err(error)
         }
     }

@@ -83,6 +83,8 @@ pub(crate) struct Member {
     members: Arc<Members>,
     lock: Arc<DirectoryLock>,
     drain: OnceLock<Drain>,
+    /// The connection on which nodes are looked up that want to connect, so that no beat waits for them.
+    admission: Session,
 }
 
 /// Waits until this node owns the hub, and opens it.
@@ -110,6 +112,7 @@ impl Member {
         };
         let members = Members::join(Session::new(how.address.clone())?, &wish, node, how.patience)?;
         Ok(Self {
+            admission: Session::new(how.address.clone())?,
             how,
             members: Arc::new(members),
             lock: Arc::new(lock),
@@ -126,7 +129,7 @@ impl Member {
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Io`](crate::ErrorKind::Io) if the database cannot be reached.
     pub(crate) fn admits(&self, fingerprint: &[u8; 32]) -> Result<bool> {
-        self.members.admits(fingerprint, FOLLOWER)
+        self.members.admits(&self.admission, fingerprint, FOLLOWER)
     }
 
     /// Returns the name of the hub.
@@ -138,6 +141,20 @@ impl Member {
     pub(crate) fn when_drained(&self, drain: Drain) {
         // It is set once, before the first open.
         let _ = self.drain.set(drain);
+    }
+
+    /// Returns `true` if an operator drains this node.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Members::beat`].
+    pub(crate) fn is_draining(&self) -> Result<bool> {
+        Ok(self.members.beat(FOLLOWER)?.is_draining)
+    }
+
+    /// Ends the tenure of this node, if it has one, so that another node can try.
+    pub(crate) fn give_up(&self) {
+        // If this fails, the others wait until the node ends.
+        let _ = self.members.give_up(LEAVE);
     }
 
     /// Ends the wait for another node.
@@ -264,7 +281,7 @@ pub(super) fn take_over(
         Some(replay) if replay.fits(&tenure.log) => Ok(replay),
         followed => {
             if let Some(replay) = followed {
-                replay.close();
+                replay.close(&source.canceled);
             }
             copy::open(
                 &source.directory,

@@ -1,6 +1,7 @@
 //! The way of a copy through the log: from the first record that it lacks to the newest one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::copy::{Copy, Limits, check_log};
@@ -38,6 +39,8 @@ pub(super) struct Replay {
     limits: Limits,
     /// When the mark was last moved.
     noted: Stopwatch,
+    /// See [`CopiedRows`].
+    is_taken_over: Arc<AtomicBool>,
 }
 
 /// The rows of a copy that follows the log, for readers. They advance while this is held; a view of them does not.
@@ -45,9 +48,17 @@ pub(super) struct Replay {
 pub(crate) struct CopiedRows {
     pub(super) copy: Arc<Copy>,
     pub(super) fronts: Arc<Fronts>,
+    /// Set before the node that now runs the hub writes to these rows.
+    is_taken_over: Arc<AtomicBool>,
 }
 
 impl CopiedRows {
+    /// Returns `true` if this node may run the hub now. A view that was made before this returned `false` has only durable
+    /// rows; another one may have more.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        self.is_taken_over.load(Ordering::Acquire)
+    }
+
     /// Returns a view of the newest rows, which later commits do not change.
     pub(crate) fn view(&self) -> Box<dyn Reader + '_> {
         Box::new(View::newest(&self.fronts, || self.copy.snapshot()))
@@ -102,6 +113,7 @@ impl Replay {
             chain: start.1,
             limits,
             noted: Stopwatch::start(),
+            is_taken_over: Arc::default(),
         }
     }
 
@@ -116,14 +128,15 @@ impl Replay {
         has_all.then(|| CopiedRows {
             copy: Arc::clone(&self.copy),
             fronts: Arc::clone(&self.fronts),
+            is_taken_over: Arc::clone(&self.is_taken_over),
         })
     }
 
-    /// Closes the copy, and waits until no reader has it open, so that it can be opened again.
-    pub(super) fn close(self) {
+    /// Closes the copy, and waits until no reader has it open, so that it can be opened again, or until `canceled`.
+    pub(super) fn close(self, canceled: &AtomicBool) {
         let copy = Arc::downgrade(&self.copy);
         drop(self);
-        while copy.strong_count() > 0 {
+        while copy.strong_count() > 0 && !canceled.load(Ordering::Relaxed) {
             std::thread::park_timeout(READER);
         }
     }
@@ -211,6 +224,7 @@ impl Replay {
             // From here on, the rows count.
             self.copy.note_acknowledged()?;
         }
+        self.is_taken_over.store(true, Ordering::Release);
         Ok(Current {
             appended: Arc::clone(&self.copy.appended),
             copy: self.copy,

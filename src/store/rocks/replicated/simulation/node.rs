@@ -244,12 +244,12 @@ impl Node {
         };
         // Without an answer, the reader waits.
         let Ok(state) = self.log().barrier() else { return };
-        let log = self.log();
+        let place = self.place(world);
         let Stage::Waiting(replay, era) = &mut self.stage else {
             return;
         };
         let era = *era;
-        if let Err(error) = follow::check_end(replay, &state, &log) {
+        if let Err(error) = follow::check_end(replay, &state, &place) {
             return self.cannot_follow(world, era, &error);
         }
         self.follow(world, READER_STEPS);
@@ -354,6 +354,8 @@ impl Node {
             _ => None,
         };
         let has_followed = followed.is_some();
+        let from_the_first = LogState { head: 0, ..tenure.log };
+        let reader = followed.as_ref().and_then(|replay| replay.rows_at(&from_the_first));
         let had_copy = self.directory.exists();
         let place = self.place(world);
         let opened = take_over(&place, &tenure, followed);
@@ -361,6 +363,9 @@ impl Node {
         match opened {
             Ok((durable, appended)) => {
                 core.record(format!("node {} owns the hub", self.index));
+                if reader.is_some_and(|rows| !rows.is_taken_over()) {
+                    core.violate("a reader does not learn that its rows are written now".to_owned());
+                }
                 if has_followed {
                     core.see(CoverageMark::TakeoverOfFollower);
                 }
