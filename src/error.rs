@@ -133,9 +133,9 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Returns `true` if a request fails with this because the hub has moved to another node.
+    /// Returns `true` if a request can fail with this because the hub moves to another node.
     pub(crate) fn is_of_move(self) -> bool {
-        matches!(self, Self::Replaced | Self::Unconfirmed)
+        matches!(self, Self::Closed | Self::Replaced | Self::Unconfirmed)
     }
 
     /// Returns `true` if no request of this open hub can succeed any more.

@@ -334,7 +334,8 @@ pub(crate) async fn wait_for_end(
     loop {
         let open = hub.open()?;
         let ended = End::begin(hub, &open, instance.clone(), until);
-        let moved = hub.moved_from(&open);
+        // A standby forwards the wait by itself.
+        let moved = if open.is_standby { None } else { hub.moved_from(&open) };
         drop(open);
         let ended = match ended {
             Ok(ended) => ended.await,

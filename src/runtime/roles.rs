@@ -176,7 +176,8 @@ pub(crate) async fn reading(mut roles: watch::Receiver<Role>) -> Result<Reading>
         match now {
             Role::Ended(error) => return Err(error),
             Role::Owner(runtime) => {
-                if let Some(runtime) = runtime.upgrade() {
+                // One that has failed is about to be replaced.
+                if let Some(runtime) = runtime.upgrade().filter(|runtime| runtime.health().is_ok()) {
                     return Ok(Reading::Owner(runtime));
                 }
             }
