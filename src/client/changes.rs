@@ -143,6 +143,8 @@ impl ChangeQuery {
             false => self.kinds.into_iter().collect(),
         };
         let watcher = runtime.feed.watch(kinds);
+        // After it has begun, so that whoever serves it sees it.
+        self.client.hub().note_watcher();
         let life = xxh3_64(format!("{} {}", runtime.hub, runtime.opened.0).as_bytes());
         let newest = watcher.position();
         let (position, is_lost) = match after {

@@ -49,7 +49,20 @@ impl HubRef {
         match self {
             Self::Process(_) => self.open(),
             #[cfg(feature = "cluster")]
-            Self::Node(roles) => roles.upgrade().map(|roles| roles.watch()).ok_or_else(closed),
+            Self::Node(roles) => {
+                let roles = roles.upgrade().ok_or_else(closed)?;
+                Ok(Arc::clone(roles.standby()))
+            }
+        }
+    }
+
+    /// Notes that a watcher of this feed has begun.
+    pub(crate) fn note_watcher(&self) {
+        #[cfg(feature = "cluster")]
+        if let Self::Node(roles) = self
+            && let Some(roles) = roles.upgrade()
+        {
+            roles.note_watcher();
         }
     }
 

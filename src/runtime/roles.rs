@@ -136,14 +136,14 @@ impl Roles {
         }
     }
 
+    /// Returns the runtime without executors. All watchers of this process read its feed, in each role of the node.
     pub(crate) fn standby(&self) -> &Arc<Runtime> {
         &self.standby
     }
 
-    /// Returns the runtime whose feed the watchers of this process read, in each role of the node.
-    pub(crate) fn watch(&self) -> Arc<Runtime> {
+    /// Notes that a watcher of changes has begun.
+    pub(crate) fn note_watcher(&self) {
         self.watched.notify_one();
-        Arc::clone(&self.standby)
     }
 
     /// Waits until a watcher of changes has begun, perhaps before the call.
