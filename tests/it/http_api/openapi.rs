@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::fixture::{Answer, Api, Counter};
 
 /// Every route: first the routes of Azure, then the additional ones.
-const ROUTES: [&str; 56] = [
+const ROUTES: &[&str] = &[
     "POST /orchestrators/{name}",
     "POST /orchestrators/{name}/{instanceId}",
     "GET /instances/{instanceId}",
@@ -46,6 +46,8 @@ const ROUTES: [&str; 56] = [
     "DELETE /entities/{name}/{key}/changes",
     "GET /activities",
     "GET /activities/{name}",
+    #[cfg(feature = "cluster")]
+    "GET /cluster",
     "GET /hub",
     "GET /timeline",
     "GET /events",
@@ -90,7 +92,7 @@ async fn described_and_served_routes_are_equal() {
     assert_eq!(document["openapi"], "3.1.0");
     let operations = operations(&document);
     let described: BTreeSet<&str> = operations.keys().map(String::as_str).collect();
-    let expected: BTreeSet<&str> = ROUTES.into_iter().collect();
+    let expected: BTreeSet<&str> = ROUTES.iter().copied().collect();
     assert_eq!(described, expected);
 
     let ids: BTreeSet<&str> = operations
@@ -318,6 +320,10 @@ const EXAMPLES: &[Example] = &[
     ("GET /events", &[], "", "", 200),
     ("GET /events", &[], "kinds=none", "", 400),
     ("GET /events", &[], CLOSED, "", 503),
+    #[cfg(feature = "cluster")]
+    ("GET /cluster", &[], "", "", 404),
+    #[cfg(feature = "cluster")]
+    ("GET /cluster", &[], CLOSED, "", 503),
     ("GET /hub", &[], "", "", 200),
     ("GET /hub", &[], CLOSED, "", 503),
     ("GET /activities", &[], "", "", 200),
@@ -707,6 +713,10 @@ async fn answers_are_as_described() {
         for status in operation["responses"].as_object().unwrap().keys() {
             // Another test covers the status codes of tokens, and the description does not depend on the hub.
             if ["401", "403", "default"].contains(&status.as_str()) || route == "GET /openapi.json" {
+                continue;
+            }
+            // `tests/cluster` has a hub in a database.
+            if (route.as_str(), status.as_str()) == ("GET /cluster", "200") {
                 continue;
             }
             assert!(
