@@ -18,6 +18,9 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 /// The name of a standby.
 const STANDBY: &str = "standby";
 
+/// How often a server is started while processes of a killed one are still there.
+const STARTS: usize = 500;
+
 /// A server, which ends when this is dropped.
 pub(crate) struct Server {
     place: TempDir,
@@ -97,6 +100,22 @@ impl Server {
 
     /// Starts the server after [`kill`](Self::kill), and waits until it accepts connections.
     pub(crate) fn resume(&mut self) {
+        // The processes of a killed server end by themselves. Until the last one has, a new server ends at once.
+        for _ in 0..STARTS {
+            match self.try_to_start() {
+                Ok(child) => {
+                    self.child = Some(child);
+                    return;
+                }
+                Err(log) if log.contains("shared memory block") => {}
+                Err(log) => panic!("the server ended: {log}"),
+            }
+        }
+        panic!("the processes of the killed server do not end");
+    }
+
+    /// Starts the server. Returns what it has logged if it ends instead.
+    fn try_to_start(&self) -> Result<Child, String> {
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
         command.arg("-k").arg(self.place.path());
@@ -112,11 +131,14 @@ impl Server {
         let mut text = String::new();
         // A standby accepts read-only connections.
         while !text.contains("ready to accept") {
-            assert!(log.read_line(&mut text).unwrap() > 0, "the server ended: {text}");
+            if log.read_line(&mut text).unwrap() == 0 {
+                child.wait().unwrap();
+                return Err(text);
+            }
         }
         // The server stops when nobody reads what it writes.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        self.child = Some(child);
+        Ok(child)
     }
 
     /// Starts a standby of this server, which gets everything that it writes.
@@ -171,7 +193,6 @@ impl Server {
         let mut child = self.child.take().expect("the server runs");
         child.kill().unwrap();
         child.wait().unwrap();
-        // Its processes end by themselves. A new server waits for their end.
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
     }
 
