@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { get, type Query } from './api';
 import { setChangesFollowed, reportChange } from './changes';
 import { subscribe } from './events';
@@ -25,7 +25,6 @@ export function useEvents(query: Query = {}): void {
 export function useChanges(query?: Query): Resource<Stats> {
   const stats = useResource((signal) => get<Stats>('/stats', {}, signal), [], STATS_EVERY_MS, true);
   const commits = stats.data?.commits;
-  const seen = useRef(commits);
   const isBroken = stats.error !== null;
   useEvents(query);
   useEffect(() => {
@@ -33,8 +32,8 @@ export function useChanges(query?: Query): Resource<Stats> {
     return () => setChangesFollowed(false);
   }, [isBroken]);
   useEffect(() => {
-    if (isBroken || seen.current !== undefined) reportChange();
-    seen.current = commits;
+    // The first number also counts: what was read before it may be older, and no event told of what happened between.
+    if (isBroken || commits !== undefined) reportChange();
   }, [commits, isBroken]);
   return stats;
 }

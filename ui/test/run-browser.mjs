@@ -6,7 +6,7 @@
 //   ABIDE_SERVICE      the service (default: target/debug/examples/service in the repository)
 //   CHROMIUM           the browser (default: /usr/bin/chromium)
 //   ABIDE_DIST         a folder with index.html, app.js and app.css that replace those within the service
-//   ABIDE_DELAY_MS     delays each request of a page to the API by a random time up to this, to find races
+//   ABIDE_DELAY_MS     delays each request to the API by up to this, and each change of the page a little, to find races
 //   ABIDE_SCREENSHOTS  a folder for pictures of the pages, and of those that a test failed on
 //   CI                 if set, times are not checked
 import { spawn } from 'node:child_process';

@@ -47,7 +47,8 @@ export class InstanceModel {
     const end = subscribe(
       { prefix: this.id, kinds: 'started,ended,status,stopped,turn,purged' },
       (event) => {
-        if (event.type !== 'missed' && !('change' in event && event.change.id === this.id)) return;
+        // The first event says that the hub tells of changes from now on. What was read before it may be older.
+        if ('change' in event && event.change.id !== this.id) return;
         // What is gone cannot be read again. The page leaves, or keeps what it has read.
         if (event.type === 'purged') return;
         const wait = last + PAUSE_MS - Date.now();

@@ -49,6 +49,7 @@ check('the report tells what was skipped', async ({ page, goto }) => {
   await endedOrder('order-1');
   await endedOrder('order-2');
   await goto('#/instances');
+  await page.getByRole('grid').getByRole('link', { name: 'order-2', exact: true }).waitFor();
   await page.getByRole('checkbox', { name: 'Select all loaded instances' }).check();
   await page.getByRole('button', { name: 'Actions on 2 selected…' }).click();
   await dialog(page).getByLabel('Action').selectOption('terminate');

@@ -107,7 +107,7 @@ check('hostile keys and states of entities are text', async ({ page, goto }) => 
   for (const key of IDS) {
     await goto('#/entities');
     await page.getByRole('grid').getByRole('link', { name: key, exact: true }).click(START);
-    await page.getByText('{"free":1}').waitFor();
+    await page.getByRole('region', { name: 'State' }).getByText('{"free":1}').waitFor();
     await assertHarmless(page);
     await assertFits(page, key);
   }

@@ -25,6 +25,8 @@ check('a quarantined entity is released', async ({ page, context, goto }) => {
   await confirm(page, 'Release');
   await until(() => sent.includes('POST /quarantine/stock/sofa/release'), 'the entity is released');
   await page.getByRole('link', { name: 'stock sofa' }).click();
+  // The problems that the link leads away from also have this word.
+  await page.getByRole('heading', { level: 1, name: 'stock / sofa' }).waitFor();
   await page.getByText('Quarantined').waitFor();
 });
 

@@ -35,7 +35,7 @@ check('an order is found on the overview, explained, and approved by mouse', asy
   const search = page.getByRole('searchbox', { name: /Find an instance/ });
   await search.fill('@stock@lamp');
   await search.press('Enter');
-  await page.getByText('{"free":60}').waitFor();
+  await page.getByRole('region', { name: 'State' }).getByText('{"free":60}').waitFor();
   assert.equal(await stockOf('lamp'), 60);
 });
 
@@ -66,7 +66,7 @@ check('the same by keyboard alone', async ({ page, goto }) => {
   await keyboard.press('/');
   await keyboard.type('@stock@lamp');
   await keyboard.press('Enter');
-  await page.getByText('{"free":60}').waitFor();
+  await page.getByRole('region', { name: 'State' }).getByText('{"free":60}').waitFor();
 });
 
 check('lists are read by keyboard', async ({ page, goto }) => {

@@ -54,7 +54,10 @@ export async function open({ allow = [], context: options = {} } = {}) {
       console.error(`violates ${violatedDirective}: ${blockedURI} ${sample}`),
     );
   });
-  if (DELAY_MS > 0) await context.route(/\/durabletask\//, delay);
+  if (DELAY_MS > 0) {
+    await context.route(/\/durabletask\//, delay);
+    await context.addInitScript(changePagesLater, Math.min(DELAY_MS, 100));
+  }
   if (process.env.ABIDE_DIST) await context.route(/\/ui\/\w+\.(js|css|html)$/, replace);
   context.on('page', (page) => watch(page, complain));
   const page = await context.newPage();
@@ -93,6 +96,15 @@ function watch(page, complain) {
 async function delay(route) {
   await pause(Math.random() * DELAY_MS);
   await route.continue().catch(() => null);
+}
+
+/** Shows the page of a new address later, so that a test which takes the old page for the new one fails. */
+function changePagesLater(delayMs) {
+  const { addEventListener } = window;
+  window.addEventListener = (type, listener, ...rest) => {
+    const changed = type === 'hashchange' ? (event) => setTimeout(listener, delayMs, event) : listener;
+    addEventListener(type, changed, ...rest);
+  };
 }
 
 /** Answers with a file of `ABIDE_DIST` and the headers of the service. */
