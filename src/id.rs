@@ -472,9 +472,51 @@ pub(crate) type Sequence = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct PartitionId(pub(crate) u16);
 
-/// The id of a message: the batch that created or accepted it, and its index in that batch.
+/// The id of a shard: a part of a hub that has its own order of commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct ShardId(pub(crate) u16);
+
+impl ShardId {
+    /// Returns the partition that stands for the shard in the keys of other shards. It is one of its own.
+    pub(crate) fn partition(self) -> PartitionId {
+        PartitionId(self.0)
+    }
+}
+
+/// One of the shards of a hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) id: ShardId,
+    /// Number of shards of the hub.
+    pub(crate) count: u16,
+}
+
+impl Shard {
+    /// A hub that is not divided.
+    pub(crate) const WHOLE: Self = Self {
+        id: ShardId(0),
+        count: 1,
+    };
+
+    /// Returns the shard that has a partition.
+    pub(crate) fn of(self, partition: PartitionId) -> ShardId {
+        ShardId(partition.0 % self.count)
+    }
+
+    /// Returns `true` if this shard has the partition.
+    pub(crate) fn has(self, partition: PartitionId) -> bool {
+        self.of(partition) == self.id
+    }
+
+    /// Returns the other shards of the hub.
+    pub(crate) fn others(self) -> impl Iterator<Item = ShardId> {
+        (0..self.count).map(ShardId).filter(move |other| *other != self.id)
+    }
+}
+
+/// The id of a message: the batch that created or accepted it, and its index in that batch. It is unique in the hub.
 ///
-/// The ids of one sender increase. An id that was not durable never leaves the process, so a batch number that was lost
+/// The ids of one sender increase. A message to another shard gets a new id there. An id that was not durable never leaves the process, so a batch number that was lost
 /// in a crash may be used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct MessageId {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
+use crate::id::Shard;
 use crate::model::{self, CommitRecord};
 use crate::planted::{self, Fault};
 use crate::schema;
@@ -33,6 +34,8 @@ pub(crate) struct CommitOrder<T> {
     /// Notified when a sync has ended.
     synced: Condvar,
     next_batch: AtomicU64,
+    /// The distance of two batch numbers.
+    stride: u64,
     partitions: u16,
     aging: Aging,
     /// See [`Store::confirms_reads`].
@@ -133,14 +136,26 @@ impl<T> CommitOrder<T> {
             wake: Condvar::new(),
             synced: Condvar::new(),
             next_batch: AtomicU64::new(last.next_batch.max(1)),
+            stride: 1,
             partitions: last.partitions,
             aging,
         }
     }
 
+    /// Draws only the batch numbers of a shard. So batches of the whole hub have different numbers.
+    pub(crate) fn of_shard(self, shard: Shard) -> Self {
+        let (id, count) = (u64::from(shard.id.0), u64::from(shard.count));
+        let first = self.next_batch.load(Ordering::Relaxed);
+        Self {
+            next_batch: AtomicU64::new(first + (id + count - first % count) % count),
+            stride: count,
+            ..self
+        }
+    }
+
     /// Returns a new batch number. No other batch of this hub has it, and no earlier durable batch had it.
     pub(crate) fn draw_batch_number(&self) -> u64 {
-        let number = self.next_batch.fetch_add(1, Ordering::Relaxed);
+        let number = self.next_batch.fetch_add(self.stride, Ordering::Relaxed);
         if planted::is(Fault::ReuseBatch) {
             return number - number % 4;
         }

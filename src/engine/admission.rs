@@ -5,6 +5,8 @@ use crate::engine::message::Message;
 /// The destination of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
+    /// The message becomes a row and is sent to the shard that has the partition of its target.
+    OtherShard,
     /// The message becomes a row and is delivered to the core that owns the partition of its target.
     OtherCore,
     /// The message bypasses the queue of its target.

@@ -16,6 +16,7 @@ use crate::engine::ctx::{Ctx, Settings};
 use crate::engine::dead_letters::settle_dead_letter;
 use crate::engine::limits::Limits;
 use crate::engine::locks::Locks;
+use crate::engine::mail::{Mail, mail_was_taken, take_mail, write_mail};
 use crate::engine::mailbox::BlockReason;
 use crate::engine::mailboxes::{Mailboxes, QueueMemory};
 use crate::engine::message::{Effect, Output};
@@ -32,7 +33,7 @@ use crate::engine::timers::fire_timers;
 use crate::engine::turn::{load, turn, write_states};
 use crate::engine::waiting::admit_behind_locks;
 use crate::error::Result;
-use crate::id::{InstanceId, PartitionId};
+use crate::id::{InstanceId, PartitionId, Shard};
 use crate::store::Reader;
 use crate::time::{Aging, Timestamp};
 use crate::{model, schema};
@@ -50,6 +51,8 @@ pub(crate) struct CoreConfig {
     pub(crate) slots: Arc<ActivitySlots>,
     /// Number of partitions of the hub.
     pub(crate) partitions: u16,
+    /// The shard of the hub that this core is a part of.
+    pub(crate) shard: Shard,
     /// The partitions that this core owns.
     pub(crate) owned: Vec<PartitionId>,
     /// Instances held by the operator.
@@ -75,6 +78,7 @@ impl CoreConfig {
             index: 0,
             slots: Arc::new(ActivitySlots::new(limits.activities, 1)),
             partitions,
+            shard: Shard::WHOLE,
             owned: (0..partitions).map(PartitionId).collect(),
             held: BTreeSet::new(),
             calm_since: 0,
@@ -96,6 +100,7 @@ pub(crate) struct Core {
     partitions: Partitions,
     states: States,
     locks: Locks,
+    mail: Mail,
     orchestrations: Orchestrations,
     activities: Activities,
     callers: Callers,
@@ -118,6 +123,7 @@ impl Core {
             memory: QueueMemory::new(config.limits.queue_bytes),
             states: States::new(config.limits.cache_bytes),
             locks: Locks::open(&partitions, reader)?,
+            mail: Mail::open(config.shard, reader)?,
             orchestrations: Orchestrations::new(config.limits.live_bytes),
             activities,
             callers: Callers::default(),
@@ -131,6 +137,7 @@ impl Core {
                 limits: config.limits,
                 registry: config.registry,
                 partitions: config.partitions,
+                shard: config.shard,
                 aging: config.aging,
                 watched: config.watched,
             },
@@ -301,6 +308,7 @@ impl Core {
             memory: &mut self.memory,
             states: &mut self.states,
             locks: &mut self.locks,
+            mail: &mut self.mail,
             orchestrations: &mut self.orchestrations,
             activities: &mut self.activities,
             callers: &mut self.callers,
@@ -339,6 +347,13 @@ fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result
             return mailboxes.route(message, ctx);
         }
         Input::Delivery { message, .. } => return mailboxes.route(message, ctx),
+        Input::Mail {
+            from,
+            first,
+            messages,
+            token,
+        } => return take_mail(from, first, messages, token, mailboxes, ctx),
+        Input::MailTaken { to, upto } => return mail_was_taken(to, upto, ctx),
         Input::ActivityEnded {
             activity,
             attempt,
@@ -401,6 +416,7 @@ fn close(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
     mailboxes.save_arrivals(ctx)?;
     write_states(ctx)?;
     write_orchestrations(ctx)?;
+    write_mail(ctx)?;
     if let Some(changes) = ctx.step.changes.take() {
         ctx.step.outputs.push(Output::Effect(Effect::Changes(changes)));
     }

@@ -10,13 +10,14 @@ use crate::engine::changes::WatchedKinds;
 use crate::engine::core_step::CoreStep;
 use crate::engine::limits::Limits;
 use crate::engine::locks::Locks;
+use crate::engine::mail::Mail;
 use crate::engine::mailboxes::QueueMemory;
 use crate::engine::orchestration::{Orchestrations, Waiters};
 use crate::engine::partition::Partitions;
 use crate::engine::registry::Registry;
 use crate::engine::requests::Callers;
 use crate::engine::states::States;
-use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::id::{InstanceId, MessageId, PartitionId, Shard};
 use crate::store::Reader;
 use crate::time::Aging;
 
@@ -32,6 +33,8 @@ pub(super) struct Settings {
     pub(super) registry: Arc<Registry>,
     /// Number of partitions of the hub.
     pub(super) partitions: u16,
+    /// The shard of the hub that the core is a part of.
+    pub(super) shard: Shard,
     /// Determines the age of rows that expire.
     pub(super) aging: Aging,
     /// The watched kinds of changes.
@@ -57,6 +60,7 @@ pub(super) struct Ctx<'a> {
     pub(super) memory: &'a mut QueueMemory,
     pub(super) states: &'a mut States,
     pub(super) locks: &'a mut Locks,
+    pub(super) mail: &'a mut Mail,
     pub(super) orchestrations: &'a mut Orchestrations,
     pub(super) activities: &'a mut Activities,
     pub(super) callers: &'a mut Callers,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::admission::{Admission, Facts, admission};
 use crate::engine::ctx::{Ctx, Settings};
+use crate::engine::mail::post;
 use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::message::Message;
 use crate::engine::partition::Partitions;
@@ -189,9 +190,10 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// Delivers a message to its instance in this core, or stores it as a row for another core.
+    /// Delivers a message to its instance in this core, or stores it as a row for another core or shard.
     pub(super) fn route(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
         match self.admission(&message, ctx) {
+            Admission::OtherShard => post(&message, ctx)?,
             Admission::OtherCore => {
                 let (key, value) = message.row(ctx.settings.partition_of(&message.target))?;
                 if !planted::is(Fault::DropInboxRow) {
@@ -223,7 +225,11 @@ impl Mailboxes {
 
     fn admission(&self, message: &Message, ctx: &Ctx<'_>) -> Admission {
         let id = &message.target;
-        let Some(partition) = ctx.partitions.find(ctx.settings.partition_of(id)) else {
+        let partition = ctx.settings.partition_of(id);
+        if !ctx.settings.shard.has(partition) {
+            return Admission::OtherShard;
+        }
+        let Some(partition) = ctx.partitions.find(partition) else {
             return Admission::OtherCore;
         };
         let has_unread_rows = || match self.get(id) {

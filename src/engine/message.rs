@@ -10,9 +10,9 @@ use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::engine::spans::FinishedSpan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
-use crate::id::{ActivityKey, ExecutionId, InstanceId, MessageId, PartitionId};
+use crate::id::{ActivityKey, ExecutionId, InstanceId, MessageId, PartitionId, ShardId};
 use crate::model::orchestration::{LockOrder, Order};
-use crate::model::{self, Action, MessageRecord, Outcome, StepRef};
+use crate::model::{self, Action, MailRecord, MessageRecord, Outcome, StepRef};
 use crate::schema;
 use crate::time::Timestamp;
 use crate::trace::TraceContext;
@@ -227,15 +227,19 @@ impl Message {
 
     /// Returns the key and value of the message's row.
     pub(crate) fn row(&self, partition: PartitionId) -> Result<(Vec<u8>, Vec<u8>)> {
-        let record = MessageRecord {
+        Ok((self.key(partition), model::encode(&self.record())?))
+    }
+
+    /// Returns what is stored of the message.
+    pub(crate) fn record(&self) -> MessageRecord {
+        MessageRecord {
             source: self.source(),
             step: self.step(),
             action: self.action.clone(),
             call: self.is_call(),
             request: self.client().and_then(|client| client.request.clone()),
             trace: self.trace.clone(),
-        };
-        Ok((self.key(partition), model::encode(&record)?))
+        }
     }
 
     /// Returns the key of the message's row.
@@ -252,6 +256,14 @@ impl Message {
         let record: MessageRecord = model::decode(value, "message")?;
         let id = schema::message::id_of(key)
             .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored message is too short"))?;
+        Ok(Self {
+            stored: true,
+            ..Self::from_record(id, target.clone(), record)
+        })
+    }
+
+    /// Returns the message that was stored elsewhere as `record`.
+    pub(crate) fn from_record(id: MessageId, target: InstanceId, record: MessageRecord) -> Self {
         let origin = match (record.source, record.step) {
             (Some(source), Some(step)) => Origin::Step(source, step),
             (Some(source), None) => Origin::Instance(source),
@@ -261,14 +273,7 @@ impl Message {
                 ..ClientOrigin::default()
             }),
         };
-        Ok(Self {
-            id,
-            target: target.clone(),
-            action: record.action,
-            origin,
-            stored: true,
-            trace: record.trace,
-        })
+        Self::new(id, target, record.action, origin).in_trace(record.trace)
     }
 }
 
@@ -298,6 +303,20 @@ pub(crate) enum Input {
     },
     /// A message that another core wrote for an instance of this core, in the commit with this number.
     Delivery { message: Message, commit: u64 },
+    /// Messages of another shard, of which the first one has the number `first`. The answer is the number of the newest
+    /// message of that shard that this one has.
+    Mail {
+        from: ShardId,
+        first: u64,
+        messages: Vec<MailRecord>,
+        token: Token,
+    },
+    /// Another shard has the messages up to this number.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a hub has one shard so far; the simulation has several")
+    )]
+    MailTaken { to: ShardId, upto: u64 },
     /// Messages for this core were written but not delivered. The core has to read its rows.
     Spilled,
     /// The end of an attempt of an activity.
@@ -430,6 +449,8 @@ pub(crate) enum Effect {
     CancelActivity { activity: ActivityKey },
     /// Wake the clients that wait for room in the queue of the instance.
     Room { instance: InstanceId },
+    /// Send the messages to another shard, of which the newest one has this number.
+    Mail { to: ShardId, newest: u64 },
     /// Send changes to the watchers of the hub.
     Changes(Vec<NotedChange>),
     /// Export a span.
@@ -506,6 +527,7 @@ impl fmt::Debug for Effect {
             ),
             Self::CancelActivity { activity } => write!(f, "cancel activity {activity}"),
             Self::Room { instance } => write!(f, "room {instance}"),
+            Self::Mail { to, newest } => write!(f, "mail to shard {} up to {newest}", to.0),
             Self::Changes(changes) => write!(f, "{} changes", changes.len()),
             Self::Span(span) => write!(f, "span {} of {}", span.name, span.context),
         }

@@ -15,6 +15,7 @@ mod dead_letters;
 mod fingerprint;
 mod limits;
 mod locks;
+mod mail;
 mod mailbox;
 mod mailboxes;
 pub(crate) mod message;

@@ -19,7 +19,7 @@ use crate::hub::names;
 #[cfg(feature = "cluster")]
 use crate::hub::node::NodeHub;
 use crate::hub::running::Running;
-use crate::id::EntityId;
+use crate::id::{EntityId, Shard};
 use crate::model::CommitRecord;
 use crate::orchestration::{Orchestration, orchestration_code};
 #[cfg(feature = "otel")]
@@ -606,6 +606,7 @@ impl HubBuilder {
                 ..self.limits
             },
             partitions,
+            shard: Shard::WHOLE,
             executors: self.executors,
             in_flight: self.in_flight.min(tokio::sync::Semaphore::MAX_PERMITS),
             held: BTreeSet::new(),

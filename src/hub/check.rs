@@ -16,7 +16,8 @@ use crate::model::orchestration::{
     StartRecord,
 };
 use crate::model::{
-    self, AuditRecord, DeadLetterRecord, PartitionRecord, QuarantineRecord, RequestRecord, StateRecord, TimerRecord,
+    self, AuditRecord, DeadLetterRecord, MailRecord, PartitionRecord, QuarantineRecord, RequestRecord, StateRecord,
+    TimerRecord,
 };
 use crate::payload::Payload;
 use crate::schema::{self, Table};
@@ -285,6 +286,11 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
     let what = name(table);
     match table {
         Table::Partition => record::<PartitionRecord>(value, what).map(drop),
+        Table::Mail => {
+            schema::mail::number_of(key).ok_or(BROKEN_KEY)?;
+            record::<MailRecord>(value, what).map(drop)
+        }
+        Table::MailNext | Table::MailTaken => record::<u64>(value, what).map(drop),
         Table::State => payload(record::<StateRecord<'_>>(value, what)?.state),
         Table::Priority | Table::Message => {
             let id = schema::id_of(key).ok_or(BROKEN_KEY)?;
@@ -366,7 +372,12 @@ fn length(value: &[u8], wanted: usize) -> Result<(), String> {
 /// Returns the instance that a record belongs to, if its key contains it.
 fn instance(table: Table, key: &[u8]) -> Option<&str> {
     match table {
-        Table::Partition | Table::DeadLetter | Table::OrchestrationName => None,
+        Table::Partition
+        | Table::Mail
+        | Table::MailNext
+        | Table::MailTaken
+        | Table::DeadLetter
+        | Table::OrchestrationName => None,
         Table::Timer => schema::timer::parts(key).map(|(_, id, _)| id),
         Table::RequestAge => schema::request::age_parts(key).map(|(_, id, _)| id),
         Table::DeadLetterAge => schema::dead_letter::age_parts(key).map(|(_, id)| id),
@@ -380,6 +391,9 @@ fn instance(table: Table, key: &[u8]) -> Option<&str> {
 fn name(table: Table) -> &'static str {
     match table {
         Table::Partition => "counters",
+        Table::Mail => "message to another shard",
+        Table::MailNext => "number of messages to another shard",
+        Table::MailTaken => "number of messages from another shard",
         Table::State => "state",
         Table::Priority => "priority message",
         Table::Message => "message",

@@ -19,7 +19,7 @@ use crate::trace::TraceContext;
 pub(crate) use outcome::Outcome;
 
 /// The version of the stored format: keys, records and the files of a directory.
-pub(crate) const STORED_FORMAT: u32 = 8;
+pub(crate) const STORED_FORMAT: u32 = 9;
 
 /// The first byte of every record of this build.
 const VERSION: u8 = 1;
@@ -124,6 +124,13 @@ pub(crate) struct MessageRecord {
     pub(crate) request: Option<String>,
     /// The trace that the message belongs to.
     pub(crate) trace: Option<Box<TraceContext>>,
+}
+
+/// A message to an instance of another shard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MailRecord {
+    pub(crate) target: InstanceId,
+    pub(crate) message: MessageRecord,
 }
 
 /// A step of an orchestration that waits for the answer of an entity.
@@ -361,6 +368,14 @@ mod tests {
         pinned(
             &message(operation()),
             b"\x01\x01\x04@a@b\x00\x00\x04note\x07{\"n\":1}\x00\x00\x00",
+        );
+        let mail = MailRecord {
+            target: "@c@d".into(),
+            message: message(operation()),
+        };
+        pinned(
+            &mail,
+            b"\x01\x04@c@d\x01\x04@a@b\x00\x00\x04note\x07{\"n\":1}\x00\x00\x00",
         );
         let schedule = Action::Schedule {
             timer: "t".into(),

@@ -249,6 +249,9 @@ pub(crate) struct StartRecord {
     pub(crate) input: Vec<u8>,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) parent: Option<Parent>,
+    /// The number that the parent gave this order, for a sub-orchestration. The message with the order has another number
+    /// in another shard.
+    pub(crate) order: Option<MessageId>,
     /// Earliest time of the start.
     pub(crate) at: Option<Timestamp>,
     pub(crate) reuse: ReusePolicy,

@@ -162,6 +162,20 @@ impl<C: Client> Driver<C> {
                 let token = self.callers.add(reply);
                 self.core.accept(request.into_input(token));
             }
+            Envelope::Mail {
+                from,
+                first,
+                messages,
+                reply,
+            } => {
+                let token = self.callers.add(reply);
+                self.core.accept(Input::Mail {
+                    from,
+                    first,
+                    messages,
+                    token,
+                });
+            }
             Envelope::Wait {
                 instance,
                 waiter,

@@ -329,6 +329,7 @@ impl Executor {
                 match envelope {
                     Envelope::Request { reply, .. }
                     | Envelope::Operator { reply, .. }
+                    | Envelope::Mail { reply, .. }
                     | Envelope::Wait { reply, .. }
                     | Envelope::Idle { reply } => reply.refuse(error),
                     Envelope::Stop { patience } => self.stop_at = Some(self.runtime.clock.now().after(patience)),

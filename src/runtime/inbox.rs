@@ -9,8 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::engine::message::{ClientOrigin, Input, Message, OperatorRequest, Token, Waiter};
 use crate::error::Error;
-use crate::id::InstanceId;
-use crate::model::Action;
+use crate::id::{InstanceId, ShardId};
+use crate::model::{Action, MailRecord};
 use crate::runtime::backpressure::Response;
 use crate::runtime::callers::Client;
 use crate::runtime::contained::contained;
@@ -40,6 +40,17 @@ pub(crate) enum Envelope<C> {
     },
     /// The client of this token no longer waits.
     Forget { instance: InstanceId, token: Token },
+    /// Messages of another shard, of which the first one has this number.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a hub has one shard so far; the simulation has several")
+    )]
+    Mail {
+        from: ShardId,
+        first: u64,
+        messages: Vec<MailRecord>,
+        reply: C,
+    },
     /// An input of the core.
     Input(Box<Input>),
     /// A client waits until the executor has nothing to do.
@@ -293,6 +304,7 @@ impl<C> fmt::Debug for Envelope<C> {
             Self::Operator { .. } => "Operator",
             Self::Wait { .. } => "Wait",
             Self::Forget { .. } => "Forget",
+            Self::Mail { .. } => "Mail",
             Self::Input(_) => "Input",
             Self::Idle { .. } => "Idle",
             Self::Wake => "Wake",

@@ -80,6 +80,7 @@ impl Runtime {
             // They were published before.
             Release::Effect(Effect::Changes(_)) => {}
             Release::Effect(Effect::Room { instance }) => self.room.open(&instance),
+            Release::Effect(Effect::Mail { to, newest }) => self.mail.post(to, newest),
             #[cfg_attr(not(feature = "otel"), expect(unused_variables))]
             Release::Effect(Effect::Span(span)) =>
             {

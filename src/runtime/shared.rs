@@ -11,7 +11,7 @@ use crate::commit::{CommitOrder, Gated, Syncer};
 use crate::engine::message::Token;
 use crate::engine::{ActivitySlots, CoreConfig, Limits, Progress, Registry};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{InstanceId, PartitionId};
+use crate::id::{InstanceId, PartitionId, Shard};
 use crate::metrics;
 use crate::model::CommitRecord;
 #[cfg(feature = "otel")]
@@ -22,6 +22,7 @@ use crate::runtime::contained::contained;
 use crate::runtime::executor::Executor;
 use crate::runtime::feed::Feed;
 use crate::runtime::inbox::{DELIVERY_LIMIT, Envelope, Inbox, InboxReceiver, Reply};
+use crate::runtime::mail::Mail;
 use crate::runtime::meters::ActivitiesMeters;
 use crate::runtime::release::Release;
 use crate::runtime::replays::Replays;
@@ -53,6 +54,8 @@ pub(crate) struct RuntimeConfig {
     pub(crate) registry: Registry,
     pub(crate) limits: Limits,
     pub(crate) partitions: u16,
+    /// The shard of the hub that this runtime runs.
+    pub(crate) shard: Shard,
     pub(crate) executors: usize,
     /// Maximum number of accepted client messages that are neither settled nor stored, over all executors.
     pub(crate) in_flight: usize,
@@ -79,6 +82,8 @@ pub(crate) struct Runtime {
     pub(crate) registry: Arc<Registry>,
     pub(crate) limits: Limits,
     pub(crate) partitions: u16,
+    /// The shard of the hub that this runtime runs.
+    pub(crate) shard: Shard,
     pub(crate) order: Arc<CommitOrder<Release>>,
     pub(crate) inboxes: Vec<Arc<Inbox<Reply>>>,
     pub(crate) clock: Clock,
@@ -88,6 +93,7 @@ pub(crate) struct Runtime {
     /// What happened before the hub was opened. Read at most once.
     pub(crate) past: OnceCell<Past>,
     pub(crate) feed: Feed,
+    pub(crate) mail: Mail,
     /// The time at which the hub was opened.
     pub(crate) opened: Timestamp,
     pub(crate) slots: Arc<ActivitySlots>,
@@ -145,6 +151,7 @@ impl Runtime {
     ) -> Result<(Arc<Self>, Threads)> {
         let (held, calm_since) = (config.held.clone(), config.calm_since);
         let (runtime, receivers) = Self::create(store, last, config, tokio);
+        runtime.mail.look(runtime.shard, runtime.order.store().as_ref())?;
         let watched: Vec<Arc<Progress>> = receivers.iter().map(|_| Arc::default()).collect();
         let (alive, ended) = channel();
         let syncer = runtime.start_syncer(alive.clone())?;
@@ -197,7 +204,11 @@ impl Runtime {
         config: RuntimeConfig,
         tokio: tokio::runtime::Handle,
     ) -> (Arc<Self>, Vec<InboxReceiver<Reply>>) {
-        let executors = config.executors.clamp(1, usize::from(config.partitions));
+        let executors = match config.shard {
+            Shard::WHOLE => config.executors.clamp(1, usize::from(config.partitions)),
+            // The messages to another shard have one order.
+            _ => 1,
+        };
         let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..executors).map(|_| Inbox::new(DELIVERY_LIMIT)).unzip();
         metrics::register();
         let meters = ActivitiesMeters::new(&config.registry);
@@ -211,13 +222,15 @@ impl Runtime {
                 ..config.limits
             },
             partitions: config.partitions,
-            order: Arc::new(CommitOrder::new(store, last, config.clock.aging())),
+            shard: config.shard,
+            order: Arc::new(CommitOrder::new(store, last, config.clock.aging()).of_shard(config.shard)),
             inboxes,
             opened: config.clock.now(),
             clock: config.clock,
             timeline: Timeline::default(),
             past: OnceCell::new(),
             feed: Feed::default(),
+            mail: Mail::new(config.shard),
             room: Backpressure::default(),
             totals: Totals::default(),
             slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
@@ -251,10 +264,9 @@ impl Runtime {
         held: &BTreeSet<InstanceId>,
         calm_since: u64,
     ) -> CoreConfig {
-        let executors = self.inboxes.len();
         let owned: Vec<PartitionId> = (0..self.partitions)
             .map(PartitionId)
-            .filter(|id| usize::from(id.0) % executors == index)
+            .filter(|id| self.shard.has(*id) && self.executor_of(*id) == index)
             .collect();
         let held = held
             .iter()
@@ -269,6 +281,7 @@ impl Runtime {
             index,
             slots: Arc::clone(&self.slots),
             partitions: self.partitions,
+            shard: self.shard,
             owned,
             held,
             calm_since,
@@ -324,7 +337,7 @@ impl Runtime {
     }
 
     fn executor_of(&self, partition: PartitionId) -> usize {
-        usize::from(partition.0) % self.inboxes.len()
+        usize::from(partition.0 / self.shard.count) % self.inboxes.len()
     }
 
     /// Sends an envelope for an instance of `partition`.

@@ -11,6 +11,7 @@ use super::{Runtime, RuntimeConfig, Threads};
 use crate::client::Client;
 use crate::engine::{Limits, Registry};
 use crate::entity::entity_code;
+use crate::id::Shard;
 use crate::model::CommitRecord;
 use crate::prelude::*;
 use crate::store::Model;
@@ -49,6 +50,7 @@ fn start_with(model: &Arc<Model>, executors: usize, registry: Registry) -> (Arc<
             ..Limits::default()
         },
         partitions: 8,
+        shard: Shard::WHOLE,
         executors,
         in_flight: 100,
         held: Default::default(),

@@ -10,6 +10,7 @@ pub(crate) mod child;
 pub(crate) mod dead_letter;
 pub(crate) mod early;
 pub(crate) mod lock;
+pub(crate) mod mail;
 pub(crate) mod message;
 pub(crate) mod orchestration;
 pub(crate) mod partition;
@@ -37,6 +38,10 @@ const END: u8 = 0;
 #[repr(u8)]
 pub(crate) enum Table {
     Partition = 0x01,
+    /// These three are under the partition of another shard.
+    Mail = 0x02,
+    MailNext = 0x03,
+    MailTaken = 0x04,
     State = 0x10,
     Audit = 0x11,
     /// Messages that bypass the queue (see `Message::has_priority`). They sort before the others and are read first.
@@ -69,8 +74,11 @@ pub(crate) enum Table {
 #[cfg(any(feature = "rocksdb", test))]
 impl Table {
     /// All tables, in the order of their bytes.
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Partition,
+        Self::Mail,
+        Self::MailNext,
+        Self::MailTaken,
         Self::State,
         Self::Audit,
         Self::Priority,

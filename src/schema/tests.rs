@@ -1,5 +1,5 @@
 use super::*;
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, ShardId};
 use crate::model::orchestration::OrchestrationStatus;
 
 const PARTITION: PartitionId = PartitionId(7);
@@ -15,8 +15,14 @@ fn the_layout_of_keys_is_pinned() {
         number: message_id,
         since: time,
     };
-    let pinned: [(Vec<u8>, &[u8]); 25] = [
+    let pinned: [(Vec<u8>, &[u8]); 28] = [
         (partition::key(PARTITION), b"\x00\x07\x01"),
+        (
+            mail::key(ShardId(3), 258),
+            b"\x00\x03\x02\x00\x00\x00\x00\x00\x00\x01\x02",
+        ),
+        (mail::next(ShardId(3)), b"\x00\x03\x03"),
+        (mail::taken(ShardId(3)), b"\x00\x03\x04"),
         (state::key(PARTITION, &id), b"\x00\x07\x10@a@k"),
         (
             message::key(PARTITION, &id, message_id),
@@ -101,6 +107,7 @@ fn a_key_gives_back_its_parts() {
     };
     let row = message::key(PARTITION, &id, message_id);
     assert_eq!(id_text(&row), Some("@a@k"));
+    assert_eq!(mail::number_of(&mail::key(ShardId(3), 258)), Some(258));
     assert_eq!(message::id_of(&row), Some(message_id));
     assert_eq!(
         message::id_of(&dead_letter::key(PARTITION, message_id)),

@@ -138,11 +138,13 @@ pub(super) fn after_crash(world: &World) {
 fn changes_are_kept(world: &World) {
     for partition in (0..world.profile.partitions).map(PartitionId) {
         let rows = world
-            .model
+            .model_of(partition)
             .scan(schema::state::with_prefix(partition, "@register@"), usize::MAX);
         for (key, row) in rows.expect("the model's reads do not fail") {
             let id = schema::id_of(&key).expect("a state has an id");
-            let kept = world.model.scan(schema::audit::of(partition, &id), usize::MAX);
+            let kept = world
+                .model_of(partition)
+                .scan(schema::audit::of(partition, &id), usize::MAX);
             let kept = kept.expect("the model's reads do not fail");
             assert!(
                 (1..=AUDITED).contains(&kept.len()),
@@ -167,7 +169,9 @@ pub(super) fn when_idle(world: &mut World) {
     let blocked = |id: &str| {
         world.may_wait(id)
             || survey.quarantined.iter().any(|quarantined| quarantined == id)
-            || world.process.held.iter().any(|held| held.as_str() == id)
+            || world
+                .processes()
+                .any(|process| process.held.iter().any(|held| held.as_str() == id))
             || id.split('@').nth(1).is_some_and(|name| world.process.build.lacks(name))
     };
     for (target, message) in &survey.messages {
@@ -229,7 +233,7 @@ pub(super) fn at_rest(world: &mut World) {
 fn nothing_waits(world: &World) {
     let open: Vec<&Request> = world.requests.iter().filter(|request| request.open > 0).collect();
     assert!(open.is_empty(), "clients wait forever: {open:?}");
-    for slot in &world.process.cores {
+    for slot in world.processes().flat_map(|process| &process.cores) {
         let clients = slot.driver.clients();
         let mut waiting = clients.iter().filter(|(_, asked)| !matches!(asked, Asked::Nobody));
         assert!(waiting.next().is_none(), "operators wait forever: {clients:?}");

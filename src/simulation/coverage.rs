@@ -63,6 +63,10 @@ pub(super) enum CoverageMark {
     RowOfAFrozenFront,
     OldRowInASnapshot,
     StepBesideACommit,
+    MailInACrash,
+    MailLost,
+    MailDoubled,
+    MailOutOfOrder,
 }
 
 impl CoverageMark {
@@ -119,6 +123,13 @@ impl CoverageMark {
         Self::DeadLetterDropped,
         Self::RequestIdRefused,
         Self::AnswerOverALimit,
+    ];
+
+    pub(super) const OF_MAIL: [Self; 4] = [
+        Self::MailInACrash,
+        Self::MailLost,
+        Self::MailDoubled,
+        Self::MailOutOfOrder,
     ];
 
     pub(super) const OF_STORE: [Self; 11] = [

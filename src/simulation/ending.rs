@@ -10,17 +10,20 @@ use super::orchestration::Versions;
 use super::plan::{Kind, NEVER_MS};
 use super::process::Process;
 use super::world::World;
+use crate::id::ShardId;
 use crate::schema::{self, Table};
 
 impl World {
     /// Kills the process and opens the hub again. A prefix of the unsynced commits survives.
     pub(super) fn crash(&mut self) {
+        let shard = self.shards.here.id;
         if !self.process.failed && self.random.chance(30) {
             self.finish();
         }
         if self.may_rest_in_this_process() && self.aside.chance(20) {
             self.rest_in_this_process();
         }
+        self.focus(shard);
         let is_orderly = self.profile.orchestrations.is_some() && self.random.chance(20) && self.leave();
         let keep = match is_orderly {
             true => self.model.unsynced(),
@@ -67,32 +70,40 @@ impl World {
         self.see(CoverageMark::CrashWhileOperationsRun, !self.process.running.is_empty());
         self.see(CoverageMark::Quarantine, !survey.quarantined.is_empty());
         self.see(CoverageMark::HeldEntity, !self.process.held.is_empty());
+        let (here, partitions) = (self.shards.here, self.profile.partitions);
         for request in &mut self.requests {
-            request.lost += std::mem::take(&mut request.open);
+            if here.has(request.target.partition(partitions)) {
+                request.lost += std::mem::take(&mut request.open);
+            }
         }
-        self.observations.forget_after(last);
+        self.observations.forget_after(here.id, last);
         check::after_crash(self);
         self.check_after_crash();
         let store = self.store();
         let (random, aside) = (&mut self.random, &mut self.aside);
-        self.process = Process::open(store, build, versions, &self.profile, random, aside);
+        self.process = Process::open(store, build, versions, here, &self.profile, random, aside);
         self.limits_met.insert(self.process.payload_bytes);
+        self.reopen_mail();
     }
 
     /// Returns whether this process has the code for everything in the store.
     pub(super) fn process_has_all_code(&self) -> bool {
-        self.process.build == Build::Good && self.process.versions.run_all_of(self.profile.all_versions())
+        self.processes()
+            .all(|process| process.build == Build::Good && process.versions.run_all_of(self.profile.all_versions()))
     }
 
     /// Returns whether everything can end without another open, which would resume whatever this process has forgotten.
     fn may_rest_in_this_process(&self) -> bool {
-        !self.process.failed && self.process_has_all_code()
+        !self.any_has_failed() && self.process_has_all_code()
     }
 
     /// Lets time pass until no timer is left, in the process that set the timers. Whatever is due, ready or waiting
     /// proceeds.
     fn rest_in_this_process(&mut self) {
-        self.model.withdraw_faults();
+        for shard in self.shards.all() {
+            self.focus(shard);
+            self.model.withdraw_faults();
+        }
         self.finish();
         while self.wake() {
             self.finish();
@@ -102,10 +113,16 @@ impl World {
 
     /// Brings everything to its end: in this process, or after an open with the good build.
     pub(super) fn rest(&mut self) {
+        self.focus(ShardId(0));
         let keep = self.random.index(self.model.unsynced() + 1);
         let in_this_process = self.may_rest_in_this_process() && self.aside.chance(50);
         if !in_this_process {
             self.reopen(keep, Build::Good, self.profile.all_versions());
+            for shard in self.shards.all().skip(1) {
+                self.focus(shard);
+                let keep = self.random.index(self.model.unsynced() + 1);
+                self.reopen(keep, Build::Good, self.profile.all_versions());
+            }
         }
         // Release all held entities. With the good build, no other entity is blocked.
         for kind in Kind::ALL {
@@ -140,25 +157,28 @@ impl World {
         let before = self.lasting_rows();
         // No entity is held, because nothing would release it.
         let bad_builds = std::mem::take(&mut self.profile.bad_builds);
-        self.reopen(self.model.unsynced(), Build::Good, self.profile.all_versions());
+        for shard in self.shards.all() {
+            self.focus(shard);
+            self.reopen(self.model.unsynced(), Build::Good, self.profile.all_versions());
+        }
         self.profile.bad_builds = bad_builds;
         self.finish();
         let after = self.lasting_rows();
-        if let Some((key, _)) = before.iter().find(|(key, value)| after.get(*key) != Some(*value)) {
+        if let Some(((_, key), _)) = before.iter().find(|(key, value)| after.get(*key) != Some(*value)) {
             panic!(
                 "an open changed or removed the row {} of a hub at rest",
                 key.escape_ascii()
             );
         }
-        if let Some(key) = after.keys().find(|key| !before.contains_key(*key)) {
+        if let Some((_, key)) = after.keys().find(|key| !before.contains_key(*key)) {
             panic!("an open added the row {} of a hub at rest", key.escape_ascii());
         }
     }
 
     /// Returns all rows except those that expire, because an open removes expired rows immediately.
-    fn lasting_rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        let mut rows = self.model.rows();
-        rows.retain(|key, _| {
+    fn lasting_rows(&self) -> BTreeMap<(ShardId, Vec<u8>), Vec<u8>> {
+        let mut rows = self.rows_of_all_shards();
+        rows.retain(|(_, key), _| {
             schema::partition_and_table(key).is_some_and(|(_, table)| {
                 !matches!(
                     table,
@@ -187,10 +207,15 @@ impl World {
     /// Performs everything that requires neither time nor an operator.
     pub(super) fn finish(&mut self) {
         for _ in 0..10_000 {
-            let busy = self.go_on();
-            if self.process.failed {
-                return;
+            let mut busy = false;
+            for shard in self.shards.all() {
+                self.focus(shard);
+                busy |= self.go_on();
+                if self.process.failed {
+                    return;
+                }
             }
+            busy |= self.deliver_all_mail();
             if !busy {
                 return check::when_idle(self);
             }

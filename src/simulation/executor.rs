@@ -56,7 +56,7 @@ impl World {
                     reply: asked,
                 }
             }
-            Asked::Nobody => unreachable!("no one asks nothing"),
+            Asked::Nobody | Asked::Mail(_) => unreachable!("no client asks this"),
             Asked::Resume(ref instance) => {
                 let request = OperatorRequest::Resume(instance.clone());
                 Envelope::Operator { request, reply: asked }
@@ -137,9 +137,10 @@ impl World {
 
     /// Writes the step of a core, delivers its messages, and brings what leaves the process to the gate.
     pub(super) fn commit(&mut self, index: usize) {
-        let Some(step) = self.process.cores[index].step.take() else {
+        let Some(mut step) = self.process.cores[index].step.take() else {
             return;
         };
+        self.forget(&mut step);
         let ticket = self.process.next_ticket;
         self.process.next_ticket += 1;
         let shown = self.look_at(&step);
@@ -165,7 +166,7 @@ impl World {
             Ok(Committed::Written) => {
                 assert_eq!(number, order.watermarks().0, "commit numbers have no gaps");
                 self.process.written = number;
-                self.note_commit(shown, number);
+                self.note_commit(shown, (self.shards.here.id, number));
             }
             Ok(Committed::Read(Gated::Waiting)) => self.see(CoverageMark::ReadAtTheGate, true),
             Ok(Committed::Read(Gated::Open(items))) => self.release(items),

@@ -67,6 +67,7 @@ impl World {
             }
             (Asked::Client(request), response) => self.tell(request, &response),
             (Asked::Wait(request), response) => self.tell_end(request, &response),
+            (Asked::Mail(from), response) => self.answer_letter(from, &response),
             (Asked::Nobody | Asked::Resume(_) | Asked::DeadLetter(..), _) => {}
         }
     }
@@ -93,6 +94,7 @@ impl World {
             Effect::CancelActivity { activity } => self.cancel_job(&activity),
             Effect::Changes(changes) => self.process.mirror.follow(changes),
             Effect::Room { instance } => self.process.room.open(&instance),
+            Effect::Mail { to, newest } => self.post(to, newest),
             Effect::Span(span) => {
                 let is_new = self.spans.insert(span.context.to_string());
                 assert!(is_new, "a span was exported twice: {span:?}");

@@ -2,7 +2,7 @@
 
 use super::clients::What;
 use super::coverage::CoverageMark;
-use super::process::Asked;
+use super::process::{Asked, Process};
 use super::world::World;
 use crate::engine::message::Token;
 
@@ -39,15 +39,9 @@ impl World {
         }
     }
 
-    /// Returns the waiting clients that `pick` selects, each with its executor and its token.
+    /// Returns the waiting clients that `pick` selects; see [`waiting_in`].
     pub(super) fn waiting(&self, pick: impl Fn(&Asked) -> Option<usize>) -> Vec<(usize, Token, usize)> {
-        let cores = self.process.cores.iter().enumerate();
-        let waiting = cores.flat_map(|(index, slot)| {
-            let clients = slot.driver.clients().into_iter();
-            clients.map(move |(token, asked)| (index, token, asked))
-        });
-        let picked = waiting.filter_map(|(index, token, asked)| Some((index, token, pick(asked)?)));
-        picked.collect()
+        waiting_in(&self.process, pick)
     }
 
     /// Repeats a request under its request id, if that is permitted. The same client repeats it, or another one in
@@ -59,4 +53,15 @@ impl World {
             self.send(at);
         }
     }
+}
+
+/// Returns the waiting clients of a process that `pick` selects, each with its executor and its token.
+pub(super) fn waiting_in(process: &Process, pick: impl Fn(&Asked) -> Option<usize>) -> Vec<(usize, Token, usize)> {
+    let cores = process.cores.iter().enumerate();
+    let waiting = cores.flat_map(|(index, slot)| {
+        let clients = slot.driver.clients().into_iter();
+        clients.map(move |(token, asked)| (index, token, asked))
+    });
+    let picked = waiting.filter_map(|(index, token, asked)| Some((index, token, pick(asked)?)));
+    picked.collect()
 }

@@ -17,8 +17,8 @@
 //! Three of four seeds use the production store on an in-memory machine, with the model beside it; see `store`.
 //!
 //! A seed that finds a bug goes into `corpus.txt`. The run of a seed changes as soon as more is drawn from it, so the
-//! corpus is played in every `Edition`. `ABIDE_EDITION=second` has no machines, and `first` also excludes the decisions
-//! of `World::later`.
+//! corpus is played in every `Edition`. `ABIDE_EDITION=third` has no shards, `second` no machines either, and `first` also
+//! excludes the decisions of `World::later`.
 
 mod asking;
 mod builds;
@@ -38,6 +38,7 @@ mod process;
 mod profile;
 pub(crate) mod random;
 pub(crate) mod runner;
+mod shards;
 mod store;
 mod survey;
 mod workload;

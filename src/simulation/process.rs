@@ -13,7 +13,7 @@ use crate::commit::CommitOrder;
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::LetterFate;
 use crate::engine::{ActivitySlots, CoreConfig, CoreStep, Progress};
-use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::id::{InstanceId, MessageId, PartitionId, Shard, ShardId};
 use crate::model::{self, CommitRecord};
 use crate::runtime::callers::Client;
 use crate::runtime::driver::{Driver, Release};
@@ -71,6 +71,8 @@ pub(super) enum Asked {
     Wait(usize),
     /// A client that does not wait any more.
     Nobody,
+    /// Another shard, which has sent a letter.
+    Mail(ShardId),
     Resume(InstanceId),
     DeadLetter(PartitionId, MessageId, LetterFate),
 }
@@ -94,6 +96,7 @@ impl Process {
         store: Arc<dyn Store>,
         build: Build,
         versions: Versions,
+        shard: Shard,
         profile: &Profile,
         random: &mut Random,
         aside: &mut Random,
@@ -103,6 +106,7 @@ impl Process {
             None => CommitRecord::before_the_first(profile.partitions),
         };
         let cores = random.between(1, profile.most_cores).min(u64::from(profile.partitions)) as usize;
+        let cores = if shard == Shard::WHOLE { cores } else { 1 };
         let mut limits = profile.limits(random);
         if let Some(conditions) = &profile.orchestrations {
             conditions.bound(&mut limits, random);
@@ -119,7 +123,7 @@ impl Process {
         let open_slot = |index: usize| {
             let owned: Vec<PartitionId> = (0..profile.partitions)
                 .map(PartitionId)
-                .filter(|id| usize::from(id.0) % cores == index)
+                .filter(|id| shard.has(*id) && usize::from(id.0) % cores == index)
                 .collect();
             let held = held
                 .iter()
@@ -134,6 +138,7 @@ impl Process {
                 index,
                 slots: Arc::clone(&slots),
                 partitions: profile.partitions,
+                shard,
                 owned,
                 held,
                 // A process ends in a crash.
@@ -155,7 +160,7 @@ impl Process {
             held: held.clone(),
             slots: Arc::clone(&slots),
             cores: (0..cores).map(open_slot).collect(),
-            order: Arc::new(CommitOrder::new(Arc::clone(&store), last, Aging::default())),
+            order: Arc::new(CommitOrder::new(Arc::clone(&store), last, Aging::default()).of_shard(shard)),
             waits: 0,
             mirror: Mirror::of(store.as_ref(), profile.partitions),
             running: Vec::new(),

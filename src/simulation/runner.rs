@@ -5,6 +5,7 @@ use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::coverage::CoverageMark;
+use super::shards::PlantedBug;
 use super::world::{Cast, Edition, World};
 use crate::engine::panic_text;
 
@@ -18,13 +19,25 @@ const ORCHESTRATED_SEEDS: u64 = 4_000;
 const CORPUS: &str = include_str!("corpus.txt");
 const ORCHESTRATED_CORPUS: &str = include_str!("orchestration/corpus.txt");
 
+/// Number of seeds within which a planted bug has to be found.
+const WITHIN: u64 = 300;
+
 /// Number of failing seeds after which a test stops.
 const ENOUGH: usize = 10;
 
 /// Runs one seed.
 pub(super) fn run(cast: Cast, seed: u64, edition: Edition) -> Result<(u64, BTreeSet<CoverageMark>), String> {
+    run_with(cast, seed, edition, None)
+}
+
+fn run_with(
+    cast: Cast,
+    seed: u64,
+    edition: Edition,
+    planted: Option<PlantedBug>,
+) -> Result<(u64, BTreeSet<CoverageMark>), String> {
     let told = env::var("ABIDE_SEED").is_ok();
-    let world = || World::new(seed, told, cast, edition).run();
+    let world = || World::new(seed, told, cast, edition, planted).run();
     catch_unwind(AssertUnwindSafe(world)).map_err(|panic| panic_text(panic.as_ref()))
 }
 
@@ -74,6 +87,7 @@ fn edition() -> Edition {
     match env::var("ABIDE_EDITION").as_deref() {
         Ok("first") => Edition::First,
         Ok("second") => Edition::Second,
+        Ok("third") => Edition::Third,
         _ => Edition::Newest,
     }
 }
@@ -92,6 +106,7 @@ fn the_simulation_comes_to_every_place() {
     see_all(Cast::EntitiesOnly, &CoverageMark::OF_ENTITIES);
     see_all(Cast::WithOrchestrations, &CoverageMark::OF_ORCHESTRATIONS);
     for cast in [Cast::EntitiesOnly, Cast::WithOrchestrations] {
+        see_all(cast, &CoverageMark::OF_MAIL);
         see_all(cast, &CoverageMark::OF_STORE);
     }
 }
@@ -106,6 +121,20 @@ fn see_all(cast: Cast, marks: &[CoverageMark]) {
         }
     }
     panic!("not seen in a thousand seeds: {missing:?}");
+}
+
+/// Each planted bug is found in both kinds of runs.
+#[test]
+fn the_simulation_finds_planted_bugs_of_the_mail() {
+    for bug in PlantedBug::ALL {
+        for cast in [Cast::EntitiesOnly, Cast::WithOrchestrations] {
+            let is_found = |seed| run_with(cast, seed, Edition::Newest, Some(bug)).is_err();
+            assert!(
+                (1..=WITHIN).any(is_found),
+                "{bug:?} is not found in {WITHIN} seeds, {cast:?}"
+            );
+        }
+    }
 }
 
 /// Returns the seeds of a corpus: the beginning of each line, up to a `#`.
@@ -125,7 +154,7 @@ fn seeds_that_found_a_bug_find_none_now() {
         (Cast::WithOrchestrations, ORCHESTRATED_CORPUS),
     ] {
         let seeds: Vec<u64> = seeds_of(corpus).collect();
-        for edition in [Edition::First, Edition::Second, Edition::Newest] {
+        for edition in [Edition::First, Edition::Second, Edition::Third, Edition::Newest] {
             run_all(cast, edition, seeds.iter().copied());
         }
     }

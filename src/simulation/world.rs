@@ -13,11 +13,12 @@ use super::plan::{Kind, Plans, key};
 use super::process::{Asked, Process};
 use super::profile::{Event, Profile};
 use super::random::Random;
+use super::shards::{Elsewhere, PlantedBug, Shards};
 use super::store::Host;
 use super::survey::Survey;
 use super::{check, workload};
 use crate::engine::message::LetterFate;
-use crate::id::InstanceId;
+use crate::id::{InstanceId, Shard, ShardId};
 use crate::log::tests::memory::Chance;
 use crate::store::{Model, Store};
 use crate::time::Timestamp;
@@ -36,6 +37,8 @@ pub(super) enum Edition {
     First,
     /// The last edition in which no hub had a machine.
     Second,
+    /// The last edition in which no hub had several shards.
+    Third,
     Newest,
 }
 
@@ -68,6 +71,8 @@ pub(super) struct World {
     /// All spans that were exported.
     pub(super) spans: BTreeSet<String>,
     pub(super) process: Process,
+    /// The shards. `model`, `host` and `process` belong to one of them.
+    pub(super) shards: Shards,
     /// The payload limits of all processes so far.
     pub(super) limits_met: BTreeSet<usize>,
     /// Hash of everything that happened.
@@ -77,7 +82,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, told: bool, cast: Cast, edition: Edition) -> Self {
+    pub(super) fn new(seed: u64, told: bool, cast: Cast, edition: Edition, planted: Option<PlantedBug>) -> Self {
         workload::reset_service();
         let mut random = Random::new(seed);
         let mut profile = Profile::draw(&mut random);
@@ -90,17 +95,39 @@ impl World {
         if edition != Edition::First {
             profile.draw_later(&mut later);
         }
-        let model = Arc::new(Model::new());
+        let mut of_shards = Random::new(seed.rotate_left(16));
+        let shards = match edition {
+            Edition::Newest => Shards::draw(&mut of_shards, profile.partitions),
+            _ => 1,
+        };
+        if shards > 1 {
+            profile.divide();
+        }
         let story = Story { told };
-        story.tell(|| format!("{profile:?}"));
+        story.tell(|| format!("{profile:?} {shards} shards"));
         let now = Timestamp(1_000_000);
         let mut chance = Chance::new(seed);
-        let has_machine = edition == Edition::Newest && !chance.one_in(4);
-        let host = has_machine.then(|| Host::begin(&model, chance, story));
+        let has_machine = matches!(edition, Edition::Third | Edition::Newest) && !chance.one_in(4);
         let versions = profile.all_versions();
-        let store = store_of(host.as_ref(), &model);
-        let process = Process::open(store, Build::Good, versions, &profile, &mut random, &mut aside);
+        let mut limits_met = BTreeSet::new();
+        let mut open = |shard: u16, chance: Chance| {
+            let model = Arc::new(Model::new());
+            let host = has_machine.then(|| Host::begin(&model, chance, story));
+            let store = store_of(host.as_ref(), &model);
+            let shard = Shard {
+                id: ShardId(shard),
+                count: shards,
+            };
+            let process = Process::open(store, Build::Good, versions, shard, &profile, &mut random, &mut aside);
+            limits_met.insert(process.payload_bytes);
+            Elsewhere { model, host, process }
+        };
+        let Elsewhere { model, host, process } = open(0, chance);
+        let elsewhere = (1..shards)
+            .map(|shard| open(shard, Chance::new(!seed + u64::from(shard))))
+            .collect();
         Self {
+            shards: Shards::new(shards, elsewhere, of_shards, planted),
             random,
             aside,
             later,
@@ -118,7 +145,7 @@ impl World {
             refused: BTreeSet::new(),
             clock_was_set_back: false,
             spans: BTreeSet::new(),
-            limits_met: [process.payload_bytes].into(),
+            limits_met,
             process,
             hash: Xxh3::new(),
             story,
@@ -134,8 +161,9 @@ impl World {
         self.rest();
         check::at_rest(&mut self);
         self.reopen_at_rest();
-        let of_store = self.host.map(|host| host.marks()).unwrap_or_default();
-        (self.hash.digest(), &self.marks | &of_store)
+        let of_stores = self.hosts().flat_map(Host::marks);
+        let marks = of_stores.chain(self.marks.iter().copied()).collect();
+        (self.hash.digest(), marks)
     }
 
     pub(super) fn see(&mut self, mark: CoverageMark, seen: bool) {
@@ -146,6 +174,10 @@ impl World {
 
     /// Performs one event.
     pub(super) fn tick(&mut self) {
+        if self.tick_mail() {
+            return;
+        }
+        self.focus_somewhere();
         if self.random.below(1_000) < self.profile.crashes || (self.process.failed && self.random.chance(30)) {
             return self.crash();
         }
@@ -209,6 +241,7 @@ impl World {
     }
 
     pub(super) fn resume(&mut self, target: InstanceId) {
+        self.focus_on(&target);
         self.process.held.remove(&target);
         self.send_to(target.clone(), Asked::Resume(target));
     }
@@ -222,6 +255,7 @@ impl World {
         self.see(CoverageMark::DeadLetterSentAgain, known);
         self.disordered.extend(survey.dead_work);
         self.disordered_logs.extend(survey.dead_logs);
+        self.focus(self.shards.here.of(partition));
         let slot = usize::from(partition.0) % self.process.cores.len();
         let fate = match known {
             true => LetterFate::Redeliver,
@@ -238,7 +272,7 @@ impl World {
     }
 
     pub(super) fn survey(&self) -> Survey {
-        Survey::of(self.model.as_ref(), self.profile.partitions)
+        Survey::of(self.whole().as_ref(), self.profile.partitions)
     }
 
     /// Puts a request into the inbox of its core.
@@ -256,6 +290,7 @@ impl World {
 
     pub(super) fn send_to(&mut self, target: InstanceId, asked: Asked) {
         self.story.tell(|| format!("{} {asked:?} of {target}", self.now.0));
+        self.focus_on(&target);
         let slot = self.process.slot_of(&target, self.profile.partitions);
         let envelope = self.envelope(asked);
         self.process.cores[slot].inbox.send(envelope);

@@ -9,6 +9,7 @@ use std::thread;
 use super::*;
 use crate::commit::Syncer;
 use crate::error::Result;
+use crate::id::ShardId;
 use crate::store::{Model, StoreStats, Visitor};
 use crate::time::ClockRecord;
 
@@ -363,6 +364,24 @@ fn batch_numbers_are_drawn_once() {
     let row = model.get(&schema::COMMIT).unwrap().unwrap();
     let again: CommitOrder<()> = CommitOrder::new(model, model::decode(&row, "commit").unwrap(), Aging::default());
     assert_eq!(again.draw_batch_number(), 4);
+}
+
+/// Batches of different shards never have the same number, wherever a shard continues.
+#[test]
+fn shards_draw_different_batch_numbers() {
+    for next_batch in 1..10 {
+        for id in 0..4 {
+            let last = CommitRecord { next_batch, ..NONE };
+            let order: CommitOrder<()> = CommitOrder::new(Arc::new(Model::new()), last, Aging::default());
+            let order = order.of_shard(Shard {
+                id: ShardId(id),
+                count: 4,
+            });
+            let drawn: Vec<u64> = (0..3).map(|_| order.draw_batch_number()).collect();
+            assert!(drawn.iter().all(|batch| batch % 4 == u64::from(id)));
+            assert!((next_batch..next_batch + 4).contains(&drawn[0]) && drawn.is_sorted_by(|a, b| a < b));
+        }
+    }
 }
 
 /// The syncer settles the newest acknowledgment once after a time without writes, and ends on request.

@@ -31,11 +31,11 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// Returns the properties of an orchestration that begins with this message.
-    fn of(start: &StartRecord, message: &Message, step: &CoreStep) -> Self {
+    /// Returns the properties of an orchestration that begins with this start.
+    fn of(start: &StartRecord, step: &CoreStep) -> Self {
         Self {
             created: step.now,
-            order: start.parent.is_some().then_some(message.id),
+            order: start.order,
         }
     }
 }
@@ -49,19 +49,16 @@ impl OrchestrationTurn<'_> {
         let mut start = StartRecord::clone(start);
         // An orchestration that an entity starts belongs to the trace of the operation.
         start.trace = start.trace.take().or_else(|| message.trace.clone());
-        let life = Life::of(&start, &message, ctx.step);
+        let life = Life::of(&start, ctx.step);
         let Some(state) = self.state.as_deref() else {
             self.create(message, start, life, ctx)?;
             return Ok(Round::Again);
         };
         let record = &state.record;
-        let again = start
-            .parent
-            .as_ref()
-            .filter(|parent| record.parent.as_ref() == Some(*parent));
-        if let (Some(parent), false) = (again, state.is_terminal()) {
+        let again = start.parent.is_some() && start.parent == record.parent;
+        if again && !state.is_terminal() {
             // A client rewound or restarted the child before its parent did.
-            tell_gone(self.id, parent, message.id, ctx);
+            tell_gone(self.id, &start, ctx);
             self.mailbox.consume(&message, ctx);
             return Ok(Round::Again);
         }
@@ -87,7 +84,7 @@ impl OrchestrationTurn<'_> {
             }
         }
         // The next attempt of a sub-orchestration keeps the children of the previous attempt.
-        if again.is_none() && self.forget_children(Children::Left, ctx)? {
+        if !again && self.forget_children(Children::Left, ctx)? {
             return self.continue_later(message, ctx);
         }
         self.create(message, start, life, ctx)?;
@@ -98,7 +95,7 @@ impl OrchestrationTurn<'_> {
         let error = exists_already(self);
         if let Some(parent) = &start.parent {
             tell_parent(self.id, parent, Outcome::Runtime(error.clone()), ctx);
-            tell_gone(self.id, parent, message.id, ctx);
+            tell_gone(self.id, start, ctx);
         } else if message.client().is_none() {
             // The sender does not wait, so an error would have no receiver.
             bury(&message, error.message(), ctx)?;
@@ -177,14 +174,14 @@ impl OrchestrationTurn<'_> {
             Some(Order::Rewind { start: Some(start), .. }) => (start, true),
             _ => return Ok(()),
         };
-        let life = Life::of(start, &message, ctx.step);
+        let life = Life::of(start, ctx.step);
         if let (Some(parent), Some(before)) = (&start.parent, &self.state) {
             if rewinds && before.is_child_of(parent) {
-                self.adopt(parent, message.id, ctx);
+                self.adopt(start, ctx);
                 return Ok(());
             }
             if !before.is_terminal() {
-                tell_gone(self.id, parent, message.id, ctx);
+                tell_gone(self.id, start, ctx);
                 return Ok(());
             }
             if before.record.parent != start.parent {

@@ -11,8 +11,7 @@ use crate::engine::orchestration::state::{OrchestrationState, present};
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
-use crate::model::history::Parent;
-use crate::model::orchestration::{OrchestrationRecord, Order};
+use crate::model::orchestration::{OrchestrationRecord, Order, StartRecord};
 use crate::schema;
 
 /// The sub-orchestrations in an action on their parent.
@@ -30,11 +29,11 @@ impl Children {
 
 impl OrchestrationTurn<'_> {
     /// Makes the orchestration the child of the parent's step that sent this order.
-    pub(super) fn adopt(&mut self, parent: &Parent, order: MessageId, ctx: &mut Ctx<'_>) {
+    pub(super) fn adopt(&mut self, start: &StartRecord, ctx: &mut Ctx<'_>) {
         let state = present(&mut self.state);
         leave_parent(self.id, &state.record, ctx);
-        state.record.parent = Some(parent.clone());
-        state.record.start_order = Some(order);
+        state.record.parent = start.parent.clone();
+        state.record.start_order = start.order;
         self.changed = true;
     }
 
@@ -70,26 +69,29 @@ pub(super) fn order_child(
     id: &InstanceId,
     parent: &mut OrchestrationState,
     child: InstanceId,
-    order: Order,
+    mut start: Box<StartRecord>,
+    order: impl FnOnce(Box<StartRecord>) -> Order,
     ctx: &mut Ctx<'_>,
 ) {
-    let sent = send(id, child.clone(), order, ctx);
-    ctx.step.batch.put(
-        &schema::child::key(ctx.settings.partition_of(id), id, &child, sent),
-        &[],
-    );
+    let number = ctx.step.next_id();
+    start.order = Some(number);
+    let key = schema::child::key(ctx.settings.partition_of(id), id, &child, number);
+    ctx.step.batch.put(&key, &[]);
     parent.children_in = ctx.step.number;
+    send(id, child, order(start), ctx);
 }
 
-/// Notifies the parent that no orchestration exists that began with this order: it is gone, or was never created.
-pub(super) fn tell_gone(id: &InstanceId, parent: &Parent, start: MessageId, ctx: &mut Ctx<'_>) {
-    send(id, parent.instance.clone(), Order::ChildGone { start }, ctx);
+/// Notifies the parent that no orchestration exists that began with this order, because it was never created.
+pub(super) fn tell_gone(id: &InstanceId, start: &StartRecord, ctx: &mut Ctx<'_>) {
+    if let (Some(parent), Some(start)) = (&start.parent, start.order) {
+        send(id, parent.instance.clone(), Order::ChildGone { start }, ctx);
+    }
 }
 
 /// Notifies the parent of an orchestration, if there is one, that the orchestration is gone or has another parent.
 pub(super) fn leave_parent(id: &InstanceId, record: &OrchestrationRecord, ctx: &mut Ctx<'_>) {
     if let (Some(parent), Some(start)) = (&record.parent, record.start_order) {
-        tell_gone(id, parent, start, ctx);
+        send(id, parent.instance.clone(), Order::ChildGone { start }, ctx);
     }
 }
 

@@ -178,12 +178,10 @@ fn request(id: &InstanceId, state: &mut OrchestrationState, command: Command, ct
             }
             let trace = ctx.step.trace.clone();
             if let Some((target, start)) = to_start(id, &state.record, command, trace) {
-                let is_child = start.parent.is_some();
-                let order = Order::Start(start);
-                if is_child {
-                    order_child(id, state, target, order, ctx);
+                if start.parent.is_some() {
+                    order_child(id, state, target, start, Order::Start, ctx);
                 } else {
-                    send(id, target, order, ctx);
+                    send(id, target, Order::Start(start), ctx);
                 }
             }
             Ok(())

@@ -14,7 +14,7 @@ use crate::engine::requests::settle_repeated;
 use crate::engine::settle::finish;
 use crate::engine::waiting::{kept_in_memory, save};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{InstanceId, MessageId};
+use crate::id::InstanceId;
 use crate::model::Outcome;
 use crate::model::history::{Incoming, Parent, TurnRecord};
 use crate::model::orchestration::{OrchestrationStatus, Order, StartRecord};
@@ -90,13 +90,13 @@ impl OrchestrationTurn<'_> {
             Order::Rewind {
                 reason,
                 start: Some(start),
-            } => match self.rewind_child(message.id, reason, start, ctx)? {
+            } => match self.rewind_child(reason, start, ctx)? {
                 ChildRewind::Done => Verdict::Done,
                 ChildRewind::Unfinished => return self.continue_later(message, ctx),
                 ChildRewind::StartsAgain { created } => {
                     let life = Life {
                         created,
-                        order: Some(message.id),
+                        order: start.order,
                     };
                     let start = StartRecord::clone(start);
                     self.create(message, start, life, ctx)?;
@@ -261,14 +261,8 @@ impl OrchestrationTurn<'_> {
     /// Rewinds a sub-orchestration, because its parent, which requested `start`, is rewound. A running child continues,
     /// a completed one repeats its result, and a failed one is rewound. Any other child starts again. This includes a
     /// child that no longer exists, because it was purged or another orchestration has ended under its id. The child
-    /// begins with the order of this id, so later messages of its parent are for it.
-    fn rewind_child(
-        &mut self,
-        order: MessageId,
-        reason: &str,
-        start: &StartRecord,
-        ctx: &mut Ctx<'_>,
-    ) -> Result<ChildRewind> {
+    /// begins with this order, so later messages of its parent are for it.
+    fn rewind_child(&mut self, reason: &str, start: &StartRecord, ctx: &mut Ctx<'_>) -> Result<ChildRewind> {
         let Some(parent) = &start.parent else {
             return Ok(ChildRewind::Done);
         };
@@ -279,7 +273,7 @@ impl OrchestrationTurn<'_> {
                 if !status.is_terminal() {
                     let error = exists_already(self);
                     tell_parent(self.id, parent, Outcome::Runtime(error), ctx);
-                    tell_gone(self.id, parent, order, ctx);
+                    tell_gone(self.id, start, ctx);
                     return Ok(ChildRewind::Done);
                 }
                 if self.forget_children(Children::Left, ctx)? {
@@ -288,7 +282,7 @@ impl OrchestrationTurn<'_> {
             } else {
                 created = state.record.created;
                 let end = state.end.clone();
-                self.adopt(parent, order, ctx);
+                self.adopt(start, ctx);
                 if status == OrchestrationStatus::Completed {
                     let end = match end {
                         Some(end) => Some(end),

@@ -190,11 +190,11 @@ impl OrchestrationTurn<'_> {
                 && let Some((child, start)) = to_start(self.id, &state.record, command, trace)
             {
                 // The orchestration with that id, if there is one, decides how to continue.
-                let order = Order::Rewind {
+                let order = |start| Order::Rewind {
                     reason: reason.to_owned(),
                     start: Some(start),
                 };
-                order_child(self.id, state, child, order, ctx);
+                order_child(self.id, state, child, start, order, ctx);
             }
         }
         for incoming in cut.kept {

@@ -208,7 +208,7 @@ impl Stage {
                     message,
                     operation,
                 }) => self.running.push((instance, message, operation)),
-                Output::Effect(Effect::Room { .. }) => {}
+                Output::Effect(Effect::Room { .. } | Effect::Mail { .. }) => {}
                 other => panic!("unexpected: {other:?}"),
             }
         }

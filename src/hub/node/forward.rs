@@ -158,7 +158,11 @@ fn open(envelope: Envelope<Reply>) -> Option<(Request, Reply)> {
         }
         Envelope::Idle { reply } => Some((Request::Idle, reply)),
         // A client that gives up drops the other end of its reply.
-        Envelope::Forget { .. } | Envelope::Input(_) | Envelope::Wake | Envelope::Stop { .. } => None,
+        Envelope::Forget { .. }
+        | Envelope::Mail { .. }
+        | Envelope::Input(_)
+        | Envelope::Wake
+        | Envelope::Stop { .. } => None,
     }
 }
 

@@ -121,12 +121,13 @@ fn orders_of_every_kind_are_pinned() {
         input: b"1".to_vec(),
         tags: vec![("k".into(), "t".into())],
         parent: Some(parent()),
+        order: Some(MessageId { batch: 4, index: 5 }),
         at: Some(Timestamp(2)),
         reuse: ReusePolicy::Terminate,
         events: vec![("e".into(), serde_bytes::ByteBuf::from(b"2".to_vec()))],
         trace: Some(trace()),
     };
-    let bytes = b"\x01\x00\x01n\x01\x01v\x011\x01\x01k\x01t\x01\x01p0123456789abcdef\x03\x01\x02\x02\x01\x01e\x012\x01";
+    let bytes = b"\x01\x00\x01n\x01\x01v\x011\x01\x01k\x01t\x01\x01p0123456789abcdef\x03\x01\x04\x05\x01\x02\x02\x01\x01e\x012\x01";
     pinned(&Order::Start(Box::new(start)), [&bytes[..], TRACE].concat().leak());
     let completed = Order::Completed {
         execution: EXECUTION,
@@ -172,7 +173,7 @@ fn orders_of_every_kind_are_pinned() {
                 ..StartRecord::default()
             })),
         },
-        b"\x01\x08\x01r\x01\x00\x00\x00\x00\x01\x01p0123456789abcdef\x03\x00\x00\x00\x00",
+        b"\x01\x08\x01r\x01\x00\x00\x00\x00\x01\x01p0123456789abcdef\x03\x00\x00\x00\x00\x00",
     );
     pinned(&Order::Restart, b"\x01\t");
     let purge = Order::Purge {

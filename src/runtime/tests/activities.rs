@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::activity::activity_code;
-use crate::id::{ActivityKey, ExecutionId, InstanceId, PartitionId};
+use crate::id::{ActivityKey, ExecutionId, InstanceId, PartitionId, Shard};
 use crate::model::orchestration::{ActivityRecord, Order};
 use crate::model::{self, Action, MessageRecord, Outcome};
 use crate::schema;
@@ -183,6 +183,7 @@ fn open(
             ..Limits::default()
         },
         partitions: PARTITIONS,
+        shard: Shard::WHOLE,
         executors,
         in_flight: 100,
         held: Default::default(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Mirror;
 use super::inventory::Inventory;
 use super::reference::Reference;
 use super::{effects, rows, waits};
@@ -12,6 +13,7 @@ use crate::model::{self, Action};
 use crate::schema;
 use crate::simulation::clients::{Heard, Request, What, Wish};
 use crate::simulation::coverage::CoverageMark;
+use crate::simulation::giving_up::waiting_in;
 use crate::simulation::process::Asked;
 use crate::simulation::world::World;
 use crate::store::Reader;
@@ -119,8 +121,9 @@ impl World {
         }
         if id.starts_with('@') {
             let id = InstanceId::trusted(id);
-            let lock = schema::lock::key(id.partition(self.profile.partitions), &id);
-            return self.model.get(&lock).expect("the model's reads do not fail").is_some();
+            let partition = id.partition(self.profile.partitions);
+            let lock = self.model_of(partition).get(&schema::lock::key(partition, &id));
+            return lock.expect("the model's reads do not fail").is_some();
         }
         let waits =
             |record: OrchestrationRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
@@ -135,8 +138,9 @@ impl World {
 
     /// Checks that the report about each orchestration lists the steps that its code waits for.
     fn check_reports(&self, references: &BTreeMap<String, Reference>) {
+        let rows = self.whole();
         let view = View {
-            reader: self.model.as_ref(),
+            reader: rows.as_ref(),
             partitions: self.profile.partitions,
             live: None,
         };
@@ -159,18 +163,18 @@ impl World {
         rows::belong_together(&inventory, &references);
         rows::no_row_is_without_its_child(&inventory);
         self.check_reports(&references);
-        self.process.mirror.agrees_with(&inventory);
+        Mirror::all_of(self.processes().map(|process| &process.mirror)).agrees_with(&inventory);
         let suspended = |record: &OrchestrationRecord| record.status == OrchestrationStatus::Suspended;
         match inventory.orchestrations.values().any(suspended) {
             // A suspended orchestration holds others up.
             true => waits::sections_hold_their_locks(&inventory, &references),
             false => waits::have_reasons(&inventory, &references, self.now),
         }
-        let waits = self.waiting(|asked| match asked {
+        let wait = |asked: &Asked| match asked {
             Asked::Wait(request) => Some(*request),
             _ => None,
-        });
-        for (_, _, request) in waits {
+        };
+        for (_, _, request) in self.processes().flat_map(|process| waiting_in(process, wait)) {
             let target = &self.requests[request].target;
             assert!(
                 self.has_not_ended(target),

@@ -37,7 +37,9 @@ impl World {
             inventory.activities
         );
         assert!(inventory.orders.is_empty(), "orders are left: {:?}", inventory.orders);
-        assert!(self.process.jobs.is_empty(), "jobs are left: {:?}", self.process.jobs);
+        for process in self.processes() {
+            assert!(process.jobs.is_empty(), "jobs are left: {:?}", process.jobs);
+        }
         // Events for an orchestration that never began are kept for a limited time.
         self.now.0 += 3_600_000;
         self.settle_all();

@@ -54,8 +54,9 @@ pub(super) struct Inventory {
 impl World {
     pub(super) fn inventory(&self) -> Inventory {
         let mut inventory = Inventory::default();
+        let rows = self.whole();
         for partition in (0..self.profile.partitions).map(PartitionId) {
-            inventory.read(partition, self.model.as_ref());
+            inventory.read(partition, rows.as_ref());
         }
         inventory
     }
@@ -63,7 +64,7 @@ impl World {
     pub(super) fn instance_record(&self, id: &str) -> Option<OrchestrationRecord> {
         let id = InstanceId::trusted(id);
         let partition = id.partition(self.profile.partitions);
-        record(self.model.as_ref(), partition, &id).expect("valid instance")
+        record(self.model_of(partition).as_ref(), partition, &id).expect("valid instance")
     }
 
     /// Returns the turns of the current execution of an orchestration.
@@ -72,7 +73,7 @@ impl World {
         let partition = instance.partition(self.profile.partitions);
         let range = schema::orchestration::turns(partition, &instance, record.execution, 0..record.turns);
         let rows = self
-            .model
+            .model_of(partition)
             .scan(range, usize::MAX)
             .expect("the model's reads do not fail");
         assert_eq!(rows.len(), record.turns as usize, "the turns of {id}");

@@ -36,6 +36,12 @@ impl Mirror {
         Self(known.collect())
     }
 
+    /// Returns what several watchers know together.
+    pub(super) fn all_of<'a>(mirrors: impl Iterator<Item = &'a Self>) -> Self {
+        let known = mirrors.flat_map(|mirror| mirror.0.clone());
+        Self(known.collect())
+    }
+
     /// Follows changes that became durable.
     pub(in crate::simulation) fn follow(&mut self, changes: Vec<NotedChange>) {
         for change in changes {

@@ -11,7 +11,7 @@ use crate::engine::CoreStep;
 use crate::engine::message::{Effect, Output};
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
-use crate::id::{ActivityKey, ExecutionId, InstanceId, PartitionId, Sequence};
+use crate::id::{ActivityKey, ExecutionId, InstanceId, PartitionId, Sequence, ShardId};
 use crate::model::history::{Command, Incoming, TurnRecord};
 use crate::model::orchestration::{
     EarlyEventRecord, EndRecord, LockRecord, OrchestrationRecord, OrchestrationStatus, Order, StartRecord,
@@ -24,25 +24,28 @@ use crate::simulation::plan::{End, Work};
 use crate::simulation::world::World;
 use crate::store::{Change, Reader};
 
+/// The shard and the number of a commit.
+type CommitOf = (ShardId, u64);
+
 /// Observations of orchestrations, made from commits.
 #[derive(Debug, Default)]
 pub(in crate::simulation) struct Observations {
     /// The requests for each piece of work, by its number. More than one only if a history was copied.
     pub(super) errands: BTreeMap<u64, Vec<Ask>>,
     /// The ended calls of entities: the commit, and whether they were answered.
-    pub(super) answers: BTreeMap<(String, ExecutionId, Sequence), (u64, bool)>,
-    ends: Vec<(u64, String, EndRecord)>,
+    pub(super) answers: BTreeMap<(String, ExecutionId, Sequence), (CommitOf, bool)>,
+    ends: Vec<(CommitOf, String, EndRecord)>,
     /// Orchestrations whose rows were removed.
-    pub(super) removed: Vec<(u64, String)>,
+    pub(super) removed: Vec<(CommitOf, String)>,
     /// The commits in which the notes of events were first seen.
-    pub(super) notes: BTreeMap<u64, u64>,
+    pub(super) notes: BTreeMap<u64, CommitOf>,
     serial: u64,
 }
 
 /// A request of an orchestration to an entity for work.
 #[derive(Clone, Debug)]
 pub(super) struct Ask {
-    commit: u64,
+    commit: CommitOf,
     /// Position among all requests of the run.
     pub(super) serial: u64,
     pub(super) instance: String,
@@ -80,19 +83,20 @@ struct WorkArguments {
 }
 
 impl Observations {
-    /// Removes the observations of all commits after `last`, which a crash has lost.
-    pub(in crate::simulation) fn forget_after(&mut self, last: u64) {
+    /// Removes the observations of all commits of a shard after `last`, which a crash has lost.
+    pub(in crate::simulation) fn forget_after(&mut self, shard: ShardId, last: u64) {
+        let remains = |commit: &CommitOf| commit.0 != shard || commit.1 <= last;
         self.errands.retain(|_, asks| {
-            asks.retain(|ask| ask.commit <= last);
+            asks.retain(|ask| remains(&ask.commit));
             !asks.is_empty()
         });
-        self.answers.retain(|_, (commit, _)| *commit <= last);
-        self.ends.retain(|(commit, ..)| *commit <= last);
-        self.removed.retain(|(commit, _)| *commit <= last);
-        self.notes.retain(|_, commit| *commit <= last);
+        self.answers.retain(|_, (commit, _)| remains(commit));
+        self.ends.retain(|(commit, ..)| remains(commit));
+        self.removed.retain(|(commit, _)| remains(commit));
+        self.notes.retain(|_, commit| remains(commit));
     }
 
-    fn note_turn(&mut self, instance: &str, execution: ExecutionId, turn: &TurnRecord, commit: u64) {
+    fn note_turn(&mut self, instance: &str, execution: ExecutionId, turn: &TurnRecord, commit: CommitOf) {
         for incoming in &turn.incoming {
             match incoming {
                 Incoming::Completed { sequence, outcome } => {
@@ -139,7 +143,7 @@ impl Observations {
         }
     }
 
-    fn note_event(&mut self, payload: &[u8], commit: u64) {
+    fn note_event(&mut self, payload: &[u8], commit: CommitOf) {
         self.notes.entry(Note::read(payload)).or_insert(commit);
     }
 
@@ -368,7 +372,7 @@ impl World {
     }
 
     /// Records the observations of a commit after it was written.
-    pub(in crate::simulation) fn note_commit(&mut self, shown: Shown, commit: u64) {
+    pub(in crate::simulation) fn note_commit(&mut self, shown: Shown, commit: CommitOf) {
         for (instance, execution, turn) in &shown.turns {
             let continues = matches!(turn.commands.last(), Some(Command::ContinueAsNew { .. }));
             self.see(CoverageMark::OrchestrationContinued, continues);

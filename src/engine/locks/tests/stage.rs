@@ -9,7 +9,7 @@ use crate::engine::message::{AsyncEnded, ClientOrigin, Effect, Input, Message, O
 use crate::engine::{ActivitySlots, Core, CoreConfig, CoreStep, Limits, Progress, Registry};
 use crate::entity::entity_code;
 use crate::failure::CallFailure;
-use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId};
+use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Shard};
 use crate::model::orchestration::{LockId, LockOrder, LockRecord, Order};
 use crate::model::{self, Action, Outcome, StateRecord, StepRef};
 use crate::prelude::*;
@@ -159,6 +159,7 @@ impl Stage {
             index: usize::from(index),
             slots: Arc::clone(slots),
             partitions: self.partitions(),
+            shard: Shard::WHOLE,
             owned: vec![owned],
             held: self
                 .held

@@ -369,18 +369,19 @@ fn a_start_that_is_taken_back_has_a_row_if_it_began() {
 impl Stage {
     /// Simulates a parent that starts a child and cancels it immediately, in the commit of another core.
     fn start_and_take_back(&mut self, parent: &str, child: &str) {
+        let order = MessageId {
+            batch: self.batch + 1,
+            index: 0,
+        };
         let start = StartRecord {
             parent: Some(Parent {
                 instance: parent.into(),
                 ..wanted(0, 1).parent.unwrap()
             }),
+            order: Some(order),
             ..start(0)
         };
         let (parent, child) = (InstanceId::trusted(parent), InstanceId::trusted(child));
-        let order = MessageId {
-            batch: self.batch + 1,
-            index: 0,
-        };
         let mut batch = Batch::default();
         batch.put(
             &schema::child::key(parent.partition(PARTITIONS), &parent, &child, order),
