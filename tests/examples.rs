@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+#[cfg(all(feature = "http", feature = "cluster"))]
+#[path = "cluster/server.rs"]
+mod server;
+
 /// Returns the command of an example. Examples are in `examples`, next to the `deps` directory of this test.
 /// `cargo test` builds both.
 fn example(name: &str) -> Command {
@@ -410,10 +414,14 @@ mod served {
         }
 
         /// Sends SIGINT, like Ctrl-C, and waits until the process exits.
-        fn interrupt(mut self) {
+        fn interrupt(self) {
+            self.end("-INT");
+        }
+
+        fn end(mut self, signal: &str) {
             let process = self.process.id().to_string();
             wait_until_ctrl_c_is_handled(&process);
-            let sent = Command::new("kill").args(["-INT", &process]).status().unwrap();
+            let sent = Command::new("kill").args([signal, &process]).status().unwrap();
             assert!(sent.success());
             let mut rest = String::new();
             self.stdout.read_to_string(&mut rest).unwrap();
@@ -496,6 +504,46 @@ mod served {
         let metrics = service.ask("GET", "/metrics", "");
         assert!(metrics.body.contains("abide_commits"), "{}", metrics.body);
         service.interrupt();
+    }
+
+    /// Two nodes run the service with the variables of a deployment. The second one forwards to the first, and continues
+    /// with its orders when the first one is ended as Docker and Kubernetes do.
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn the_service_runs_on_several_nodes() {
+        use super::server::{Server, free_port};
+
+        let Some(database) = Server::start() else { return };
+        let directory = tempfile::tempdir().unwrap();
+        let node = |name: &str, token: &str| {
+            let port = free_port();
+            let mut command = super::example("service");
+            command
+                .env("ABIDE_DATABASE", database.url())
+                .env("ABIDE_DIRECTORY", directory.path().join(name))
+                .env("ABIDE_LISTEN", format!("127.0.0.1:{port}"))
+                .env("ABIDE_ADVERTISE", format!("localhost:{port}"))
+                .env("ABIDE_HTTP", "127.0.0.1:0")
+                .env("ABIDE_TOKEN", token)
+                .env_remove("ABIDE_PUBLIC_URL");
+            Served::start(&mut command, "")
+        };
+        let first = node("first", "token-of-the-first-node");
+        let second = node("second", "");
+        // The probes of a deployment have no token.
+        assert_eq!(first.ask("GET", "/health", "").status, 200);
+        assert_eq!(first.ask("GET", "/cluster", "").status, 401);
+        assert_eq!(second.ask("GET", "/health", "").status, 200);
+
+        let order = json!({"customer": "Bob", "article": "lamp", "n": 40}).to_string();
+        let order = second.ask("POST", "/orchestrators/process_order/large", &order);
+        assert_eq!(order.status, 202, "{}", order.body);
+        first.end("-TERM");
+        let approved = second.ask("POST", "/instances/large/raiseEvent/approved", "true");
+        assert_eq!(approved.status, 202, "{}", approved.body);
+        let paid = json!({"paid_cents": 60_000, "left_in_stock": 60});
+        assert_eq!(second.follow(&order).json()["output"], paid);
+        second.end("-TERM");
     }
 
     /// A custom handler responds with 202 and a `Location` that leads to the output.
