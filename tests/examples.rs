@@ -1,5 +1,6 @@
 //! Each example runs in its own process, as a reader would run it, and does what its module documentation describes.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -106,6 +107,39 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+/// Returns a file of the repository.
+fn file(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// Each deployment sets exactly the variables that the service reads, and asks for its health at a route that exists.
+#[test]
+fn a_deployment_sets_what_the_service_reads() {
+    let service = file("examples/service.rs");
+    let read = service.split("setting(\"").skip(1);
+    let read: BTreeSet<&str> = read.map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(read.len() >= 5, "the service reads {read:?}");
+    for path in ["deploy/compose.yaml", "deploy/kubernetes.yaml"] {
+        let deployment = file(path);
+        // `NAME: value` in one of the files, and `- name: NAME` in the other.
+        let words = deployment.lines().map(|line| line.trim_start());
+        let words = words.map(|line| line.strip_prefix("- name: ").unwrap_or(line));
+        let names = words.map(|line| line.split(':').next().unwrap());
+        let set: BTreeSet<&str> = names.filter(|name| name.starts_with("ABIDE_")).collect();
+        assert_eq!(set, read, "{path}");
+        let health = "/runtime/webhooks/durabletask/health";
+        assert!(deployment.contains(health), "{path} does not ask {health}");
+    }
+    let image = file("deploy/Dockerfile");
+    for part in [
+        "--example service",
+        "abide-examples/cluster,abide-examples/http",
+        "[\"service\"]",
+    ] {
+        assert!(image.contains(part), "the image lacks {part}");
+    }
 }
 
 /// The monitor polls until the job is done, and the history of its last execution contains one round.
