@@ -3,10 +3,12 @@
 //!
 //! The tests start a server and nodes of their own. Without PostgreSQL they are skipped.
 
+mod cuts;
 mod failover;
 mod moves;
 mod nodes;
 mod pooler;
+mod proxy;
 mod server;
 #[path = "../worker/mod.rs"]
 mod worker;

@@ -14,8 +14,8 @@ use crate::{Counter, builder, greet, runtime};
 
 /// A list that tells the order of the operations.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
-struct Journal {
-    entries: Vec<u32>,
+pub(crate) struct Journal {
+    pub(crate) entries: Vec<u32>,
 }
 
 #[operations]
@@ -43,17 +43,17 @@ impl Sleeper {
 }
 
 #[orchestration]
-async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+pub(crate) async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
     ctx.set_custom_status("waiting");
     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
     Ok(format!("{expense}: {approved}"))
 }
 
-fn places<const N: usize>() -> [TempDir; N] {
+pub(crate) fn places<const N: usize>() -> [TempDir; N] {
     std::array::from_fn(|_| tempfile::tempdir().unwrap())
 }
 
-fn listening(server: &Server, directory: &Path) -> abide::HubBuilder {
+pub(crate) fn listening(server: &Server, directory: &Path) -> abide::HubBuilder {
     builder(&server.url(), directory)
         .entity::<Journal>()
         .entity::<Sleeper>()

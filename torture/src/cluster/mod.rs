@@ -1,6 +1,7 @@
 //! Nodes that run one hub over a database, while nodes, connections and the database fail.
 
 mod nodes;
+#[path = "../../../tests/cluster/proxy.rs"]
 mod proxy;
 #[path = "../../../tests/cluster/server.rs"]
 mod server;

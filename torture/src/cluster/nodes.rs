@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::proxy::Proxy;
+use super::proxy::{Flow, Proxy};
 use super::server::Server;
 use crate::bitrot::find;
 use crate::calls::Calls;
@@ -109,7 +109,7 @@ impl Nodes {
             let (life, tell) = (node.life, self.tell.clone());
             let plan = Plan {
                 node: Some(Node {
-                    url: node.proxy.url(),
+                    url: format!("postgres://abide@127.0.0.1:{}/postgres", node.proxy.port()),
                     directory: node.directory.clone(),
                     listens: self.listen.then_some((number as u64, count)),
                 }),
@@ -210,7 +210,7 @@ impl Nodes {
             let Some(life) = self.nodes[number].away.take() else {
                 continue;
             };
-            self.nodes[number].proxy.unblock();
+            self.nodes[number].proxy.set(Flow::Open);
             if let Some(worker) = &self.nodes[number].worker {
                 worker.signal(Signal::CONT);
             }
@@ -276,7 +276,7 @@ impl Nodes {
     pub(super) fn isolate_owner(&mut self) {
         let owner = &mut self.nodes[self.owner];
         owner.away = Some(owner.life);
-        owner.proxy.block();
+        owner.proxy.set(Flow::Frozen);
     }
 
     pub(super) fn copy_of_owner(&self) -> PathBuf {
