@@ -41,6 +41,8 @@ pub(crate) enum Fault {
     AppendUnfenced,
     /// A node answers reads without having checked that it still runs the hub.
     SkipConfirm,
+    /// A node repeats a request without an id although it may have taken effect.
+    RepeatUnconfirmed,
 }
 
 /// Returns `true` if the variable `ABIDE_PLANTED` names this fault.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::campaign::{Verdict, memory};
 
 /// The faults that the library plants on demand, and the campaign that has to find each of them.
-const FAULTS: [(&str, &str); 17] = [
+const FAULTS: [(&str, &str); 18] = [
     ("AcknowledgeBeforeSync", "kill"),
     ("UnconfirmedRead", "kill"),
     ("DropInboxRow", "kill"),
@@ -26,6 +26,7 @@ const FAULTS: [(&str, &str); 17] = [
     ("ForgetTimer", "programs"),
     ("AppendUnfenced", "cluster"),
     ("SkipConfirm", "cluster"),
+    ("RepeatUnconfirmed", "cluster"),
 ];
 
 /// Time that each campaign has.

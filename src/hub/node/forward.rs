@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::serve::process;
 use super::wire::{Answer, Request, Submit};
 use crate::error::{Error, ErrorKind, Result};
+use crate::planted::{self, Fault};
 use crate::runtime::roles::{OtherNode, PATIENCE, Role, Roles, Target, target, unavailable, unconfirmed};
 use crate::runtime::{Envelope, InboxReceiver, Reply, Response, Runtime};
 use crate::time::Deadline;
@@ -47,7 +48,7 @@ pub(super) struct Nature {
 impl Nature {
     /// Returns `true` if the request can be sent again after an attempt whose end is not known.
     fn is_repeatable(self) -> bool {
-        self.only_reads || self.has_id
+        self.only_reads || self.has_id || planted::is(Fault::RepeatUnconfirmed)
     }
 }
 

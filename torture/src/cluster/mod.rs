@@ -1,4 +1,4 @@
-//! Nodes that run one hub over a database, while nodes, connections and the database fail.
+//! Nodes that run one hub over a database, while nodes, connections, the network between them and the database fail.
 
 mod nodes;
 #[path = "../../../tests/cluster/proxy.rs"]
@@ -10,11 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nodes::Nodes;
+use proxy::Flow;
 use rustix::process::Signal;
 use server::Server;
 
 use crate::campaign::{Course, Outcome, Share, run};
-use crate::load::{Node, Plan, finish_now};
+use crate::load::{Node, Plan, Visits, finish_now};
 
 /// Number of faults of one hub.
 const FAULTS: u64 = 10;
@@ -45,8 +46,11 @@ enum Fault {
     Database,
     /// The database and the node are killed.
     DatabaseAndNode,
+    /// Only the network between the nodes fails.
+    Network,
 }
 
+/// Every fault but that of the network.
 const ALL: [Fault; 10] = [
     Fault::Restart,
     Fault::Kill,
@@ -60,13 +64,42 @@ const ALL: [Fault; 10] = [
     Fault::DatabaseAndNode,
 ];
 
+/// A failure of the network between the nodes, alone or beside another fault.
+#[derive(Clone, Copy, Debug)]
+struct Disturbance {
+    flow: Flow,
+    /// It concerns all nodes, and not only the connections to the one that runs the hub.
+    everywhere: bool,
+}
+
+impl Disturbance {
+    fn draw(random: &mut fastrand::Rng) -> Self {
+        let delay = Duration::from_millis(random.u64(1..150));
+        let flows = [Flow::Cut, Flow::Frozen, Flow::OneWay, Flow::Slow(delay)];
+        Self {
+            flow: flows[random.usize(..flows.len())],
+            everywhere: random.bool(),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self.flow {
+            Flow::Open => "open networks",
+            Flow::Cut => "cut networks",
+            Flow::Frozen => "frozen networks",
+            Flow::OneWay => "one-way networks",
+            Flow::Slow(_) => "slow networks",
+        }
+    }
+}
+
 /// Lets something fail while nodes run a hub, and waits until the hub serves again. In the end, the hub has exactly the
 /// effects of everything that was acknowledged, by whichever node, and no read has shown less than that.
 pub(crate) fn cluster(share: &Share) -> Outcome {
     let pauses = Mutex::new(Vec::new());
     let outcome = run("cluster", "faults", share, |seed, course| round(seed, course, &pauses));
     let pauses = pauses.into_inner().unwrap_or_else(PoisonError::into_inner);
-    for fault in ALL {
+    for fault in ALL.into_iter().chain([Fault::Network]) {
         let of_this = pauses.iter().filter(|(of, _)| *of == fault);
         let mut of_fault: Vec<Duration> = of_this.map(|(_, pause)| *pause).collect();
         of_fault.sort_unstable();
@@ -104,23 +137,23 @@ fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
     let mut service = || -> Result<(), String> {
         nodes.wait_for_service(course.patience())?;
         for _ in 0..FAULTS {
+            // What one fault draws does not change the next one.
+            let mut random = random.fork();
             std::thread::sleep(Duration::from_micros(random.u64(..300_000)));
-            let fault = ALL[random.usize(..ALL.len())];
+            let fault = if listen && random.u8(..3) == 0 {
+                Fault::Network
+            } else {
+                ALL[random.usize(..ALL.len())]
+            };
+            let is_disturbed = fault == Fault::Network || listen && random.u8(..4) == 0;
+            let network = is_disturbed.then(|| Disturbance::draw(&mut random));
             nodes.look()?;
             nodes.note(format!("{fault:?}"));
-            let mut endure = || -> Result<Duration, String> {
-                let since = fail(fault, &mut nodes, &mut server, &mut random)?;
-                nodes.wait_for_service(course.patience())?;
-                let pause = since.elapsed();
-                if nodes.has_away() {
-                    // The others go on, so that a node that wakes can be behind.
-                    std::thread::sleep(Duration::from_millis(random.u64(..1_000)));
-                    nodes.look()?;
-                }
-                nodes.wake(course.patience())?;
-                Ok(pause)
-            };
-            let pause = endure().map_err(|why| format!("{fault:?}: {why}"))?;
+            let endured = endure(fault, network, &mut nodes, &mut server, &mut random, course.patience());
+            let pause = endured.map_err(|why| format!("{fault:?} ({network:?}): {why}"))?;
+            if let Some(network) = network {
+                course.note(network.name(), 1);
+            }
             pauses
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -148,13 +181,55 @@ fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
         ..plan
     };
     match finish_now(place.path(), &plan, course.patience()) {
-        Ok(requests) => course.note("requests", requests),
+        Ok(requests) => {
+            course.note("requests", requests);
+            let (visits, unconfirmed) = Visits::read(place.path()).counts();
+            course.note("requests without an id", visits);
+            course.note("unconfirmed requests", unconfirmed);
+        }
         Err(broken) => course.violated(seed, place, &broken.to_string()),
     }
 }
 
+/// Lets something fail, and waits until the hub serves again and each node is well. Returns how long that takes to serve.
+fn endure(
+    fault: Fault,
+    network: Option<Disturbance>,
+    nodes: &mut Nodes,
+    server: &mut Server,
+    random: &mut fastrand::Rng,
+    patience: Duration,
+) -> Result<Duration, String> {
+    if let Some(network) = network {
+        nodes.set_links(network.flow, network.everywhere);
+    }
+    let since = fail(fault, nodes, server, random, patience)?;
+    nodes.wait_for_service(patience)?;
+    if fault == Fault::Network {
+        nodes.wait_for_every_node(patience)?;
+    }
+    let pause = since.elapsed();
+    if nodes.has_away() {
+        // The others go on, so that a node that wakes can be behind.
+        std::thread::sleep(Duration::from_millis(random.u64(..1_000)));
+        nodes.look()?;
+    }
+    if network.is_some() {
+        nodes.heal_links();
+    }
+    nodes.wake(patience)?;
+    nodes.wait_for_every_node(patience)?;
+    Ok(pause)
+}
+
 /// Lets something fail. Returns the time since when the hub may not serve.
-fn fail(fault: Fault, nodes: &mut Nodes, server: &mut Server, random: &mut fastrand::Rng) -> Result<Instant, String> {
+fn fail(
+    fault: Fault,
+    nodes: &mut Nodes,
+    server: &mut Server,
+    random: &mut fastrand::Rng,
+    patience: Duration,
+) -> Result<Instant, String> {
     // A node that writes learns from that whether it still runs the hub, so sometimes it only reads.
     if matches!(fault, Fault::Sleep | Fault::Partition) && random.bool() {
         nodes.rest_owner();
@@ -192,6 +267,18 @@ fn fail(fault: Fault, nodes: &mut Nodes, server: &mut Server, random: &mut fastr
             std::thread::sleep(Duration::from_millis(random.u64(..500)));
             server.resume();
             // The database counts from its return.
+            since = Instant::now();
+        }
+        Fault::Network => {
+            // A node takes a connection for broken after at most six seconds without an answer.
+            std::thread::sleep(Duration::from_millis(match random.u8(..3) {
+                0 => random.u64(..300),
+                1 => random.u64(300..3_000),
+                _ => random.u64(5_500..8_000),
+            }));
+            // The copies need the database alone.
+            nodes.wait_for_reads(patience)?;
+            nodes.heal_links();
             since = Instant::now();
         }
     }

@@ -10,7 +10,7 @@ use super::proxy::{Flow, Proxy};
 use super::server::Server;
 use crate::bitrot::find;
 use crate::calls::Calls;
-use crate::load::{Node, Plan, ledger_bytes};
+use crate::load::{Listening, Node, Plan, answered_since, ledger_bytes, states_read};
 use crate::worker::{Ended, Worker};
 
 /// Parts of the errors of a node that another one has replaced, and of one that has found damage in its copy. The next
@@ -43,7 +43,10 @@ pub(super) struct Nodes {
 }
 
 struct Running {
+    /// In front of the database.
     proxy: Proxy,
+    /// In front of this node, for the others.
+    links: Proxy,
     directory: PathBuf,
     worker: Option<Worker>,
     /// Number of the process of this node.
@@ -74,6 +77,7 @@ impl Nodes {
         let (tell, opened) = channel();
         let running = |number| Running {
             proxy: Proxy::start(server.port()),
+            links: Proxy::reserve(),
             directory: place.join(format!("node-{number}")),
             worker: None,
             life: 0,
@@ -107,11 +111,17 @@ impl Nodes {
             }
             node.life += 1;
             let (life, tell) = (node.life, self.tell.clone());
+            let listening = Listening {
+                number: number as u64,
+                count,
+                address: format!("127.0.0.1:{}", node.links.target()),
+                advertised: format!("127.0.0.1:{}", node.links.port()),
+            };
             let plan = Plan {
                 node: Some(Node {
                     url: format!("postgres://abide@127.0.0.1:{}/postgres", node.proxy.port()),
                     directory: node.directory.clone(),
-                    listens: self.listen.then_some((number as u64, count)),
+                    listens: self.listen.then_some(listening),
                 }),
                 ..self.plan.clone()
             };
@@ -228,6 +238,58 @@ impl Nodes {
             }
         }
         Ok(())
+    }
+
+    /// Waits until clients of every node have received answers from now on, if all nodes have clients.
+    pub(super) fn wait_for_every_node(&mut self, patience: Duration) -> Result<(), String> {
+        let (count, from) = (self.nodes.len() as u64, ledger_bytes(&self.place));
+        self.wait_for_each("no client of it was answered", patience, |nodes, number| {
+            let is_here = |client: &u64| client % count == number as u64;
+            !nodes.listen || answered_since(&nodes.place, from).iter().any(is_here)
+        })
+    }
+
+    /// Waits until every node has read states from now on, if all nodes have readers.
+    pub(super) fn wait_for_reads(&mut self, patience: Duration) -> Result<(), String> {
+        let read = |nodes: &Self, number: usize| states_read(&nodes.nodes[number].directory);
+        let before: Vec<u64> = (0..self.nodes.len()).map(|number| read(self, number)).collect();
+        self.wait_for_each("it has read nothing", patience, |nodes, number| {
+            !nodes.listen || read(nodes, number) > before[number]
+        })
+    }
+
+    fn wait_for_each(
+        &mut self,
+        what: &str,
+        patience: Duration,
+        is_done: impl Fn(&Self, usize) -> bool,
+    ) -> Result<(), String> {
+        let end = Instant::now() + patience;
+        for number in 0..self.nodes.len() {
+            while !is_done(self, number) {
+                if Instant::now() > end {
+                    return Err(format!("node {number}: {what} for {} s", patience.as_secs()));
+                }
+                std::thread::sleep(LOOK);
+                self.look()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes what happens on the connections from the other nodes to the owner, or on all connections between nodes.
+    pub(super) fn set_links(&mut self, flow: Flow, everywhere: bool) {
+        for (number, node) in self.nodes.iter().enumerate() {
+            if everywhere || number == self.owner {
+                node.links.set(flow);
+            }
+        }
+        self.note(format!("links: {flow:?}, everywhere: {everywhere}"));
+    }
+
+    /// Lets everything pass between the nodes again.
+    pub(super) fn heal_links(&mut self) {
+        self.set_links(Flow::Open, true);
     }
 
     pub(super) fn kill_owner(&mut self) -> Result<(), String> {

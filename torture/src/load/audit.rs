@@ -11,7 +11,7 @@ use super::entities::{Account, BURST, Journal, OPENING_CENTS, Ticker};
 use super::ledger::{Attempt, World, is_same_life};
 use super::orchestrations::{order, pack_of, pause_of};
 use super::plan::{ACCOUNTS, CALL, JOURNALS, LATER, ORDER, RELAY, Request, SIGNAL, SLOW, journal, request_id};
-use super::{Ledger, Plan};
+use super::{Ledger, Plan, Visits};
 
 /// The effects that the acknowledged requests must have had.
 #[derive(Default)]
@@ -118,6 +118,7 @@ pub(super) async fn audit(client: &Client, plan: &Plan, place: &Path, ledger: &L
     violations.extend(accounts(client, &expected).await?);
     violations.extend(orders(client, place, ledger, &expected).await?);
     violations.extend(ticks(client).await?);
+    violations.extend(Visits::read(place).audit(client).await?);
     let admin = client.admin();
     violations.extend(
         admin

@@ -1,6 +1,8 @@
 //! The clients.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,10 +12,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::entities::{Journal, Relay};
-use super::ledger::Acknowledged;
+use super::ledger::{Acknowledged, append};
 use super::orchestrations::{Order, Transfer, order, tick, transfer};
 use super::plan::{CALL, LATER, RELAY, Request, SIGNAL, SLOW, journal, request_id};
+use super::visits::visit;
 use super::{Ledger, Plan, builder};
+
+/// Number of visitors of a node that listens.
+const VISITORS: usize = 4;
 
 /// Set while the clients of this process ask nothing. Its readers continue.
 static RESTING: AtomicBool = AtomicBool::new(false);
@@ -26,8 +32,8 @@ pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl Fn() + Send + 
     let hub = builder(place, plan).open().await?;
     // Until then, another process may have added to it.
     let ledger = Arc::new(Ledger::open(place));
-    let listens = plan.node.as_ref().is_some_and(|node| node.listens.is_some());
-    if listens {
+    let listening = plan.node.as_ref().filter(|node| node.listens.is_some());
+    if listening.is_some() {
         tokio::spawn(report_tenures(hub.client(), opened));
     } else {
         opened();
@@ -38,26 +44,47 @@ pub(crate) async fn serve(place: &Path, plan: &Plan, opened: impl Fn() + Send + 
             std::process::exit(0);
         });
     }
-    if plan.ticks {
-        ensure_schedule(&hub.client()).await?;
-    }
-    let mut readers = JoinSet::new();
+    // Each of them ends only with an error.
+    let mut others = JoinSet::new();
     for number in 0..plan.readers {
-        let acknowledged = Acknowledged::follow(place, plan);
-        readers.spawn(read(hub.client(), ledger.clone(), acknowledged, number, plan.clients));
+        let reader = Reader {
+            client: hub.client(),
+            ledger: ledger.clone(),
+            acknowledged: Acknowledged::follow(place, plan),
+            number,
+            states: listening
+                .filter(|_| number % 2 == 1)
+                .map(|node| append(&states_path(&node.directory))),
+        };
+        others.spawn(reader.read(plan.clients));
+    }
+    if listening.is_some() {
+        for _ in 0..VISITORS {
+            others.spawn(visit(hub.client(), place.to_owned()));
+        }
     }
     let client = hub.client();
-    let asking = ask(&client, plan, &ledger, |_| plan.requests);
+    let asking = async {
+        while plan.ticks
+            && let Err(error) = ensure_schedule(&client).await
+        {
+            // It is there once, however often it is created.
+            if !is_of_move(&error) {
+                return Err(error);
+            }
+        }
+        ask(&client, plan, &ledger, |_| plan.requests).await
+    };
     match plan.node {
         None => asking.await?,
         Some(_) => tokio::select! {
             asked = asking => asked?,
             // Clients that rest do not notice that the hub has failed.
-            Some(failed) = readers.join_next() => return Err(failed.expect("a reader does not panic")),
+            Some(failed) = others.join_next() => return Err(failed.expect("a reader does not panic")),
             () = end_of_input() => {}
         },
     }
-    readers.shutdown().await;
+    others.shutdown().await;
     if !plan.closes {
         std::process::exit(0);
     }
@@ -89,32 +116,72 @@ async fn end_of_input() {
     let _ = end.await;
 }
 
-/// Reads the journals of all clients in turn, and records what it has read. A read shows everything that was acknowledged
-/// before it began, by whichever process. Returns the error with which a read failed.
-async fn read(client: Client, ledger: Arc<Ledger>, mut acknowledged: Acknowledged, number: u64, clients: u64) -> Error {
-    let mut before = vec![0; clients as usize];
-    let mut turn = number;
-    loop {
-        let index = turn % clients;
-        let key = journal(index, CALL);
-        let called = acknowledged.calls(index);
-        let (length, stamp) = match client.entity::<Journal>(&key).last().await {
-            Ok(last) => last,
-            Err(failed) => match Error::from(failed) {
-                // The hub moves to another node.
-                failed if is_of_move(&failed) => continue,
-                failed => return failed,
-            },
-        };
-        if length < called {
-            ledger.stale(&key, length, called);
-        }
-        if std::mem::replace(&mut before[index as usize], length) != length {
-            ledger.read(&key, length, stamp);
-        }
-        turn += 1;
-        tokio::time::sleep(Duration::from_micros(300)).await;
+/// Waits until the clients of this process do not rest.
+pub(super) async fn rest() {
+    while RESTING.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Reads the journals of all clients in turn.
+struct Reader {
+    client: Client,
+    ledger: Arc<Ledger>,
+    acknowledged: Acknowledged,
+    number: u64,
+    /// Set if it reads states, which a node that waits has itself. Each read adds a byte to this file.
+    states: Option<File>,
+}
+
+impl Reader {
+    /// Reads, and records what was read. A read shows everything that was acknowledged before it began, by whichever
+    /// process. Returns the error with which a read failed.
+    async fn read(mut self, clients: u64) -> Error {
+        let mut before = vec![0; clients as usize];
+        let mut turn = self.number;
+        loop {
+            let index = turn % clients;
+            let key = journal(index, CALL);
+            let called = self.acknowledged.calls(index);
+            let (length, stamp) = match self.last(&key).await {
+                Ok(last) => last,
+                // The hub moves to another node.
+                Err(failed) if is_of_move(&failed) => continue,
+                Err(failed) => return failed,
+            };
+            if length < called {
+                self.ledger.stale(&key, length, called);
+            }
+            if std::mem::replace(&mut before[index as usize], length) != length {
+                self.ledger.read(&key, length, stamp);
+            }
+            turn += 1;
+            tokio::time::sleep(Duration::from_micros(300)).await;
+        }
+    }
+
+    /// Returns how many numbers a journal has, and the stamp of the last one.
+    async fn last(&self, key: &str) -> abide::Result<(u64, u64)> {
+        let journal = self.client.entity::<Journal>(key);
+        let Some(mut states) = self.states.as_ref() else {
+            return journal.last().await.map_err(Error::from);
+        };
+        let state = journal.state().await?.unwrap_or_default();
+        states.write_all(b".").expect("the place is writable");
+        // A whole state takes longer to read than its end.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        Ok(state.last())
+    }
+}
+
+/// Returns the path of the file that grows with each state that a node reads.
+fn states_path(directory: &Path) -> PathBuf {
+    directory.with_extension("states")
+}
+
+/// Returns the number of states that the node with a directory has read.
+pub(crate) fn states_read(directory: &Path) -> u64 {
+    std::fs::metadata(states_path(directory)).map_or(0, |file| file.len())
 }
 
 /// Returns `true` if a request of a node that listens has failed because the hub moves. It can be repeated, because it has a
@@ -151,9 +218,7 @@ pub(super) async fn ask(
         };
         clients.spawn(async move {
             for (n, request) in requests {
-                while RESTING.load(Ordering::Relaxed) {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
+                rest().await;
                 let answer = loop {
                     match asking.ask(n as u64, request).await {
                         Err(error) if is_of_move(&error) => {}

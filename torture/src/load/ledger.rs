@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -183,6 +183,23 @@ pub(crate) fn ledger_bytes(place: &Path) -> u64 {
     std::fs::metadata(ledger_path(place)).map_or(0, |file| file.len())
 }
 
+/// Returns the clients with a request that was answered after the ledger had this length.
+pub(crate) fn answered_since(place: &Path, bytes: u64) -> BTreeSet<u64> {
+    let Ok(mut ledger) = File::open(ledger_path(place)) else {
+        return BTreeSet::new();
+    };
+    let mut text = String::new();
+    let read = ledger
+        .seek(SeekFrom::Start(bytes))
+        .and_then(|_| ledger.read_to_string(&mut text));
+    read.expect("the ledger is readable");
+    let client = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
+        ["answered", client, ..] => client.parse().ok(),
+        _ => None,
+    };
+    text.lines().filter_map(client).collect()
+}
+
 /// The calls that were acknowledged, also by other processes.
 #[derive(Debug)]
 pub(super) struct Acknowledged {
@@ -231,12 +248,12 @@ fn world_path(place: &Path) -> PathBuf {
     place.join(WORLD)
 }
 
-fn append(path: &Path) -> File {
+pub(super) fn append(path: &Path) -> File {
     let opened = OpenOptions::new().append(true).create(true).open(path);
     opened.unwrap_or_else(|error| panic!("{} cannot be opened: {error}", path.display()))
 }
 
-fn write(mut file: &File, line: &str) {
+pub(super) fn write(mut file: &File, line: &str) {
     let written = file.write(format!("{line}\n").as_bytes());
     assert!(
         written.is_ok_and(|bytes| bytes == line.len() + 1),

@@ -4,6 +4,8 @@
 //! Each client asks one request after another. The n-th request of a client is a function of the seed, so a process can
 //! continue where a killed one stopped: it asks the first unacknowledged request again, under the same request id. When
 //! everything that was asked is acknowledged, the content of the hub is known exactly, and [`finish`] compares it.
+//!
+//! A node of a cluster that listens also has visitors. Their requests have no id, and the node reports what became of each.
 
 mod audit;
 mod client;
@@ -12,6 +14,7 @@ mod finish;
 mod ledger;
 mod orchestrations;
 mod plan;
+mod visits;
 
 use std::path::{Path, PathBuf};
 
@@ -19,10 +22,11 @@ use abide::{Hub, HubBuilder};
 use entities::{Account, Journal, Relay, Ticker};
 use orchestrations::{charge, order, pack, tick, transfer, wrap};
 
-pub(crate) use client::serve;
+pub(crate) use client::{serve, states_read};
 pub(crate) use finish::{Broken, finish_now};
-pub(crate) use ledger::{Ledger, OUTSIDE, ledger_bytes};
-pub(crate) use plan::{Node, Plan};
+pub(crate) use ledger::{Ledger, OUTSIDE, answered_since, ledger_bytes};
+pub(crate) use plan::{Listening, Node, Plan};
+pub(crate) use visits::Visits;
 
 /// Returns the directory of the hub in a place.
 pub(crate) fn hub(place: &Path) -> PathBuf {
@@ -34,8 +38,8 @@ fn builder(place: &Path, plan: &Plan) -> HubBuilder {
     let builder = match &plan.node {
         Some(node) => {
             let builder = Hub::cluster(&node.url, "torture").directory(&node.directory);
-            match node.listens {
-                Some(_) => builder.listen("127.0.0.1:0"),
+            match &node.listens {
+                Some(place) => builder.listen(&place.address).advertise(&place.advertised),
                 None => builder,
             }
         }

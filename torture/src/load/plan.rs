@@ -40,14 +40,27 @@ pub(crate) struct Node {
     pub(crate) url: String,
     /// The directory of its copy.
     pub(crate) directory: PathBuf,
-    /// If all nodes listen, the number of this node, and of all of them. The clients are divided between the nodes.
-    pub(crate) listens: Option<(u64, u64)>,
+    /// Set if all nodes listen. The clients are then divided between the nodes.
+    pub(crate) listens: Option<Listening>,
+}
+
+/// The place of a node among the others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Listening {
+    pub(crate) number: u64,
+    /// Number of nodes.
+    pub(crate) count: u64,
+    /// The address at which it listens.
+    pub(crate) address: String,
+    /// The address at which the others reach it.
+    pub(crate) advertised: String,
 }
 
 impl Node {
     /// Returns `true` if the requests of a client are sent by this node.
     pub(crate) fn has(&self, client: u64) -> bool {
-        self.listens.is_none_or(|(number, count)| client % count == number)
+        let is_here = |place: &Listening| client % place.count == place.number;
+        self.listens.as_ref().is_none_or(is_here)
     }
 }
 
