@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::net::TcpSocket;
 
+use super::server::{port_of, reserve_port};
+
 /// Time after which nothing is expected to happen any more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -35,7 +37,7 @@ pub(crate) struct Proxy {
     port: u16,
     target: u16,
     line: Arc<Line>,
-    /// Keeps the port of the target free.
+    /// Keeps the port of the target while nothing listens on it.
     _reserved: Option<TcpSocket>,
 }
 
@@ -79,17 +81,10 @@ impl Proxy {
         Self::new(target, None)
     }
 
-    /// Starts a proxy in front of a port that nobody listens on yet. Only a listener with the option `SO_REUSEADDR` can
-    /// bind it, as those of tokio do. It can do so repeatedly.
+    /// Starts a proxy in front of a port that is reserved for a node.
     pub(crate) fn reserve() -> Self {
-        // A port that is bound here without listening is not given to an outgoing connection of another process.
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_reuseaddr(true).expect("an option of a socket");
-        socket
-            .bind(([127, 0, 0, 1], 0).into())
-            .expect("a free port of this machine");
-        let target = socket.local_addr().expect("the address of the socket").port();
-        Self::new(target, Some(socket))
+        let target = reserve_port();
+        Self::new(port_of(&target), Some(target))
     }
 
     fn new(target: u16, reserved: Option<TcpSocket>) -> Self {

@@ -5,12 +5,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 /// The directory of the server programs of Debian, below the version.
 const DEBIAN: &str = "/usr/lib/postgresql";
@@ -25,7 +25,8 @@ const STARTS: usize = 500;
 pub(crate) struct Server {
     place: TempDir,
     programs: PathBuf,
-    port: u16,
+    /// Keeps the port while the server is away.
+    reserved: TcpSocket,
     settings: Vec<&'static str>,
     child: Option<Child>,
 }
@@ -52,7 +53,7 @@ impl Server {
         let mut server = Self {
             place: new_place(),
             programs,
-            port: free_port(),
+            reserved: reserve_port(),
             settings: settings.to_vec(),
             child: None,
         };
@@ -80,11 +81,11 @@ impl Server {
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        port_of(&self.reserved)
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("postgres://abide@127.0.0.1:{}/postgres", self.port)
+        format!("postgres://abide@127.0.0.1:{}/postgres", self.port())
     }
 
     pub(crate) fn command(&self, program: &str) -> Command {
@@ -117,7 +118,10 @@ impl Server {
     /// Starts the server. Returns what it has logged if it ends instead.
     fn try_to_start(&self) -> Result<Child, String> {
         let mut command = self.command("postgres");
-        command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
+        command
+            .arg("-D")
+            .arg(self.data())
+            .args(["-p", &self.port().to_string()]);
         command.arg("-k").arg(self.place.path());
         for setting in ["listen_addresses=127.0.0.1", "shared_buffers=16MB", "lc_messages=C"]
             .iter()
@@ -143,17 +147,16 @@ impl Server {
 
     /// Starts a standby of this server, which gets everything that it writes.
     pub(crate) fn standby(&self) -> Self {
-        let (place, port) = (new_place(), free_port());
         let standby = Self {
-            place,
+            place: new_place(),
             programs: self.programs.clone(),
-            port,
+            reserved: reserve_port(),
             settings: self.settings.clone(),
             child: None,
         };
         let connection = format!(
             "host=127.0.0.1 port={} user=abide application_name={STANDBY}",
-            self.port
+            self.port()
         );
         let copied = standby
             .command("pg_basebackup")
@@ -201,7 +204,7 @@ impl Server {
         let output = self
             .command("psql")
             .args(["-h", "127.0.0.1", "-U", "abide", "-d", "postgres", "-At", "-p"])
-            .arg(self.port.to_string())
+            .arg(self.port().to_string())
             .args(["-c", statement])
             .output()
             .unwrap();
@@ -219,9 +222,22 @@ fn new_place() -> TempDir {
     place
 }
 
+/// Returns a port that no program listens on at the moment.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    port_of(&reserve_port())
+}
+
+/// Reserves a port of this machine: no other program gets it, also not for an outgoing connection. A listener with the
+/// option `SO_REUSEADDR`, such as those of PostgreSQL and tokio, can bind it, repeatedly.
+pub(crate) fn reserve_port() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    socket
+}
+
+pub(crate) fn port_of(socket: &TcpSocket) -> u16 {
+    socket.local_addr().unwrap().port()
 }
 
 impl Drop for Server {
