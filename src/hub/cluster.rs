@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::{HubBuilder, OpenStore, Place};
+use crate::id::Shard;
 use crate::log::postgres::Address;
 use crate::store::rocks::replicated::{self, OpenOptions, Opened};
 
@@ -71,6 +72,7 @@ impl ClusterPlace {
             partitions,
             patience: self.patience,
             canceled,
+            shard: Shard::WHOLE,
             endpoint: None,
         })
     }

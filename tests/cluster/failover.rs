@@ -72,7 +72,7 @@ fn a_failover_that_loses_data_is_noticed_by_every_node_that_knew() {
     }
     let read = || {
         server
-            .run("SELECT coalesce(max(read), 0) FROM abide.node")
+            .run("SELECT coalesce(max(read), 0) FROM abide.copy")
             .parse::<u64>()
             .unwrap()
     };

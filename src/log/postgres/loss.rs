@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::members::SHARD;
 use super::moves::check_stage;
 use super::session::{Connected, Session};
 use super::status;
@@ -23,10 +22,10 @@ pub(crate) fn accept(session: &Session, name: &str, patience: Duration) -> Resul
     // that the next one takes the end of its tenure for a crash. The new incarnation is the time of the database: it may
     // lose this incarnation as well, and the one after that must be another one, and greater. The last bits are random.
     let text = "WITH mine AS (UPDATE abide.hub \
-                    SET incarnation = greatest(incarnation + 1, extract(epoch FROM clock_timestamp())::bigint * 65536 + $5) \
+                    SET incarnation = greatest(incarnation + 1, extract(epoch FROM clock_timestamp())::bigint * 65536 + $4) \
                     WHERE name = $1 AND incarnation = $2 AND stage = 'open' RETURNING hub) \
-                UPDATE abide.shard AS s SET epoch = s.epoch + 1, crashes = 0, owner = coalesce(s.owner, $4) FROM mine \
-                WHERE s.hub = mine.hub AND s.shard = $3";
+                UPDATE abide.shard AS s SET epoch = s.epoch + 1, crashes = 0, owner = coalesce(s.owner, $3) FROM mine \
+                WHERE s.hub = mine.hub";
     // A write, so that it waits for the synchronous standby like the first attempt.
     let confirm = "UPDATE abide.hub SET incarnation = incarnation WHERE name = $1";
     let before = hub.incarnation as i64;
@@ -35,11 +34,7 @@ pub(crate) fn accept(session: &Session, name: &str, patience: Duration) -> Resul
     let last_bits = i64::from(u16::from_le_bytes([one, other]));
     session.run(patience, async |connected: &Connected| {
         let client = &connected.client;
-        if client
-            .execute(text, &[&name, &before, &SHARD, &nobody, &last_bits])
-            .await?
-            == 0
-        {
+        if client.execute(text, &[&name, &before, &nobody, &last_bits]).await? == 0 {
             client.execute(confirm, &[&name]).await?;
         }
         Ok(())

@@ -14,11 +14,12 @@ use super::moves::check_stage;
 use super::schema;
 use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::{Shard, ShardId};
 use crate::log::shared::{Chain, LogState, Snapshot, Tenure};
 use crate::model;
 
 /// The only shard of a hub so far.
-pub(super) const SHARD: i16 = 0;
+pub(super) const FIRST: ShardId = ShardId(0);
 
 /// The class of the advisory locks that show that nodes are connected. The hub is added.
 pub(super) const CONNECTED: i32 = 0x0ab1_de00;
@@ -48,8 +49,19 @@ pub(crate) struct Wish {
     pub(crate) name: String,
     /// Number of partitions if the hub is new.
     pub(crate) partitions: u16,
+    /// The shard to join, and the number of shards.
+    pub(crate) shard: Shard,
     /// The id if the hub is new.
     pub(crate) id: Uuid,
+}
+
+/// A node in one shard of a hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    /// The number of the hub in the database.
+    pub(crate) hub: i32,
+    pub(crate) shard: ShardId,
+    pub(crate) node: Uuid,
 }
 
 /// The identity of a hub.
@@ -83,70 +95,48 @@ pub(crate) struct Seen {
     pub(crate) is_draining: bool,
 }
 
-/// The membership of a node in a hub.
+/// The membership of a node in one shard of a hub.
 #[derive(Debug)]
 pub(crate) struct Members {
     session: Session,
     identity: Identity,
+    shard: ShardId,
     /// The name of the hub.
     name: String,
     node: Node,
 }
 
 impl Members {
-    /// Creates the tables and the hub if they are missing, and joins it.
+    /// Creates the tables and the hub if they are missing, and joins a shard of it.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Format`] if another build has created the hub, of kind [`ErrorKind::Moved`] if
-    /// it is not open, or any error of [`Session::run`].
+    /// it is not open, of kind [`ErrorKind::Configuration`] if it has another number of shards, or any error of
+    /// [`Session::run`].
     pub(crate) fn join(session: Session, wish: &Wish, node: Node, patience: Duration) -> Result<Self> {
         schema::ensure(&session, patience)?;
-        let (identity, format, stage) = session.run(patience, async |connected: &Connected| {
+        let found = session.run(patience, async |connected: &Connected| {
+            find_or_create(connected, wish).await
+        })?;
+        check_stage(&wish.name, &found.stage)?;
+        found.check(wish)?;
+        let (identity, shard) = (found.identity, wish.shard.id);
+        session.run(patience, async |connected: &Connected| {
             let client = &connected.client;
-            let find = "SELECT hub, id, partitions, format, stage FROM abide.hub WHERE name = $1";
-            let row = match client.query_opt(find, &[&wish.name]).await? {
-                Some(row) => row,
-                None => {
-                    // Another node may be faster.
-                    let create = "INSERT INTO abide.hub (name, id, partitions, shards, format) \
-                                  VALUES ($1, $2, $3, 1, $4) ON CONFLICT (name) DO NOTHING";
-                    let (partitions, format) = (i32::from(wish.partitions), model::STORED_FORMAT as i32);
-                    client
-                        .execute(create, &[&wish.name, &wish.id, &partitions, &format])
-                        .await?;
-                    client.query_one(find, &[&wish.name]).await?
-                }
-            };
-            let hub: i32 = row.get(0);
             let begin = "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) VALUES ($1, $2, $3, $3) \
                          ON CONFLICT DO NOTHING";
-            client.execute(begin, &[&hub, &SHARD, &&Chain::default().0[..]]).await?;
-            count_beat(connected, hub, &node).await?;
+            client
+                .execute(begin, &[&identity.hub, &number(shard), &&Chain::default().0[..]])
+                .await?;
+            count_beat(connected, identity.hub, shard, &node).await?;
             // A process that starts ends the drain of the one before.
             let begin = "UPDATE abide.node SET draining = false WHERE hub = $1 AND node = $2 AND draining";
-            client.execute(begin, &[&hub, &node.id]).await?;
-            let identity = Identity {
-                hub,
-                id: row.get(1),
-                partitions: row.get::<_, i32>(2) as u16,
-            };
-            Ok((identity, row.get::<_, i32>(3), row.get::<_, String>(4)))
+            client.execute(begin, &[&identity.hub, &node.id]).await.map(drop)
         })?;
-        check_stage(&wish.name, &stage)?;
-        if format != model::STORED_FORMAT as i32 {
-            return Err(Error::new(
-                ErrorKind::Format,
-                format!(
-                    "the hub `{}` in the database has the stored format {format}, and this build supports format {}; \
-                     use the build that wrote it",
-                    wish.name,
-                    model::STORED_FORMAT
-                ),
-            ));
-        }
         Ok(Self {
             session,
             identity,
+            shard,
             name: wish.name.clone(),
             node,
         })
@@ -158,6 +148,14 @@ impl Members {
 
     pub(crate) fn node(&self) -> &Node {
         &self.node
+    }
+
+    pub(crate) fn seat(&self) -> Seat {
+        Seat {
+            hub: self.identity.hub,
+            shard: self.shard,
+            node: self.node.id,
+        }
     }
 
     /// Counts a beat, and returns what the hub looks like.
@@ -175,7 +173,7 @@ impl Members {
                         THEN pg_try_advisory_lock($1, hashtext($2::text)) END";
             let lock = connected.statement(lock).await?;
             connected.client.query_one(&lock, &[&class, &node.to_string()]).await?;
-            count_beat(connected, hub, &self.node).await?;
+            count_beat(connected, hub, self.shard, &self.node).await?;
             // The database may have lost the row of the owner, which is then dead until it counts the next beat.
             let look = "SELECT s.epoch, s.crashes, s.owner, coalesce(n.name, 'unknown'), coalesce(n.beat, 0), \
                             n.address, n.fingerprint, \
@@ -187,7 +185,7 @@ impl Members {
                         FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub LEFT JOIN abide.node n ON n.hub = s.hub AND n.node = s.owner \
                         WHERE s.hub = $1 AND s.shard = $2";
             let look = connected.statement(look).await?;
-            let row = connected.client.query_one(&look, &[&hub, &SHARD, &class, &node]).await?;
+            let row = connected.client.query_one(&look, &[&hub, &number(self.shard), &class, &node]).await?;
             let owner = row.get::<_, Option<Uuid>>(2).map(|id| Owner {
                 id,
                 name: row.get(3),
@@ -226,7 +224,7 @@ impl Members {
             "UPDATE abide.shard SET owner = NULL, epoch = epoch + 1 WHERE hub = $1 AND shard = $2 AND owner = $3";
         self.session.run(patience, async |connected: &Connected| {
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-                [&self.identity.hub, &SHARD, &self.node.id];
+                [&self.identity.hub, &number(self.shard), &self.node.id];
             connected.client.execute(text, &parameters).await.map(drop)
         })
     }
@@ -248,7 +246,7 @@ impl Members {
             let claim = connected.statement(text).await?;
             let (hub, epoch) = (self.identity.hub, seen.epoch as i64);
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
-                [&hub, &SHARD, &epoch, &self.node.id, &owner, &beat];
+                [&hub, &number(self.shard), &epoch, &self.node.id, &owner, &beat];
             let row = connected.client.query_opt(&claim, &parameters).await?;
             Ok(row.as_ref().map(|row| Tenure {
                 epoch: row.get::<_, i64>(8) as u64,
@@ -261,7 +259,10 @@ impl Members {
     pub(crate) fn calm_since(&self, patience: Duration) -> Result<u64> {
         let text = "SELECT calm_since FROM abide.shard WHERE hub = $1 AND shard = $2";
         self.session.run(patience, async |connected: &Connected| {
-            let row = connected.client.query_one(text, &[&self.identity.hub, &SHARD]).await?;
+            let row = connected
+                .client
+                .query_one(text, &[&self.identity.hub, &number(self.shard)])
+                .await?;
             Ok(row.get::<_, i64>(0) as u64)
         })
     }
@@ -280,7 +281,7 @@ impl Members {
         self.session.run(patience, async |connected: &Connected| {
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [
                 &self.identity.hub,
-                &SHARD,
+                &number(self.shard),
                 &(epoch as i64),
                 &self.node.id,
                 &(before as i32),
@@ -294,26 +295,105 @@ impl Members {
         let text = "UPDATE abide.shard SET crashes = 0 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND crashes > 0";
         self.session.run(patience, async |connected: &Connected| {
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-                [&self.identity.hub, &SHARD, &(epoch as i64)];
+                [&self.identity.hub, &number(self.shard), &(epoch as i64)];
             connected.client.execute(text, &parameters).await.map(drop)
         })
     }
 }
 
+/// A hub as the database has it.
+struct Found {
+    identity: Identity,
+    shards: i32,
+    format: i32,
+    stage: String,
+}
+
+impl Found {
+    /// Refuses a hub that this process cannot run.
+    fn check(&self, wish: &Wish) -> Result<()> {
+        let name = &wish.name;
+        if self.format != model::STORED_FORMAT as i32 {
+            let text = format!(
+                "the hub `{name}` in the database has the stored format {}, and this build supports format {}; \
+                 use the build that wrote it",
+                self.format,
+                model::STORED_FORMAT
+            );
+            return Err(Error::new(ErrorKind::Format, text));
+        }
+        if self.shards != i32::from(wish.shard.count) {
+            let text = format!(
+                "the hub `{name}` in the database has {} shards, and this program opens it with {}; a hub keeps the number of \
+                 shards that it was created with",
+                self.shards, wish.shard.count
+            );
+            return Err(Error::new(ErrorKind::Configuration, text));
+        }
+        Ok(())
+    }
+}
+
+async fn find_or_create(connected: &Connected, wish: &Wish) -> Result<Found, tokio_postgres::Error> {
+    let client = &connected.client;
+    let find = "SELECT hub, id, partitions, shards, format, stage FROM abide.hub WHERE name = $1";
+    let row = match client.query_opt(find, &[&wish.name]).await? {
+        Some(row) => row,
+        None => {
+            // Another node may be faster.
+            let create = "INSERT INTO abide.hub (name, id, partitions, shards, format) \
+                          VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING";
+            let (partitions, shards) = (i32::from(wish.partitions), i32::from(wish.shard.count));
+            let format = model::STORED_FORMAT as i32;
+            client
+                .execute(create, &[&wish.name, &wish.id, &partitions, &shards, &format])
+                .await?;
+            client.query_one(find, &[&wish.name]).await?
+        }
+    };
+    Ok(Found {
+        identity: Identity {
+            hub: row.get(0),
+            id: row.get(1),
+            partitions: row.get::<_, i32>(2) as u16,
+        },
+        shards: row.get(3),
+        format: row.get(4),
+        stage: row.get(5),
+    })
+}
+
 /// Counts a beat of a node, and enters the node if the database does not have it, or has lost it.
-async fn count_beat(connected: &Connected, hub: i32, node: &Node) -> Result<(), tokio_postgres::Error> {
-    let beat = "INSERT INTO abide.node AS n (hub, node, name, build, address, fingerprint, beat) \
-                VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (hub, node) \
-                DO UPDATE SET beat = n.beat + 1, name = $3, build = $4, address = $5, fingerprint = $6";
+async fn count_beat(connected: &Connected, hub: i32, shard: ShardId, node: &Node) -> Result<(), tokio_postgres::Error> {
+    let beat = "WITH beat AS (INSERT INTO abide.node AS n (hub, node, name, build, address, fingerprint, beat) \
+                    VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (hub, node) \
+                    DO UPDATE SET beat = n.beat + 1, name = $3, build = $4, address = $5, fingerprint = $6) \
+                INSERT INTO abide.copy (hub, shard, node) VALUES ($1, $7, $2) ON CONFLICT DO NOTHING";
     let beat = connected.statement(beat).await?;
     let build = env!("CARGO_PKG_VERSION");
     let address = node.endpoint.as_ref().map(|endpoint| &endpoint.address);
     let fingerprint = node.endpoint.as_ref().map(|endpoint| &endpoint.fingerprint[..]);
     connected
         .client
-        .execute(&beat, &[&hub, &node.id, &node.name, &build, &address, &fingerprint])
+        .execute(
+            &beat,
+            &[
+                &hub,
+                &node.id,
+                &node.name,
+                &build,
+                &address,
+                &fingerprint,
+                &number(shard),
+            ],
+        )
         .await
         .map(drop)
+}
+
+/// Returns the number of a shard as its column has it.
+pub(super) fn number(shard: ShardId) -> i16 {
+    shard.0 as i16
 }
 
 /// Returns where a node can be reached, from its columns.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::members::{SHARD, chain};
+use super::members::{FIRST, Seat, chain, number};
 use super::schema;
 use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -49,9 +49,8 @@ pub(crate) struct Moving {
 /// The place in the database that a hub moves to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
-    pub(crate) hub: i32,
-    /// The process that imports, in place of a node.
-    pub(crate) node: Uuid,
+    /// The process that imports has the place of a node.
+    pub(crate) seat: Seat,
     pub(crate) epoch: u64,
     /// The position of the record that stands for all commits before the move.
     pub(crate) position: u64,
@@ -81,7 +80,9 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
     let format = model::STORED_FORMAT as i32;
     let begun = session.run(patience, async |connected: &Connected| {
         let client = &connected.client;
-        let found = client.query_opt(newest, &[&moving.name, &moving.id, &SHARD]).await?;
+        let found = client
+            .query_opt(newest, &[&moving.name, &moving.id, &number(FIRST)])
+            .await?;
         let found = found.map_or(0, |row| row.get::<_, i64>(0) as u64);
         if found > moving.commit {
             return Ok(Begun::Newer(found));
@@ -95,21 +96,24 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
             &IMPORTING,
             &moving.id_of_move,
             &moving.is_repeated,
-            &SHARD,
+            &number(FIRST),
             &node,
         ];
         if !moving.is_repeated {
             client.execute(create, &parameters[..7]).await?;
             let chain = &Chain::default().0[..];
             client
-                .execute(shard, &[&moving.name, &moving.id, &SHARD, &chain])
+                .execute(shard, &[&moving.name, &moving.id, &number(FIRST), &chain])
                 .await?;
         }
         let row = client.query_opt(claim, parameters).await?;
         Ok(row.map_or(Begun::Other, |row| {
             Begun::Here(Arrival {
-                hub: row.get(0),
-                node,
+                seat: Seat {
+                    hub: row.get(0),
+                    shard: FIRST,
+                    node,
+                },
                 epoch: row.get::<_, i64>(1) as u64,
                 position: row.get::<_, i64>(2) as u64 + 1,
                 before: chain(row.get(3)),
@@ -172,8 +176,8 @@ pub(crate) fn finish(
     let (before, after) = (&arrival.before.0[..], &record.chain.0[..]);
     let changed = session.run(patience, async |connected: &Connected| {
         let parameters: Parameters<'_> = &[
-            &arrival.hub,
-            &SHARD,
+            &arrival.seat.hub,
+            &number(arrival.seat.shard),
             &epoch,
             &position,
             &commit,
@@ -181,13 +185,13 @@ pub(crate) fn finish(
             &calm_since,
             &parts,
             &before,
-            &arrival.node,
+            &arrival.seat.node,
             &record.body,
         ];
         match connected.client.execute(open, parameters).await? {
             // An earlier attempt may have succeeded, and its answer was lost.
             0 => {
-                let parameters: Parameters<'_> = &[&arrival.hub, &SHARD, &position, &after];
+                let parameters: Parameters<'_> = &[&arrival.seat.hub, &number(arrival.seat.shard), &position, &after];
                 connected.client.execute(confirm, parameters).await
             }
             changed => Ok(changed),
@@ -205,8 +209,7 @@ pub(crate) fn finish(
 /// Returns [`LogError::Fenced`] if another node has become the owner, or any error of [`Session::run`].
 pub(crate) fn depart(
     session: &Session,
-    hub: i32,
-    node: Uuid,
+    seat: Seat,
     epoch: u64,
     id_of_move: Uuid,
     patience: Duration,
@@ -218,8 +221,9 @@ pub(crate) fn depart(
     // An earlier attempt may have succeeded, and its answer was lost.
     let confirm = "UPDATE abide.hub SET stage = 'exported' WHERE hub = $1 AND stage = 'exported' AND move = $2";
     let epoch = epoch as i64;
+    let Seat { hub, shard, node } = seat;
     let changed = session.run(patience, async |connected: &Connected| {
-        let parameters: Parameters<'_> = &[&hub, &SHARD, &epoch, &node, &id_of_move];
+        let parameters: Parameters<'_> = &[&hub, &number(shard), &epoch, &node, &id_of_move];
         match connected.client.execute(depart, parameters).await? {
             0 => connected.client.execute(confirm, &[&hub, &id_of_move]).await,
             changed => Ok(changed),

@@ -6,7 +6,7 @@ use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The version of the tables. A database with another version is refused.
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 
 /// Serializes nodes that create the tables at the same time.
 const LOCK: i64 = 0x0061_6269_6465;
@@ -51,8 +51,13 @@ CREATE TABLE abide.node (
     fingerprint bytea,
     draining boolean NOT NULL DEFAULT false,
     beat bigint NOT NULL DEFAULT 0,
-    read bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (hub, node)) WITH (fillfactor = 50);
+CREATE TABLE abide.copy (
+    hub int NOT NULL,
+    shard smallint NOT NULL,
+    node uuid NOT NULL,
+    read bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (hub, shard, node)) WITH (fillfactor = 50);
 CREATE TABLE abide.hold (
     hub int NOT NULL REFERENCES abide.hub,
     entity text NOT NULL,
@@ -80,7 +85,7 @@ CREATE TABLE abide.snapshot (
 ALTER TABLE abide.log ALTER body SET STORAGE EXTERNAL;
 ALTER TABLE abide.snapshot ALTER body SET STORAGE EXTERNAL;
 ALTER TABLE abide.log SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
-INSERT INTO abide.meta VALUES (4);
+INSERT INTO abide.meta VALUES (5);
 ";
 
 /// Creates the tables, unless they exist.

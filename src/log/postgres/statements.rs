@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::members::{SHARD, chain, log_state};
+use super::members::{Seat, chain, log_state, number};
 use super::session::{Address, Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::shared::{Chain, LogError, LogState, Record, SharedLog, Snapshot};
@@ -37,7 +37,7 @@ WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4 RETURNING head";
 
 /// Writes, so that it waits for the synchronous standby, and returns the state of the log.
 const BARRIER: &str = "\
-WITH written AS (UPDATE abide.node SET read = read WHERE hub = $1 AND node = $3 RETURNING node)
+WITH written AS (UPDATE abide.copy SET read = read WHERE hub = $1 AND shard = $2 AND node = $3 RETURNING node)
 SELECT head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before, incarnation
 FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub JOIN written ON true WHERE s.hub = $1 AND s.shard = $2";
 
@@ -65,7 +65,7 @@ DELETE FROM abide.snapshot WHERE hub = $1 AND shard = $2 AND (epoch, position, p
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// The log of a hub, for one of its nodes.
+/// The log of a shard of a hub, for one of its nodes.
 #[derive(Debug)]
 pub(crate) struct PostgresLog {
     address: Address,
@@ -74,24 +74,26 @@ pub(crate) struct PostgresLog {
     /// The connection for all that takes long, so that no append waits for it.
     slow: Session,
     hub: i32,
+    shard: i16,
     node: Uuid,
     /// Time for which a call waits for a database that cannot be reached.
     patience: Duration,
 }
 
 impl PostgresLog {
-    /// The log for the owner of the hub, which waits for the database as long as the hub does.
-    pub(crate) fn new(address: &Address, hub: i32, node: Uuid) -> Result<Self> {
-        Self::with_patience(address, hub, node, OUTAGE)
+    /// The log for the owner of a shard, which waits for the database as long as the hub does.
+    pub(crate) fn new(address: &Address, seat: Seat) -> Result<Self> {
+        Self::with_patience(address, seat, OUTAGE)
     }
 
-    pub(crate) fn with_patience(address: &Address, hub: i32, node: Uuid, patience: Duration) -> Result<Self> {
+    pub(crate) fn with_patience(address: &Address, seat: Seat, patience: Duration) -> Result<Self> {
         Ok(Self {
             address: address.clone(),
             session: Session::new(address.clone())?,
             slow: Session::new(address.clone())?,
-            hub,
-            node,
+            hub: seat.hub,
+            shard: number(seat.shard),
+            node: seat.node,
             patience,
         })
     }
@@ -125,7 +127,7 @@ impl SharedLog for PostgresLog {
             let append = connected.statement(append).await?;
             let parameters: Parameters<'_> = &[
                 &self.hub,
-                &SHARD,
+                &self.shard,
                 &epoch,
                 &position,
                 &first,
@@ -141,14 +143,14 @@ impl SharedLog for PostgresLog {
             let there = "SELECT chain FROM abide.log WHERE hub = $1 AND shard = $2 AND position = $3";
             let there = connected
                 .client
-                .query_opt(there, &[&self.hub, &SHARD, &position])
+                .query_opt(there, &[&self.hub, &self.shard, &position])
                 .await?;
             let is_ours = there.is_some_and(|row| chain(row.get(0)) == record.chain);
             // What can be read may not be on the standby yet. A write waits for it.
             let confirm = connected.statement(CONFIRM).await?;
             let confirmed = connected
                 .client
-                .query_opt(&confirm, &[&self.hub, &SHARD, &epoch, &self.node])
+                .query_opt(&confirm, &[&self.hub, &self.shard, &epoch, &self.node])
                 .await?;
             Ok(match confirmed {
                 Some(_) if is_ours => Appended::Done,
@@ -170,7 +172,7 @@ impl SharedLog for PostgresLog {
         let epoch = epoch as i64;
         let confirmed = self.run(async |connected: &Connected| {
             let confirm = connected.statement(CONFIRM).await?;
-            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &self.node];
+            let parameters: Parameters<'_> = &[&self.hub, &self.shard, &epoch, &self.node];
             connected.client.query_opt(&confirm, parameters).await
         })?;
         confirmed.map(|row| row.get::<_, i64>(0) as u64).ok_or(LogError::Fenced)
@@ -179,8 +181,9 @@ impl SharedLog for PostgresLog {
     fn state(&self) -> Result<LogState, LogError> {
         let text = "SELECT head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before, \
                     incarnation FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub WHERE s.hub = $1 AND s.shard = $2";
-        let row = self
-            .run_slowly(async |connected: &Connected| connected.client.query_one(text, &[&self.hub, &SHARD]).await)?;
+        let row = self.run_slowly(async |connected: &Connected| {
+            connected.client.query_one(text, &[&self.hub, &self.shard]).await
+        })?;
         Ok(log_state(&row))
     }
 
@@ -191,7 +194,7 @@ impl SharedLog for PostgresLog {
             let barrier = connected.statement(BARRIER).await?;
             connected
                 .client
-                .query_opt(&barrier, &[&self.hub, &SHARD, &self.node])
+                .query_opt(&barrier, &[&self.hub, &self.shard, &self.node])
                 .await
         })?;
         let missing = "the database does not know this node yet, or any more; its next beat enters it";
@@ -203,12 +206,12 @@ impl SharedLog for PostgresLog {
         // Any write waits for the standby to have everything before it. The record is looked for by the same statement,
         // because the standby may have become the database since the record was read. The row of this node is missing if
         // the database has lost it. Then nothing is written, and the next beat enters it.
-        let text = "UPDATE abide.node SET read = $3 WHERE hub = $1 AND node = $2 AND EXISTS (SELECT FROM abide.log \
-                    WHERE hub = $1 AND shard = $4 AND position = $3 AND chain = $5)";
+        let text = "UPDATE abide.copy SET read = $3 WHERE hub = $1 AND shard = $4 AND node = $2 AND EXISTS \
+                    (SELECT FROM abide.log WHERE hub = $1 AND shard = $4 AND position = $3 AND chain = $5)";
         let position = position as i64;
         let changed = self.run_slowly(async |connected: &Connected| {
             let settle = connected.statement(text).await?;
-            let parameters: Parameters<'_> = &[&self.hub, &self.node, &position, &SHARD, &&chain.0[..]];
+            let parameters: Parameters<'_> = &[&self.hub, &self.node, &position, &self.shard, &&chain.0[..]];
             connected.client.execute(&settle, parameters).await
         })?;
         Ok(changed > 0)
@@ -223,7 +226,7 @@ impl SharedLog for PostgresLog {
         let from = from as i64;
         self.run_slowly(async |connected: &Connected| {
             let sizes = connected.statement(sizes).await?;
-            let found = connected.client.query(&sizes, &[&self.hub, &SHARD, &from]).await?;
+            let found = connected.client.query(&sizes, &[&self.hub, &self.shard, &from]).await?;
             if found.is_empty() {
                 return Ok(Vec::new());
             }
@@ -238,7 +241,7 @@ impl SharedLog for PostgresLog {
             let records = connected.statement(records).await?;
             let rows = connected
                 .client
-                .query(&records, &[&self.hub, &SHARD, &from, &until])
+                .query(&records, &[&self.hub, &self.shard, &from, &until])
                 .await?;
             let record = |row: &tokio_postgres::Row| Record {
                 position: row.get::<_, i64>(0) as u64,
@@ -258,7 +261,7 @@ impl SharedLog for PostgresLog {
         let row = self.run_slowly(async |connected: &Connected| {
             connected
                 .client
-                .query_opt(text, &[&self.hub, &SHARD, &commit, &from])
+                .query_opt(text, &[&self.hub, &self.shard, &commit, &from])
                 .await
         })?;
         Ok(row.map(|row| row.get::<_, i64>(0) as u64))
@@ -266,8 +269,9 @@ impl SharedLog for PostgresLog {
 
     fn bytes(&self) -> Result<u64, LogError> {
         let text = "SELECT coalesce(sum(octet_length(body)), 0)::bigint FROM abide.log WHERE hub = $1 AND shard = $2";
-        let row = self
-            .run_slowly(async |connected: &Connected| connected.client.query_one(text, &[&self.hub, &SHARD]).await)?;
+        let row = self.run_slowly(async |connected: &Connected| {
+            connected.client.query_one(text, &[&self.hub, &self.shard]).await
+        })?;
         Ok(row.get::<_, i64>(0) as u64)
     }
 
@@ -277,7 +281,7 @@ impl SharedLog for PostgresLog {
         let changed = self.run(async |connected: &Connected| {
             connected
                 .client
-                .execute(text, &[&self.hub, &SHARD, &epoch, &batch])
+                .execute(text, &[&self.hub, &self.shard, &epoch, &batch])
                 .await
         })?;
         if changed == 0 { Err(LogError::Fenced) } else { Ok(()) }
@@ -293,7 +297,16 @@ impl SharedLog for PostgresLog {
         let (epoch, position, part) = (epoch as i64, position as i64, part as i32);
         let crc = i64::from(crc32fast::hash(body));
         let put_parts = self.run_slowly(async |connected: &Connected| {
-            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &part, &crc, &body, &self.node];
+            let parameters: Parameters<'_> = &[
+                &self.hub,
+                &self.shard,
+                &epoch,
+                &position,
+                &part,
+                &crc,
+                &body,
+                &self.node,
+            ];
             connected.client.execute(put, parameters).await
         })?;
         if put_parts == 0 { Err(LogError::Fenced) } else { Ok(()) }
@@ -305,7 +318,14 @@ impl SharedLog for PostgresLog {
         let (before, chain) = (&snapshot.before.0[..], &chain.0[..]);
         let changed = self.run_slowly(async |connected: &Connected| {
             let parameters: Parameters<'_> = &[
-                &self.hub, &SHARD, &epoch, &position, &parts, &before, &self.node, &chain,
+                &self.hub,
+                &self.shard,
+                &epoch,
+                &position,
+                &parts,
+                &before,
+                &self.node,
+                &chain,
             ];
             connected.client.execute(PUBLISH, parameters).await
         })?;
@@ -328,7 +348,7 @@ impl SharedLog for PostgresLog {
         // steps, each of which ends before the session loses its patience.
         for statement in [TRIM, REMOVE] {
             while self.run_slowly(async |connected: &Connected| {
-                let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position];
+                let parameters: Parameters<'_> = &[&self.hub, &self.shard, &epoch, &position];
                 connected.client.execute(statement, parameters).await
             })? > 0
             {}
@@ -341,7 +361,7 @@ impl SharedLog for PostgresLog {
                     WHERE hub = $1 AND shard = $2 AND epoch = $3 AND position = $4 AND part = $5";
         let (epoch, position, number) = (snapshot.epoch as i64, snapshot.position as i64, part as i32);
         let row = self.run_slowly(async |connected: &Connected| {
-            let parameters: Parameters<'_> = &[&self.hub, &SHARD, &epoch, &position, &number];
+            let parameters: Parameters<'_> = &[&self.hub, &self.shard, &epoch, &position, &number];
             connected.client.query_opt(text, parameters).await
         })?;
         let found = row.map(|row| (row.get::<_, i64>(0), row.get::<_, Vec<u8>>(1)));
@@ -361,14 +381,14 @@ impl SharedLog for PostgresLog {
     fn release(&self, epoch: u64, patience: Duration) -> Result<(), LogError> {
         let text = "UPDATE abide.shard SET owner = NULL, crashes = 0 \
                     WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4";
-        let (hub, node, epoch) = (self.hub, self.node, epoch as i64);
+        let (hub, shard, node, epoch) = (self.hub, self.shard, self.node, epoch as i64);
         // The other connections may wait for the database.
         let session = Session::new(self.address.clone()).map_err(LogError::Failed)?;
         let (tell, told) = channel();
         // The caller may be a thread of the program's runtime, on which no other runtime can run.
         let release = move || {
             let released = session.run(patience, async |connected: &Connected| {
-                let parameters: Parameters<'_> = &[&hub, &SHARD, &epoch, &node];
+                let parameters: Parameters<'_> = &[&hub, &shard, &epoch, &node];
                 connected.client.execute(text, parameters).await.map(drop)
             });
             // The caller may have given up.

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::holds;
-use super::members::{CONNECTED, SHARD};
+use super::members::{CONNECTED, FIRST, number};
 use super::moves::OPEN;
 use super::schema;
 use super::session::{Connected, Session};
@@ -86,15 +86,20 @@ pub(crate) fn hubs(session: &Session, name: Option<&str>, patience: Duration) ->
     let nodes = "SELECT n.node, n.name, n.build, n.node = s.owner IS TRUE, EXISTS (SELECT FROM pg_locks l \
                      WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database \
                      WHERE datname = current_database()) AND l.classid = $3::int4::oid \
-                     AND l.objid = (hashtext(n.node::text)::int8 & 4294967295)::oid), n.read, n.address, n.draining \
+                     AND l.objid = (hashtext(n.node::text)::int8 & 4294967295)::oid), coalesce(c.read, 0), n.address, \
+                     n.draining \
                  FROM abide.node n JOIN abide.shard s ON s.hub = n.hub AND s.shard = $1 \
+                 LEFT JOIN abide.copy c ON c.hub = n.hub AND c.shard = s.shard AND c.node = n.node \
                  WHERE n.hub = $2 ORDER BY n.name, n.node";
     session.run(patience, async |connected: &Connected| {
-        let rows = connected.client.query(hubs, &[&SHARD, &name]).await?;
+        let rows = connected.client.query(hubs, &[&number(FIRST), &name]).await?;
         let mut found: Vec<HubRow> = rows.iter().map(hub).collect();
         for hub in &mut found {
             let class = CONNECTED + hub.hub;
-            let rows = connected.client.query(nodes, &[&SHARD, &hub.hub, &class]).await?;
+            let rows = connected
+                .client
+                .query(nodes, &[&number(FIRST), &hub.hub, &class])
+                .await?;
             hub.nodes = rows.iter().map(node).collect();
             hub.held = holds::list(connected, hub.hub).await?;
         }

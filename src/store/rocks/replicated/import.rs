@@ -72,7 +72,7 @@ fn write(how: &MoveOptions, store: &dyn Store, moving: &Moving, calm_since: u64)
         }
         begun => begun?,
     };
-    let log = PostgresLog::new(&how.address, arrival.hub, arrival.node)?;
+    let log = PostgresLog::new(&how.address, arrival.seat)?;
     let view = store.snapshot();
     let Stored { snapshot, content } = snapshot::store(
         view.as_ref(),

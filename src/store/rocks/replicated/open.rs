@@ -17,6 +17,7 @@ use super::snapshot::Snapshots;
 use super::store::{LEAVE, OwnedStore, ReplicatedStore};
 use crate::error::Result;
 use crate::files::create_private_directory;
+use crate::id::Shard;
 use crate::log::postgres::{Address, Endpoint, Identity, Members, Owner, PostgresLog, Session, Wish};
 use crate::log::replicated::{Appended, ReplicatedLog};
 use crate::log::shared::{SharedLog, Tenure};
@@ -44,6 +45,8 @@ pub(crate) struct OpenOptions {
     pub(crate) wal_limit: u64,
     /// Number of partitions of a new hub.
     pub(crate) partitions: u16,
+    /// The shard of the hub, and the number of shards.
+    pub(crate) shard: Shard,
     /// Time for which the open waits for a database that cannot be reached.
     pub(crate) patience: Duration,
     /// Ends the wait for another node.
@@ -108,6 +111,7 @@ impl Member {
         let wish = Wish {
             name: how.name.clone(),
             partitions: how.partitions,
+            shard: how.shard,
             id: random::uuid(),
         };
         let members = Members::join(Session::new(how.address.clone())?, &wish, node, how.patience)?;
@@ -174,14 +178,14 @@ impl Member {
     /// [`copy::open`] and of [`Replay::finish`](super::replay::Replay::finish).
     pub(crate) fn own(&self, was_seen: bool, watch: &mut dyn FnMut(&Owner, &FreshRows)) -> Result<Opened> {
         let (how, members) = (&self.how, &self.members);
-        let (identity, node) = (members.identity(), members.node().id);
+        let identity = members.identity();
         let (copy, limits) = how.copy();
         let mut follower = None;
         let claimed = claim::wait(members, &how.canceled, how.patience, was_seen, |owner| {
             let follower = match &mut follower {
                 Some(follower) => follower,
                 None => {
-                    let log = PostgresLog::with_patience(&how.address, identity.hub, node, FOLLOWER)?;
+                    let log = PostgresLog::with_patience(&how.address, members.seat(), FOLLOWER)?;
                     follower.insert(Follower::start(CopySource {
                         directory: copy.clone(),
                         hub: identity.id,
@@ -206,13 +210,13 @@ impl Member {
     fn serve(&self, claimed: Claimed, follower: Option<Follower>) -> Result<Opened> {
         let (how, members) = (&self.how, &self.members);
         let Claimed { tenure, is_calm, .. } = claimed;
-        let (identity, node) = (members.identity(), members.node().id);
+        let identity = members.identity();
         let calm_since = members.calm_since(how.patience)?;
         let held = members.holds(how.patience)?;
         // The beats begin before the copy is brought up to date, which may take long.
         let drain = self.drain.get().cloned().unwrap_or_else(|| Arc::new(|| {}));
         let beats = Beats::start(Arc::clone(members), tenure.epoch, drain)?;
-        let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, identity.hub, node)?);
+        let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, members.seat())?);
         let (copy, limits) = how.copy();
         let followed = follower.and_then(Follower::stop);
         let source = CopySource {
@@ -247,8 +251,7 @@ impl Member {
             beats,
             durable,
             shared,
-            hub: identity.hub,
-            node,
+            seat: members.seat(),
             epoch: tenure.epoch,
             format,
             closed: AtomicBool::new(false),

@@ -14,7 +14,7 @@ use super::copy::Copy;
 use super::snapshot::Snapshots;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
-use crate::log::postgres::{Session, moves};
+use crate::log::postgres::{Seat, Session, moves};
 use crate::log::replicated::ReplicatedLog;
 use crate::log::shared::{LogError, SharedLog};
 use crate::store::directory::{DirectoryLock, Format};
@@ -37,9 +37,7 @@ pub(crate) struct ReplicatedStore {
     pub(super) beats: Beats,
     pub(super) durable: Materialized<ReplicatedLog, Arc<Copy>>,
     pub(super) shared: Arc<dyn SharedLog>,
-    /// The number of the hub in the database, and the id of this node.
-    pub(super) hub: i32,
-    pub(super) node: Uuid,
+    pub(super) seat: Seat,
     pub(super) epoch: u64,
     pub(super) format: Format,
     pub(super) closed: AtomicBool,
@@ -51,9 +49,7 @@ impl ReplicatedStore {
     pub(super) fn depart(&self, session: &Session, id_of_move: Uuid, patience: Duration) -> Result<()> {
         self.still_open()?;
         self.closed.store(true, Ordering::Release);
-        Ok(moves::depart(
-            session, self.hub, self.node, self.epoch, id_of_move, patience,
-        )?)
+        Ok(moves::depart(session, self.seat, self.epoch, id_of_move, patience)?)
     }
 
     /// Copies all data to a directory. No crash has happened since the batch `calm_since`.

@@ -16,6 +16,7 @@ use super::open::{Member, OpenOptions, Opened, open};
 use super::replay::{Replay, Step, Stopped};
 use super::snapshot;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::{Shard, ShardId};
 use crate::log::postgres::{Address, Endpoint, PostgresLog};
 use crate::log::shared::{Chain, SharedLog, Snapshot};
 use crate::model::{self, CommitRecord};
@@ -32,6 +33,7 @@ fn options(server: &Server, directory: &Path) -> OpenOptions {
         partitions: 8,
         patience: Duration::from_secs(10),
         canceled: Arc::default(),
+        shard: Shard::WHOLE,
         endpoint: None,
     }
 }
@@ -229,7 +231,7 @@ fn a_damaged_log_is_refused() {
 fn following(server: &Server, opened: &Opened, directory: &Path) -> (Replay, PostgresLog) {
     let how = options(server, directory);
     let store = &opened.store;
-    let log = PostgresLog::new(&how.address, store.hub, store.node).unwrap();
+    let log = PostgresLog::new(&how.address, store.seat).unwrap();
     (reopen(&how, opened, &log).unwrap(), log)
 }
 
@@ -438,14 +440,14 @@ fn a_record_that_is_gone_is_not_settled() {
     let log = &opened.store.shared;
     let read = log.read(9, 1).unwrap().remove(0);
     assert!(log.settle(read.position, read.chain).unwrap());
-    assert_eq!(server.run("SELECT read FROM abide.node"), "9");
+    assert_eq!(server.run("SELECT read FROM abide.copy"), "9");
     assert!(!log.settle(read.position, Chain::default()).unwrap(), "another record");
     go_back_to(&server, 8);
     assert!(!log.settle(read.position, read.chain).unwrap());
     go_back_to(&server, 7);
-    server.run("UPDATE abide.node SET read = 0");
+    server.run("UPDATE abide.copy SET read = 0");
     assert!(!log.settle(read.position, read.chain).unwrap());
-    assert_eq!(server.run("SELECT read FROM abide.node"), "0", "nothing was written");
+    assert_eq!(server.run("SELECT read FROM abide.copy"), "0", "nothing was written");
 }
 
 /// While a snapshot is made, the database loses its record, or some of its parts. The snapshot does not count, and nothing
@@ -489,7 +491,7 @@ fn a_canceled_restore_ends() {
     let how = options(&server, places[1].path());
     how.canceled.store(true, std::sync::atomic::Ordering::Relaxed);
     let canceled = check_canceled(&how.canceled).unwrap_err();
-    let log = PostgresLog::new(&how.address, first.store.hub, first.store.node).unwrap();
+    let log = PostgresLog::new(&how.address, first.store.seat).unwrap();
     let error = reopen(&how, &first, &log).unwrap_err();
     assert_eq!(error.to_string(), canceled.to_string());
 }
@@ -522,4 +524,36 @@ fn only_nodes_of_the_hub_are_admitted() {
     drop(two);
     let two = join(places[1].path(), "orders", 5);
     assert!(admits(&one, 5) && !admits(&one, 2) && !admits(&two, 2));
+}
+
+/// The shards of one hub share nothing but its identity: each has an owner, commits and snapshots of its own.
+#[test]
+fn shards_have_logs_of_their_own() {
+    let Some(server) = Server::start() else { return };
+    let places = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let of = |id, count, place: usize| OpenOptions {
+        shard: Shard {
+            id: ShardId(id),
+            count,
+        },
+        ..options(&server, places[place].path())
+    };
+    let [first, second] = [0, 1].map(|id| open(&of(id, 2, usize::from(id))).unwrap());
+    assert_eq!(first.hub, second.hub);
+    write(&first, 1..30);
+    write_noise(&second, 1..100);
+    let (rows_of_first, position) = (rows(&first), take_snapshot(&first).unwrap());
+    assert!(position.is_some() && rows_of_first != rows(&second));
+    first.store.close(29).unwrap();
+    drop(first);
+    // The end of one tenure is not that of another one.
+    write_noise(&second, 100..200);
+    let again = open(&of(0, 2, 2)).unwrap();
+    assert_eq!((rows(&again), again.last_commit.unwrap().number), (rows_of_first, 29));
+    let error = open(&of(0, 3, 0)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    let text = error.to_string();
+    for part in ["`snapshots`", "has 2 shards", "opens it with 3", "a hub keeps the number"] {
+        assert!(text.contains(part), "{text}");
+    }
 }
