@@ -342,6 +342,64 @@ fn an_unsuitable_address_is_refused() {
     });
 }
 
+/// `GET /cluster` shows the hub and its nodes on each of them, and the health of a node that waits is good.
+#[cfg(feature = "http")]
+#[test]
+fn the_management_api_of_each_node_shows_the_hub() {
+    use abide::http::{BASE_PATH, HttpConfig, router};
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+
+    let Some(server) = Server::start() else { return };
+    let places = places::<2>();
+    runtime().block_on(async {
+        let hubs = join_all(places.iter().map(|place| open(&server, place))).await;
+        hubs[0].client().entity::<Counter>("one").add().await.unwrap();
+        let mut owners = BTreeSet::new();
+        for hub in &hubs {
+            let router = router(hub.client(), &HttpConfig::new().without_token()).unwrap();
+            let get = async |path: &str| {
+                let request = Request::get(format!("{BASE_PATH}{path}")).header("host", "localhost:7071");
+                let answer = router
+                    .clone()
+                    .oneshot(request.body(Body::empty()).unwrap())
+                    .await
+                    .unwrap();
+                assert_eq!(answer.status(), StatusCode::OK, "{path}");
+                let body = answer.into_body().collect().await.unwrap().to_bytes();
+                serde_json::from_slice::<Value>(&body).unwrap_or_default()
+            };
+            get("/health").await;
+            let shown = get("/cluster").await;
+            assert_eq!((&shown["name"], &shown["stage"]), (&json!("orders"), &json!("open")));
+            assert!(
+                shown["records"].as_u64() > Some(0) && shown["format"].is_u64(),
+                "{shown}"
+            );
+            let nodes = shown["nodes"].as_array().unwrap();
+            assert_eq!(nodes.len(), 2);
+            for node in nodes {
+                assert!(node["address"].as_str().unwrap().starts_with("127.0.0.1:"), "{node}");
+                assert_eq!(
+                    (&node["isConnected"], &node["isDraining"]),
+                    (&json!(true), &json!(false))
+                );
+            }
+            owners.extend(
+                nodes
+                    .iter()
+                    .filter(|node| node["isOwner"] == true)
+                    .map(|node| node["id"].to_string()),
+            );
+        }
+        assert_eq!(owners.len(), 1, "all nodes name the same owner");
+        join_all(hubs.into_iter().map(Hub::shutdown)).await;
+    });
+}
+
 /// A node that is drained hands the hub over, and goes on answering. It does not take it back before the drain ends.
 #[test]
 fn a_drained_node_leaves_the_hub_to_the_others() {

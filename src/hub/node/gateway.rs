@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::changes::mirror;
 use super::forward::forward;
+use super::panics::EndOnPanic;
 use super::serve::PeerService;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::postgres::Endpoint;
@@ -175,6 +176,7 @@ async fn serve(
         return;
     };
     service.open(member, &roles);
+    let _guard = EndOnPanic(Arc::clone(&roles));
     tokio::join!(forward(inbox, Arc::clone(&roles)), mirror(roles));
     drop(listener);
 }

@@ -13,6 +13,7 @@ mod changes;
 mod forward;
 mod gateway;
 mod open;
+mod panics;
 mod serve;
 mod tenures;
 mod wire;

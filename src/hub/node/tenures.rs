@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::panics::EndOnPanic;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::HubBuilder;
 use crate::hub::cluster;
@@ -215,16 +216,4 @@ fn may_pass(error: &Error) -> bool {
         error.kind(),
         ErrorKind::Moved | ErrorKind::Format | ErrorKind::Corrupted | ErrorKind::TimedOut
     )
-}
-
-/// Ends the node if its thread panics.
-struct EndOnPanic(Arc<Roles>);
-
-impl Drop for EndOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let text = "the thread of the node panicked; open the hub again";
-            self.0.end(&Error::new(ErrorKind::Poisoned, text));
-        }
-    }
 }

@@ -532,10 +532,7 @@ fn shards_have_logs_of_their_own() {
     let Some(server) = Server::start() else { return };
     let places = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let of = |id, count, place: usize| OpenOptions {
-        shard: Shard {
-            id: ShardId(id),
-            count,
-        },
+        shard: Shard { id: ShardId(id), count },
         ..options(&server, places[place].path())
     };
     let [first, second] = [0, 1].map(|id| open(&of(id, 2, usize::from(id))).unwrap());
@@ -553,7 +550,12 @@ fn shards_have_logs_of_their_own() {
     let error = open(&of(0, 3, 0)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     let text = error.to_string();
-    for part in ["`snapshots`", "has 2 shards", "opens it with 3", "a hub keeps the number"] {
+    for part in [
+        "`snapshots`",
+        "has 2 shards",
+        "opens it with 3",
+        "a hub keeps the number",
+    ] {
         assert!(text.contains(part), "{text}");
     }
 }
