@@ -119,11 +119,19 @@ fn a_directory_without_a_hub_is_refused_and_unchanged() {
     let newer = directory.path().join("newer");
     block_on(async { open(&newer).await.unwrap().shutdown().await.unwrap() });
     let format = fs::read_to_string(newer.join("FORMAT")).unwrap();
-    fs::write(newer.join("FORMAT"), format.replace("\"version\": 8", "\"version\": 9")).unwrap();
+    let line = format.lines().find(|line| line.contains("\"version\"")).unwrap();
+    let version: u32 = line.split([':', ',']).nth(1).unwrap().trim().parse().unwrap();
+    let next = version + 1;
+    fs::write(
+        newer.join("FORMAT"),
+        format.replace(line, &format!("\"version\": {next},")),
+    )
+    .unwrap();
+    let found = format!("format version {next}");
     refused(
         &newer,
         ErrorKind::Format,
-        &["format version 9", "nothing was changed", "newer build"],
+        &[&found, "nothing was changed", "newer build"],
     );
     let edited = format.replace("\"partitions\": 64", "\"partitions\": 63");
     fs::write(newer.join("FORMAT"), edited).unwrap();
