@@ -41,6 +41,7 @@ export class InstanceModel {
   start(): () => void {
     void this.refresh();
     let isTold = false;
+    let isGone = false;
     let soon = 0;
     let last = 0;
     let ticks = 0;
@@ -50,7 +51,8 @@ export class InstanceModel {
         // The first event says that the hub tells of changes from now on. What was read before it may be older.
         if ('change' in event && event.change.id !== this.id) return;
         // What is gone cannot be read again. The page leaves, or keeps what it has read.
-        if (event.type === 'purged') return;
+        isGone ||= event.type === 'purged';
+        if (isGone) return;
         const wait = last + PAUSE_MS - Date.now();
         soon ||= setTimeout(() => {
           soon = 0;
