@@ -545,12 +545,14 @@ mod served {
     #[cfg(feature = "cluster")]
     #[test]
     fn the_service_runs_on_several_nodes() {
-        use super::server::{Server, free_port};
+        use super::server::{Server, port_of, reserve_port};
 
         let Some(database) = Server::start() else { return };
         let directory = tempfile::tempdir().unwrap();
-        let node = |name: &str, token: &str| {
-            let port = free_port();
+        // They stay reserved until both nodes have ended.
+        let ports = [reserve_port(), reserve_port()];
+        let node = |number: usize, name: &str, token: &str| {
+            let port = port_of(&ports[number]);
             let mut command = super::example("service");
             command
                 .env("ABIDE_DATABASE", database.url())
@@ -562,8 +564,8 @@ mod served {
                 .env_remove("ABIDE_PUBLIC_URL");
             Served::start(&mut command, "")
         };
-        let first = node("first", "token-of-the-first-node");
-        let second = node("second", "");
+        let first = node(0, "first", "token-of-the-first-node");
+        let second = node(1, "second", "");
         // The probes of a deployment have no token.
         assert_eq!(first.ask("GET", "/health", "").status, 200);
         assert_eq!(first.ask("GET", "/cluster", "").status, 401);
