@@ -516,8 +516,8 @@ impl Shard {
 
 /// The id of a message: the batch that created or accepted it, and its index in that batch. It is unique in the hub.
 ///
-/// The ids of one sender increase. A message to another shard gets a new id there. An id that was not durable never leaves the process, so a batch number that was lost
-/// in a crash may be used again.
+/// The ids of one sender increase. A message to another shard gets a new id there. An id that was not durable never leaves
+/// the process, so a batch number that was lost in a crash may be used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct MessageId {
     pub(crate) batch: u64,

@@ -16,11 +16,11 @@ use crate::engine::ctx::{Ctx, Settings};
 use crate::engine::dead_letters::settle_dead_letter;
 use crate::engine::limits::Limits;
 use crate::engine::locks::Locks;
-use crate::engine::mail::{Mail, mail_was_taken, take_mail, write_mail};
+use crate::engine::mail::{Mail, mail_was_taken, no_instance_here, take_mail, write_mail};
 use crate::engine::mailbox::BlockReason;
 use crate::engine::mailboxes::{Mailboxes, QueueMemory};
 use crate::engine::message::{Effect, Output};
-use crate::engine::message::{Input, Message, Origin, Token};
+use crate::engine::message::{Input, Message, Origin, Response, Token};
 use crate::engine::orchestration::{Orchestrations, Waiters, wait_for_end, write_orchestrations};
 use crate::engine::partition::Partitions;
 use crate::engine::progress::Progress;
@@ -342,6 +342,13 @@ fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result
             action,
             mut client,
         } => {
+            if !ctx.settings.shard.has(ctx.settings.partition_of(&target)) {
+                if let Some(token) = client.token {
+                    let error = no_instance_here(&target, ctx.settings.shard);
+                    ctx.step.settle(token, Response::Failed(Box::new(error.into())));
+                }
+                return Ok(());
+            }
             let trace = client.trace.take();
             let message = Message::new(ctx.step.next_id(), target, action, Origin::Client(client)).in_trace(trace);
             return mailboxes.route(message, ctx);

@@ -2,15 +2,18 @@
 //!
 //! A message to another shard is a row of the commit that sends it, with a number that counts the messages to that shard.
 //! When the commit is durable, the message is sent until the other shard has it, possibly more than once. The other shard
-//! takes in each number once and in order, and stores how far it is in the commit that takes the messages in. So a message
+//! takes in each number once and in order, and notes how far it is in the commit that takes the messages in. So a message
 //! arrives exactly once, and messages from one shard to another keep their order, whatever fails in between.
+//!
+//! Both shards know a hash of all messages so far. If one of them loses commits that it has acknowledged, they no longer
+//! agree, and the one that notices it stops.
 
 use crate::engine::ctx::Ctx;
 use crate::engine::mailboxes::Mailboxes;
-use crate::engine::message::{Effect, Message, Origin, Output, Response, Token};
+use crate::engine::message::{Effect, Message, Output, Response, Token};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{Shard, ShardId};
-use crate::model::{self, MailRecord};
+use crate::id::{InstanceId, Shard, ShardId};
+use crate::model::{self, MailMark, MailRecord};
 use crate::schema;
 use crate::store::Reader;
 
@@ -18,50 +21,51 @@ use crate::store::Reader;
 #[derive(Debug)]
 pub(super) struct Mail {
     /// Indexed by the other shard.
-    streams: Vec<Streams>,
+    pairs: Vec<Pair>,
 }
 
 /// The messages to and from one other shard.
 #[derive(Debug, Default)]
-struct Streams {
-    /// The number of the next message to it. The first one is 1.
-    next: u64,
-    /// The number of the oldest message to it that has a row, or `next`.
+struct Pair {
+    sent: MailMark,
+    taken: MailMark,
+    /// The number of the oldest message to it that has a row. Greater than that of the newest message if there is none.
     oldest: u64,
-    /// The number of the newest message that was received from it, or 0.
-    taken: u64,
-    /// True if the current step has sent messages to it, or received messages from it.
+    /// True if the current step has sent messages to it.
     has_sent: bool,
+    /// True if the current step has taken in messages from it.
     has_taken: bool,
 }
 
 impl Mail {
-    /// Reads how far the messages were sent and received.
+    /// Reads how far the messages were sent and taken in.
     pub(super) fn open(shard: Shard, reader: &dyn Reader) -> Result<Self> {
-        let mut streams: Vec<Streams> = (0..shard.count).map(|_| Streams::default()).collect();
+        let mut pairs: Vec<Pair> = (0..shard.count).map(|_| Pair::default()).collect();
         for other in shard.others() {
-            streams[usize::from(other.0)] = Streams::open(other, reader)?;
+            pairs[usize::from(other.0)] = Pair::open(other, reader)?;
         }
-        Ok(Self { streams })
+        Ok(Self { pairs })
     }
 
-    fn with(&mut self, other: ShardId) -> &mut Streams {
-        &mut self.streams[usize::from(other.0)]
+    fn with(&mut self, other: ShardId) -> &mut Pair {
+        &mut self.pairs[usize::from(other.0)]
     }
 }
 
-impl Streams {
+impl Pair {
     fn open(other: ShardId, reader: &dyn Reader) -> Result<Self> {
-        let number = |key: Vec<u8>, what| match reader.get(&key)? {
-            Some(row) => model::decode::<u64>(&row, what),
-            None => Ok(0),
+        let mark = |key: Vec<u8>| match reader.get(&key)? {
+            Some(row) => model::decode(&row, "mark of messages between shards"),
+            None => Ok(MailMark::default()),
         };
-        let next = number(schema::mail::next(other), "number of messages to another shard")?.max(1);
+        let sent = mark(schema::mail::sent(other))?;
         let oldest = reader.first_key(schema::mail::from(other, 0))?;
         Ok(Self {
-            next,
-            oldest: oldest.and_then(|key| schema::mail::number_of(&key)).unwrap_or(next),
-            taken: number(schema::mail::taken(other), "number of messages from another shard")?,
+            sent,
+            taken: mark(schema::mail::taken(other))?,
+            oldest: oldest
+                .and_then(|key| schema::mail::number_of(&key))
+                .unwrap_or(sent.number + 1),
             has_sent: false,
             has_taken: false,
         })
@@ -71,19 +75,24 @@ impl Streams {
 /// Stores a message for an instance of another shard. It is sent when the commit is durable.
 pub(super) fn post(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
     let to = ctx.settings.shard.of(ctx.settings.partition_of(&message.target));
-    let stream = ctx.mail.with(to);
-    let number = stream.next;
-    stream.next += 1;
-    stream.has_sent = true;
+    let pair = ctx.mail.with(to);
     let record = MailRecord {
         target: message.target.clone(),
         message: message.record(),
+        before: pair.sent.chain,
     };
-    ctx.step.insert(&schema::mail::key(to, number), &record)
+    pair.sent = pair.sent.after(&record)?;
+    pair.has_sent = true;
+    let key = schema::mail::key(to, pair.sent.number);
+    ctx.step.insert(&key, &record)
 }
 
 /// Takes in messages of another shard, of which the first one has the number `first`. Those that were taken in before are
 /// passed over. The answer is the number of the newest message that this shard has.
+///
+/// # Errors
+/// Returns an error of kind [`ErrorKind::Corrupted`] if one of the shards has lost commits: a message is missing, or another
+/// one was taken in under the same number. The sender only goes on when this shard has a message durably.
 pub(super) fn take_mail(
     from: ShardId,
     first: u64,
@@ -93,19 +102,30 @@ pub(super) fn take_mail(
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
     for (number, record) in (first..).zip(messages) {
-        // The messages before a gap are still on their way. The answer makes the other shard send them again.
-        let stream = ctx.mail.with(from);
-        if number == stream.taken + 1 {
-            stream.taken = number;
-            stream.has_taken = true;
-            let mut message = Message::from_record(ctx.step.next_id(), record.target, record.message);
-            if let Origin::Client(client) = &mut message.origin {
-                client.must_store = true;
-            }
-            mailboxes.route(message, ctx)?;
+        let taken = ctx.mail.with(from).taken;
+        if number < taken.number {
+            continue;
         }
+        let is_known = number == taken.number;
+        let (expected, found) = match is_known {
+            true => (taken.chain, record.chain()?),
+            false => (taken.chain, record.before),
+        };
+        if number > taken.number + 1 || expected != found || record.message.source.is_none() {
+            return Err(lost(from, number, ctx.settings.shard.id, taken.number));
+        }
+        if is_known {
+            continue;
+        }
+        let pair = ctx.mail.with(from);
+        pair.taken = taken.after(&record)?;
+        pair.has_taken = true;
+        mailboxes.route(
+            Message::from_record(ctx.step.next_id(), record.target, record.message),
+            ctx,
+        )?;
     }
-    let taken = ctx.mail.with(from).taken;
+    let taken = ctx.mail.with(from).taken.number;
     ctx.step.settle(token, Response::Answer(taken.to_string().into_bytes()));
     Ok(())
 }
@@ -115,44 +135,60 @@ pub(super) fn take_mail(
 /// # Errors
 /// Returns an error of kind [`ErrorKind::Corrupted`] if the other shard has messages that this one has not sent.
 pub(super) fn mail_was_taken(to: ShardId, upto: u64, ctx: &mut Ctx<'_>) -> Result<()> {
-    let stream = ctx.mail.with(to);
-    if upto >= stream.next {
-        let newest = stream.next - 1;
-        return Err(Error::new(
-            ErrorKind::Corrupted,
-            format!(
-                "shard {} has received message {upto} of shard {}, whose newest one is {newest}: commits of this shard \
-                 were lost; restore a backup of the whole database",
-                to.0, ctx.settings.shard.id.0
-            ),
-        ));
+    let pair = ctx.mail.with(to);
+    if upto > pair.sent.number {
+        let newest = pair.sent.number;
+        return Err(lost(ctx.settings.shard.id, newest, to, upto));
     }
-    let taken = stream.oldest..=upto;
-    stream.oldest = stream.oldest.max(upto + 1);
+    let taken = pair.oldest..=upto;
+    pair.oldest = pair.oldest.max(upto + 1);
     for number in taken {
         ctx.step.batch.delete(&schema::mail::key(to, number));
     }
     Ok(())
 }
 
-/// Writes how far the messages of the step were sent and received, and sends them when the commit is durable.
+/// Writes how far the messages of the step were sent and taken in, and sends them when the commit is durable.
 pub(super) fn write_mail(ctx: &mut Ctx<'_>) -> Result<()> {
     for other in ctx.settings.shard.others() {
-        let stream = ctx.mail.with(other);
-        let (next, taken) = (stream.next, stream.taken);
-        if std::mem::take(&mut stream.has_taken) {
+        let pair = ctx.mail.with(other);
+        let (sent, taken) = (pair.sent, pair.taken);
+        let has_sent = std::mem::take(&mut pair.has_sent);
+        if std::mem::take(&mut pair.has_taken) {
             ctx.step.put(&schema::mail::taken(other), &taken)?;
         }
-        if std::mem::take(&mut ctx.mail.with(other).has_sent) {
-            ctx.step.put(&schema::mail::next(other), &next)?;
+        if has_sent {
+            ctx.step.put(&schema::mail::sent(other), &sent)?;
             let effect = Effect::Mail {
                 to: other,
-                newest: next - 1,
+                newest: sent.number,
             };
             ctx.step.outputs.push(Output::Effect(effect));
         }
     }
     Ok(())
+}
+
+/// Creates the error for a request that has reached a shard without its instance. A client would not learn from another
+/// shard what has become of it.
+pub(super) fn no_instance_here(target: &InstanceId, shard: Shard) -> Error {
+    let text = format!(
+        "the request for `{target}` has reached shard {} of the hub, which does not have it; send it again",
+        shard.id.0
+    );
+    Error::new(ErrorKind::Unavailable, text)
+}
+
+/// Creates the error for two shards that do not agree about the messages from one to the other.
+fn lost(from: ShardId, sent: u64, to: ShardId, taken: u64) -> Error {
+    Error::new(
+        ErrorKind::Corrupted,
+        format!(
+            "shard {} of the hub sends message {sent} to shard {}, which has received {taken} messages, but not the same ones: \
+             one of the two shards has lost commits; restore a backup of the whole database",
+            from.0, to.0
+        ),
+    )
 }
 
 #[cfg(test)]

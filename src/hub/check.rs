@@ -16,8 +16,7 @@ use crate::model::orchestration::{
     StartRecord,
 };
 use crate::model::{
-    self, AuditRecord, DeadLetterRecord, MailRecord, PartitionRecord, QuarantineRecord, RequestRecord, StateRecord,
-    TimerRecord,
+    self, AuditRecord, DeadLetterRecord, PartitionRecord, QuarantineRecord, RequestRecord, StateRecord, TimerRecord,
 };
 use crate::payload::Payload;
 use crate::schema::{self, Table};
@@ -286,11 +285,9 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
     let what = name(table);
     match table {
         Table::Partition => record::<PartitionRecord>(value, what).map(drop),
-        Table::Mail => {
-            schema::mail::number_of(key).ok_or(BROKEN_KEY)?;
-            record::<MailRecord>(value, what).map(drop)
+        Table::Mail | Table::MailSent | Table::MailTaken => {
+            Err("it is of a hub of several shards, and this directory has one".to_owned())
         }
-        Table::MailNext | Table::MailTaken => record::<u64>(value, what).map(drop),
         Table::State => payload(record::<StateRecord<'_>>(value, what)?.state),
         Table::Priority | Table::Message => {
             let id = schema::id_of(key).ok_or(BROKEN_KEY)?;
@@ -374,7 +371,7 @@ fn instance(table: Table, key: &[u8]) -> Option<&str> {
     match table {
         Table::Partition
         | Table::Mail
-        | Table::MailNext
+        | Table::MailSent
         | Table::MailTaken
         | Table::DeadLetter
         | Table::OrchestrationName => None,
@@ -392,8 +389,8 @@ fn name(table: Table) -> &'static str {
     match table {
         Table::Partition => "counters",
         Table::Mail => "message to another shard",
-        Table::MailNext => "number of messages to another shard",
-        Table::MailTaken => "number of messages from another shard",
+        Table::MailSent => "mark of the messages to another shard",
+        Table::MailTaken => "mark of the messages from another shard",
         Table::State => "state",
         Table::Priority => "priority message",
         Table::Message => "message",
@@ -426,6 +423,7 @@ fn name(table: Table) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::ShardId;
     use crate::model::CommitRecord;
     use crate::model::orchestration::OrchestrationStatus;
     use crate::store::{Batch, OpenOptions, Store};
@@ -452,7 +450,7 @@ mod tests {
         };
         let unknown = [here.0.to_be_bytes().as_slice(), &[0xee, 1]].concat();
         let execution = crate::id::ExecutionId([0; 16]);
-        let broken: [(Vec<u8>, Vec<u8>, &str); 8] = [
+        let broken: [(Vec<u8>, Vec<u8>, &str); 9] = [
             (
                 schema::state::key(here, &id),
                 vec![1, 0xff],
@@ -482,6 +480,11 @@ mod tests {
                 schema::timer::name_key(here, &id, "t"),
                 vec![1, 2],
                 "timer name of `@a@k`: it has 2 bytes instead of 8",
+            ),
+            (
+                schema::mail::sent(ShardId(1)),
+                vec![1],
+                "mark of the messages to another shard: it is of a hub of several shards",
             ),
             (unknown, vec![1], "does not know the kind of this record"),
             (

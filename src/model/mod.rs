@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
@@ -131,6 +132,35 @@ pub(crate) struct MessageRecord {
 pub(crate) struct MailRecord {
     pub(crate) target: InstanceId,
     pub(crate) message: MessageRecord,
+    /// The chain of the messages before it. See [`MailMark`].
+    pub(crate) before: u64,
+}
+
+/// How far the messages from one shard to another have come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MailMark {
+    /// The number of the newest message, or 0.
+    pub(crate) number: u64,
+    /// A hash of this message and of all messages before it. Both shards have the same one, unless one of them has lost
+    /// commits.
+    pub(crate) chain: u64,
+}
+
+impl MailMark {
+    /// Returns the mark after a message, which is the next one.
+    pub(crate) fn after(self, record: &MailRecord) -> Result<Self> {
+        Ok(Self {
+            number: self.number + 1,
+            chain: record.chain()?,
+        })
+    }
+}
+
+impl MailRecord {
+    /// Returns the chain of the messages up to this one.
+    pub(crate) fn chain(&self) -> Result<u64> {
+        Ok(xxh3_64(&encode(self)?))
+    }
 }
 
 /// A step of an orchestration that waits for the answer of an entity.
@@ -372,11 +402,14 @@ mod tests {
         let mail = MailRecord {
             target: "@c@d".into(),
             message: message(operation()),
+            before: 130,
         };
-        pinned(
-            &mail,
-            b"\x01\x04@c@d\x01\x04@a@b\x00\x00\x04note\x07{\"n\":1}\x00\x00\x00",
-        );
+        let bytes = b"\x01\x04@c@d\x01\x04@a@b\x00\x00\x04note\x07{\"n\":1}\x00\x00\x00\x82\x01";
+        pinned(&mail, bytes);
+        let mark = MailMark { number: 5, chain: 0 };
+        pinned(&mark, b"\x01\x05\x00");
+        let mark = mark.after(&mail).unwrap();
+        assert_eq!((mark.number, mark.chain), (6, xxh3_64(bytes)));
         let schedule = Action::Schedule {
             timer: "t".into(),
             due: Timestamp(130),

@@ -176,7 +176,7 @@ pub(crate) struct OrchestrationRecord {
     /// True if a row with the custom status exists.
     pub(crate) has_custom_status: bool,
     /// The message that replaced another orchestration of the same id with this one, or [`MessageId::MIN`]. Events with
-    /// lower message ids were raised for the other orchestration.
+    /// lower message ids were raised for the other orchestration, unless another shard raised them.
     pub(crate) since: MessageId,
     /// The executions that this one continues after rewinds, oldest first. Steps below the number were first requested
     /// by that execution, and by no earlier one.

@@ -4,11 +4,11 @@ use tokio::sync::watch;
 
 use crate::error::Result;
 use crate::id::{Shard, ShardId};
-use crate::model::{self, MailRecord};
+use crate::model::{self, MailMark, MailRecord};
 use crate::schema;
 use crate::store::{PageBounds, Reader};
 
-/// How much is sent at once.
+/// Limits of one letter.
 const LETTER: PageBounds = PageBounds {
     rows: 128,
     bytes: 256 * 1024,
@@ -36,9 +36,9 @@ impl Mail {
     /// Any error of the reader.
     pub(crate) fn look(&self, shard: Shard, reader: &dyn Reader) -> Result<()> {
         for to in shard.others() {
-            if let Some(next) = reader.get(&schema::mail::next(to))? {
-                let next: u64 = model::decode(&next, "number of messages to another shard")?;
-                self.post(to, next.saturating_sub(1));
+            if let Some(sent) = reader.get(&schema::mail::sent(to))? {
+                let sent: MailMark = model::decode(&sent, "mark of messages between shards")?;
+                self.post(to, sent.number);
             }
         }
         Ok(())

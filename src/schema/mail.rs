@@ -27,12 +27,12 @@ pub(crate) fn number_of(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(3..)?.try_into().ok()?))
 }
 
-/// The number of the next message to another shard.
-pub(crate) fn next(to: ShardId) -> Vec<u8> {
-    table(to.partition(), Table::MailNext, 0)
+/// How far messages were sent to another shard.
+pub(crate) fn sent(to: ShardId) -> Vec<u8> {
+    table(to.partition(), Table::MailSent, 0)
 }
 
-/// The number of the newest message that was received from another shard.
+/// How far messages of another shard were taken in.
 pub(crate) fn taken(from: ShardId) -> Vec<u8> {
     table(from.partition(), Table::MailTaken, 0)
 }

@@ -40,7 +40,7 @@ pub(crate) enum Table {
     Partition = 0x01,
     /// These three are under the partition of another shard.
     Mail = 0x02,
-    MailNext = 0x03,
+    MailSent = 0x03,
     MailTaken = 0x04,
     State = 0x10,
     Audit = 0x11,
@@ -77,7 +77,7 @@ impl Table {
     pub(crate) const ALL: [Self; 30] = [
         Self::Partition,
         Self::Mail,
-        Self::MailNext,
+        Self::MailSent,
         Self::MailTaken,
         Self::State,
         Self::Audit,

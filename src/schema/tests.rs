@@ -21,7 +21,7 @@ fn the_layout_of_keys_is_pinned() {
             mail::key(ShardId(3), 258),
             b"\x00\x03\x02\x00\x00\x00\x00\x00\x00\x01\x02",
         ),
-        (mail::next(ShardId(3)), b"\x00\x03\x03"),
+        (mail::sent(ShardId(3)), b"\x00\x03\x03"),
         (mail::taken(ShardId(3)), b"\x00\x03\x04"),
         (state::key(PARTITION, &id), b"\x00\x07\x10@a@k"),
         (

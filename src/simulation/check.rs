@@ -15,7 +15,7 @@ use crate::engine::CoreStep;
 use crate::error::ErrorKind;
 use crate::id::{InstanceId, PartitionId};
 use crate::model::{self, AuditRecord, StateRecord};
-use crate::schema;
+use crate::schema::{self, Table};
 use crate::store::{Change, Model, Reader};
 
 /// Checks that a step consumes only existing messages, each once, and writes no row that it consumes itself. With
@@ -172,7 +172,10 @@ pub(super) fn when_idle(world: &mut World) {
             || world
                 .processes()
                 .any(|process| process.held.iter().any(|held| held.as_str() == id))
-            || id.split('@').nth(1).is_some_and(|name| world.process.build.lacks(name))
+            || id
+                .split('@')
+                .nth(1)
+                .is_some_and(|name| world.processes().any(|process| process.build.lacks(name)))
     };
     for (target, message) in &survey.messages {
         assert!(blocked(target), "a waiting message is never processed: {message}");
@@ -190,7 +193,7 @@ pub(super) fn when_idle(world: &mut World) {
             "a request is never answered: {request:?}"
         );
     }
-    let is_held_up = !survey.quarantined.is_empty() || !world.process.held.is_empty();
+    let is_held_up = !survey.quarantined.is_empty() || world.processes().any(|process| !process.held.is_empty());
     world.check_code_when_idle(is_held_up);
     if !is_held_up && world.process_has_all_code() {
         match world.profile.orchestrations {
@@ -205,6 +208,11 @@ pub(super) fn at_rest(world: &mut World) {
     let survey = world.survey();
     assert!(survey.messages.is_empty(), "messages are left: {:?}", survey.messages);
     assert!(survey.timers.is_empty(), "timers are left: {:?}", survey.timers);
+    let rows = world.rows_of_all_shards();
+    let mut mail = rows
+        .keys()
+        .filter(|(_, key)| schema::partition_and_table(key).is_some_and(|(_, table)| table == Table::Mail));
+    assert_eq!(mail.next(), None, "messages between shards are left");
     assert!(survey.letters.is_empty(), "dead letters are left");
     assert!(
         survey.quarantined.is_empty(),

@@ -132,13 +132,6 @@ impl Profile {
         self.large |= self.disputed;
     }
 
-    /// Removes what differs from one process to another, because the shards of a hub have several processes at a time.
-    pub(super) fn divide(&mut self) {
-        self.bad_builds = false;
-        self.versions = false;
-        self.disputed = false;
-    }
-
     /// Returns the versions of the orchestration with which a run begins and ends.
     pub(super) fn all_versions(&self) -> Versions {
         match self.versions {

@@ -16,7 +16,7 @@ use crate::engine::CoreStep;
 use crate::engine::message::{Input, Message, Response};
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId, Shard, ShardId};
-use crate::model::{self, MailRecord};
+use crate::model::{self, MailMark, MailRecord};
 use crate::runtime::mail::{Courier, Letter};
 use crate::runtime::{CapacityWaiter, Envelope};
 use crate::schema::{self, Table};
@@ -33,17 +33,20 @@ pub(super) enum PlantedBug {
     SendEarly,
     /// A message is deleted when it is sent.
     DeleteSent,
-    /// The number of the next message is not stored.
-    ForgetNext,
+    /// How far messages were sent is not stored.
+    ForgetSent,
+    /// What the other shard has is not deleted.
+    NeverDelete,
 }
 
 impl PlantedBug {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::ForgetTaken,
         Self::ForgetMail,
         Self::SendEarly,
         Self::DeleteSent,
-        Self::ForgetNext,
+        Self::ForgetSent,
+        Self::NeverDelete,
     ];
 }
 
@@ -154,6 +157,16 @@ impl World {
         std::iter::once(&self.process).chain(elsewhere)
     }
 
+    /// Returns the process of the shard that has an instance.
+    pub(super) fn process_of(&self, instance: &str) -> &Process {
+        let partition = InstanceId::trusted(instance).partition(self.profile.partitions);
+        let shard = self.shards.here.of(partition);
+        self.shards
+            .elsewhere
+            .get(&shard.0)
+            .map_or(&self.process, |other| &other.process)
+    }
+
     pub(super) fn any_has_failed(&self) -> bool {
         self.processes().any(|process| process.failed)
     }
@@ -188,7 +201,7 @@ impl World {
                             rows.insert(key, value);
                         }
                     }
-                    Some((_, Table::MailNext | Table::MailTaken)) => {}
+                    Some((_, Table::MailSent | Table::MailTaken)) => {}
                     _ if key == schema::COMMIT && shard != self.shards.here.id => {}
                     _ => drop(rows.insert(key, value)),
                 }
@@ -201,11 +214,13 @@ impl World {
     fn taken(&self, from: ShardId, to: PartitionId) -> u64 {
         let row = self.model_of(to).get(&schema::mail::taken(from));
         let row = row.expect("the model's reads do not fail");
-        row.map_or(0, |row| model::decode(&row, "number").expect("valid number"))
+        row.map_or(0, |row| {
+            model::decode::<MailMark>(&row, "mark").expect("valid mark").number
+        })
     }
 
     fn as_waiting(&self, from: ShardId, number: u64, row: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        let MailRecord { target, message } = model::decode(row, "mail").expect("valid message");
+        let MailRecord { target, message, .. } = model::decode(row, "mail").expect("valid message");
         let partition = target.partition(self.profile.partitions);
         // Behind all messages that have a row.
         let id = MessageId {
@@ -229,9 +244,11 @@ impl World {
     pub(super) fn reopen_mail(&mut self) {
         let from = self.shards.here.id;
         for to in self.shards.here.others() {
-            let next = self.model.get(&schema::mail::next(to));
-            let next = next.expect("the model's reads do not fail");
-            let next: u64 = next.map_or(1, |row| model::decode(&row, "number").expect("valid number"));
+            let sent = self.model.get(&schema::mail::sent(to));
+            let sent = sent.expect("the model's reads do not fail");
+            let sent: MailMark = sent.map_or_else(MailMark::default, |row| {
+                model::decode(&row, "mark").expect("valid mark")
+            });
             let range = schema::mail::from(to, 0);
             let waits = !self
                 .model
@@ -239,7 +256,7 @@ impl World {
                 .expect("the model's reads do not fail")
                 .is_empty();
             self.see(CoverageMark::MailInACrash, waits);
-            self.shards.posted.insert((from, to), next - 1);
+            self.shards.posted.insert((from, to), sent.number);
             self.shards.couriers.insert((from, to), Courier::new(to));
         }
     }
@@ -358,6 +375,9 @@ impl World {
                 if let Some(courier) = self.shards.couriers.get_mut(&(from, to)) {
                     courier.answered(upto);
                 }
+                if self.shards.plants(PlantedBug::NeverDelete) {
+                    return;
+                }
                 let input = Input::MailTaken { to, upto };
                 self.process.cores[0].inbox.send(Envelope::Input(Box::new(input)));
             }
@@ -369,7 +389,7 @@ impl World {
         let forgotten = match self.shards.planted {
             Some(PlantedBug::ForgetTaken) => Table::MailTaken,
             Some(PlantedBug::ForgetMail) => Table::Mail,
-            Some(PlantedBug::ForgetNext) => Table::MailNext,
+            Some(PlantedBug::ForgetSent) => Table::MailSent,
             _ => return,
         };
         let mut kept = Batch::default();

@@ -100,9 +100,6 @@ impl World {
             Edition::Newest => Shards::draw(&mut of_shards, profile.partitions),
             _ => 1,
         };
-        if shards > 1 {
-            profile.divide();
-        }
         let story = Story { told };
         story.tell(|| format!("{profile:?} {shards} shards"));
         let now = Timestamp(1_000_000);

@@ -23,6 +23,7 @@ fn store_with(sizes: &[usize]) -> Model {
                 request: None,
                 trace: None,
             },
+            before: 0,
         };
         batch.put(&schema::mail::key(TO, number), &model::encode(&record).unwrap());
     }
@@ -62,7 +63,10 @@ fn bytes_of(record: &MailRecord) -> usize {
 async fn the_messages_of_an_earlier_life_are_sent() {
     let model = store_with(&[1, 1]);
     let mut batch = Batch::default();
-    batch.put(&schema::mail::next(TO), &model::encode(&3_u64).unwrap());
+    batch.put(
+        &schema::mail::sent(TO),
+        &model::encode(&MailMark { number: 2, chain: 0 }).unwrap(),
+    );
     model.write(&batch).unwrap();
     let shard = Shard {
         id: ShardId(0),

@@ -8,9 +8,10 @@ use crate::simulation::coverage::CoverageMark;
 use crate::simulation::world::World;
 
 impl World {
-    /// Returns whether this process has code for an orchestration.
-    fn can_run(&self, record: &OrchestrationRecord) -> bool {
-        self.process.build != Build::LacksOrchestrations && self.process.versions.runs(&record.version).is_some()
+    /// Returns whether the process of its shard has code for an orchestration.
+    fn can_run(&self, id: &str, record: &OrchestrationRecord) -> bool {
+        let process = self.process_of(id);
+        process.build != Build::LacksOrchestrations && process.versions.runs(&record.version).is_some()
     }
 
     /// Checks which code runs an orchestration. It is stopped as unregistered only in a process without code for it.
@@ -28,7 +29,7 @@ impl World {
             return;
         }
         assert!(
-            !self.can_run(record),
+            !self.can_run(id, record),
             "{id} is stopped although its code is registered: {record:?}"
         );
         let is_version = self.process.build != Build::LacksOrchestrations;
@@ -53,7 +54,7 @@ impl World {
             let waits = |stop: &crate::model::orchestration::Stopped| stop.kind == StopKind::Unregistered;
             let waits = is_active && record.stopped.as_ref().is_some_and(waits);
             assert!(
-                !(waits && self.can_run(&record)),
+                !(waits && self.can_run(&id, &record)),
                 "{id} waits for registered code: {record:?}"
             );
         }
