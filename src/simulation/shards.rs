@@ -291,7 +291,7 @@ impl World {
             return true;
         }
         match self.shards.random.below(3) {
-            0 if from != to => drop(self.send_mail(from, to)),
+            0 if from != to => self.send_mail(from, to),
             _ if self.shards.in_flight.is_empty() => {}
             _ => {
                 let at = self.shards.random.index(self.shards.in_flight.len());
