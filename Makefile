@@ -11,7 +11,7 @@ BUILD := $(SETUP) scripts/rocksdb
 FEATURES := --features abide/cli,abide/cluster,abide/fuzzing,abide/http-client,abide/otel,abide/testing,abide-examples/cluster,abide-examples/http
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cluster serve test bench peers
+.PHONY: help setup demo cluster serve test bench peers workflows
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -37,3 +37,7 @@ bench: ## Measure throughput and latency beside the floors of this machine (in a
 
 peers: ## Compare with in-memory actors without durability (in a separate release build).
 	@$(BUILD) $(CARGO) run --release --manifest-path benches/peers/Cargo.toml
+
+workflows: ## Compare with DBOS and duroxide over a PostgreSQL server of the bench (in a separate release build).
+	@scripts/postgres
+	@$(BUILD) $(CARGO) run --release --manifest-path benches/peers/Cargo.toml --features workflows --bin workflows

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use abide::prelude::*;
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LruCacheOptions, Options};
 
+use crate::chains::{chain, nothing};
 use crate::entities::{Counter, Relay};
 use crate::http::at_once;
-use crate::orchestrations::{Account, chain, fan, long, nested, note_time, nothing, transfer};
+use crate::orchestrations::{Account, fan, long, nested, note_time, transfer};
 use crate::sleepers::sleeper;
 
 /// The memory budget of every measured hub and of the store behind the floors.

@@ -4,6 +4,7 @@
 //! name, and the last table compares them with their limits.
 
 mod arguments;
+mod chains;
 mod child;
 mod connection;
 mod entities;
@@ -294,7 +295,8 @@ async fn measure_one_chain(arguments: &Arguments, directory: &Path, report: &mut
     const ONE: &str = "orchestration.chain5.callers1.p50_us";
     if arguments.wants(&[ONE]) {
         let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
-        let load = orchestrations::chains(&fresh(directory, "chain-1"), 1, warm_up, measured).await;
+        let hub = hubs::open(&fresh(directory, "chain-1")).await;
+        let load = chains::chains(hub, 1, warm_up, measured).await;
         report.add(ONE, load.quantile_us(0.5), "us", 1);
     }
 }
@@ -304,7 +306,8 @@ async fn measure_chains(arguments: &Arguments, directory: &Path, report: &mut Re
     const TRANSFER: &str = "orchestration.transfer.per_s";
     let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
     if arguments.wants(&[MANY]) {
-        let load = orchestrations::chains(&fresh(directory, "chain-256"), 256, warm_up, measured).await;
+        let hub = hubs::open(&fresh(directory, "chain-256")).await;
+        let load = chains::chains(hub, 256, warm_up, measured).await;
         report.add(MANY, load.per_s(), "1/s", 256);
     }
     if arguments.wants(&[TRANSFER]) {

@@ -1,4 +1,4 @@
-//! Orchestrations: chains, fan-outs, transfers under a lock, and one with a long history.
+//! Orchestrations: fan-outs, transfers under a lock, and one with a long history.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -8,6 +8,7 @@ use abide::client::Waiting;
 use abide::prelude::*;
 use futures::future::try_join_all;
 
+use crate::chains::nothing;
 use crate::hubs;
 use crate::load::{Load, closed_loop};
 use crate::random::Random;
@@ -17,21 +18,6 @@ pub(crate) const ACCOUNTS: u64 = 1_000;
 
 /// Number of activities in one fan-out.
 const FAN: u64 = 1_000;
-
-/// An activity that does no work, so that only the overhead of Abide is measured.
-#[activity]
-pub(crate) async fn nothing(n: u64) -> u64 {
-    n
-}
-
-/// An orchestration that calls five activities in sequence.
-#[orchestration]
-pub(crate) async fn chain(ctx: OrchestrationContext, mut n: u64) -> Result<u64, Failure> {
-    for _ in 0..5 {
-        n = ctx.call_activity::<nothing>(n).await?;
-    }
-    Ok(n)
-}
 
 /// An orchestration that calls many activities concurrently.
 #[orchestration]
@@ -118,34 +104,6 @@ pub(crate) async fn reasons(directory: &Path, causes: u32, warm_up: Duration, me
         move || {
             let run = run.clone();
             async move { drop(run.waiting().await.expect("the hub reads")) }
-        }
-    })
-    .await;
-    hub.shutdown().await.expect("the hub closes");
-    load
-}
-
-/// Runs `callers` tasks that repeatedly start a chain and wait for its result. Nothing is purged.
-pub(crate) async fn chains(
-    place: impl Into<hubs::Place>,
-    callers: usize,
-    warm_up: Duration,
-    measured: Duration,
-) -> Load {
-    let hub = hubs::open(place).await;
-    let client = hub.client();
-    let load = closed_loop(callers, warm_up, measured, |caller| {
-        let client = client.clone();
-        let mut number = 0;
-        move || {
-            number += 1;
-            let start = client
-                .start::<chain>(number)
-                .instance_id(format!("chain-{caller}-{number}"));
-            async move {
-                let run = start.await.expect("the start is acknowledged");
-                assert_eq!(run.result().await.expect("the chain completes"), number);
-            }
         }
     })
     .await;

@@ -12,6 +12,7 @@ use server::Server;
 use tokio_postgres::{Client, NoTls};
 
 use crate::arguments::Arguments;
+use crate::chains;
 use crate::entities::{self, Counter};
 use crate::hubs::{self, Place};
 use crate::load::{Load, closed_loop, histogram};
@@ -158,7 +159,7 @@ impl Database {
             hub.shutdown().await.expect("the hub closes");
         }
         if arguments.wants(&[CHAIN]) {
-            let load = orchestrations::chains(self.fresh(), 1, warm_up, measured).await;
+            let load = chains::chains(hubs::open(self.fresh()).await, 1, warm_up, measured).await;
             report.add(CHAIN, load.quantile_us(0.5), "us", 1);
         }
     }
@@ -189,7 +190,7 @@ impl Database {
             }
         }
         if arguments.wants(&[CHAINS]) {
-            let load = orchestrations::chains(self.fresh(), 256, warm_up, measured).await;
+            let load = chains::chains(hubs::open(self.fresh()).await, 256, warm_up, measured).await;
             report.add(CHAINS, load.per_s(), "1/s", 256);
         }
         if arguments.wants(&[TRANSFERS]) {
