@@ -73,6 +73,19 @@ impl Client {
         }
     }
 
+    /// Creates a client of a hub whose shards all run in this process.
+    pub(crate) fn of_shards(runtimes: &[Arc<Runtime>]) -> Self {
+        let shards: Vec<HubRef> = runtimes
+            .iter()
+            .map(|runtime| HubRef::Process(Arc::downgrade(runtime)))
+            .collect();
+        let hub = match <[HubRef; 1]>::try_from(shards) {
+            Ok([hub]) => hub,
+            Err(shards) => HubRef::Shards(shards.into()),
+        };
+        Self { hub, inspected: None }
+    }
+
     /// Creates a client of a hub of several nodes.
     #[cfg(feature = "cluster")]
     pub(crate) fn of_node(roles: &Arc<Roles>) -> Self {
@@ -131,18 +144,11 @@ impl Client {
         if let Some(inspected) = &self.inspected {
             return Ok(Source::Inspected(Arc::clone(inspected)));
         }
-        match &self.hub {
-            HubRef::Process(_) => self.runtime().map(Source::Open),
-            #[cfg(feature = "cluster")]
-            HubRef::Node(roles) => {
-                let roles = roles.upgrade().ok_or_else(closed)?;
-                let (standby, role) = (Arc::clone(roles.standby()), roles.subscribe());
-                drop(roles);
-                Ok(match reading(role).await? {
-                    Reading::Owner(runtime) => Source::Open(runtime),
-                    Reading::Copy(rows) => Source::Copied(standby, rows),
-                })
-            }
+        match self.hub.shards() {
+            [hub] => source_of(hub).await,
+            shards => futures_util::future::try_join_all(shards.iter().map(source_of))
+                .await
+                .map(Source::Shards),
         }
     }
 
@@ -152,7 +158,15 @@ impl Client {
     /// Returns an error of kind [`ErrorKind::Unavailable`] if the hub has moved to another node meanwhile. The read can be
     /// repeated.
     pub(super) async fn durable(&self, source: Source) -> Result<()> {
-        source.durable().await.map_err(|error| self.hub.not_read(error))
+        match source {
+            Source::Shards(shards) => {
+                for (source, hub) in shards.into_iter().zip(self.hub.shards()) {
+                    source.durable().await.map_err(|error| hub.not_read(error))?;
+                }
+                Ok(())
+            }
+            source => source.durable().await.map_err(|error| self.hub.not_read(error)),
+        }
     }
 
     /// Reads from the newest state, and again if the hub moves to another node meanwhile.
@@ -201,7 +215,7 @@ impl Client {
     pub fn health(&self) -> Result<()> {
         match self.inspected {
             Some(_) => Ok(()),
-            None => self.runtime()?.health(),
+            None => self.hub.shards().iter().try_for_each(|shard| shard.open()?.health()),
         }
     }
 
@@ -242,6 +256,23 @@ impl Client {
     /// ```
     pub fn entity<E: Entity>(&self, key: impl Key) -> E::Ref<Self> {
         reference::<E, Self>(self.clone(), key)
+    }
+}
+
+/// Returns the source that a client reads one shard from.
+async fn source_of(hub: &HubRef) -> Result<Source> {
+    match hub {
+        #[cfg(feature = "cluster")]
+        HubRef::Node(roles) => {
+            let roles = roles.upgrade().ok_or_else(closed)?;
+            let (standby, role) = (Arc::clone(roles.standby()), roles.subscribe());
+            drop(roles);
+            Ok(match reading(role).await? {
+                Reading::Owner(runtime) => Source::Open(runtime),
+                Reading::Copy(rows) => Source::Copied(standby, rows),
+            })
+        }
+        hub => hub.open().map(Source::Open),
     }
 }
 

@@ -64,3 +64,52 @@ impl Live for Runtime {
         }
     }
 }
+
+/// A hub of several shards, by their numbers.
+pub(super) struct LiveShards<'a>(pub(super) Vec<&'a Runtime>);
+
+impl LiveShards<'_> {
+    fn first(&self) -> &Runtime {
+        self.0[0]
+    }
+
+    fn of(&self, instance: &InstanceId) -> &Runtime {
+        let partition = self.first().partition_of(instance);
+        self.0[usize::from(partition.0) % self.0.len()]
+    }
+}
+
+impl Live for LiveShards<'_> {
+    fn has_activity(&self, name: &str) -> bool {
+        self.first().has_activity(name)
+    }
+
+    fn has_entity(&self, name: &str) -> bool {
+        self.first().has_entity(name)
+    }
+
+    fn progress(&self, activity: &ActivityKey, name: &str) -> ActivityProgress {
+        self.of(&activity.instance).progress(activity, name)
+    }
+
+    fn is_running(&self, activity: &ActivityKey) -> bool {
+        self.of(&activity.instance).is_running(activity)
+    }
+
+    fn activities(&self) -> Vec<(String, Option<usize>)> {
+        self.first().activities()
+    }
+
+    fn activity_slots(&self) -> usize {
+        self.0.iter().map(|shard| shard.activity_slots()).sum()
+    }
+
+    fn sources(
+        &self,
+        reader: &dyn Reader,
+        id: &InstanceId,
+        record: &OrchestrationRecord,
+    ) -> BTreeMap<Sequence, String> {
+        self.of(id).sources(reader, id, record)
+    }
+}

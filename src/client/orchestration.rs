@@ -331,6 +331,7 @@ pub(crate) async fn wait_for_end(
     instance: &InstanceId,
     until: WaitUntil,
 ) -> Result<Vec<u8>, CallFailure> {
+    let hub = hub.of(instance)?;
     loop {
         let open = hub.open()?;
         let ended = End::begin(hub, &open, instance.clone(), until);

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use crate::client::live::LiveShards;
 use crate::error::Result;
 use crate::runtime::Runtime;
 #[cfg(feature = "cluster")]
 use crate::runtime::roles::moved_during_read;
 use crate::store::Reader;
+use crate::store::divided::Divided;
 #[cfg(feature = "cluster")]
 use crate::store::rocks::replicated::CopiedRows;
 use crate::views::view::View;
@@ -31,6 +33,23 @@ pub(super) enum Source {
     #[cfg(feature = "cluster")]
     Copied(Arc<Runtime>, CopiedRows),
     Inspected(Arc<Inspected>),
+    /// An open hub of several shards, by their numbers.
+    Shards(Vec<Source>),
+}
+
+/// The rows of a source.
+enum Rows<'a> {
+    Newest(&'a dyn Reader),
+    Snapshot(Box<dyn Reader + 'a>),
+}
+
+impl Rows<'_> {
+    fn reader(&self) -> &dyn Reader {
+        match self {
+            Self::Newest(reader) => *reader,
+            Self::Snapshot(reader) => reader.as_ref(),
+        }
+    }
 }
 
 impl Source {
@@ -55,6 +74,10 @@ impl Source {
                 live: Some(runtime.as_ref()),
             }),
             Self::Inspected(inspected) => read(inspected.view()),
+            Self::Shards(shards) => {
+                let rows = shards.iter().map(|shard| shard.rows(false)).collect();
+                read_all(shards, rows, read)
+            }
         }
     }
 
@@ -69,6 +92,22 @@ impl Source {
             #[cfg(feature = "cluster")]
             Self::Copied(..) => self.snapshot(read),
             Self::Inspected(inspected) => read(inspected.view()),
+            Self::Shards(shards) => {
+                let rows = shards.iter().map(|shard| shard.rows(true)).collect();
+                read_all(shards, rows, read)
+            }
+        }
+    }
+
+    /// Returns the rows of one shard.
+    fn rows(&self, are_newest: bool) -> Rows<'_> {
+        match self {
+            Self::Open(runtime) if are_newest => Rows::Newest(runtime.order.store().as_ref()),
+            Self::Open(runtime) => Rows::Snapshot(runtime.order.store().snapshot()),
+            #[cfg(feature = "cluster")]
+            Self::Copied(_, rows) => Rows::Snapshot(rows.view()),
+            Self::Inspected(inspected) => Rows::Newest(inspected.store.as_ref()),
+            Self::Shards(_) => unreachable!("a shard has no shards"),
         }
     }
 
@@ -84,6 +123,7 @@ impl Source {
             Self::Copied(..) => Ok(()),
             // The data of a stopped hub was read from disk.
             Self::Inspected(_) => Ok(()),
+            Self::Shards(_) => unreachable!("each shard is waited for"),
         }
     }
 
@@ -93,6 +133,7 @@ impl Source {
             #[cfg(feature = "cluster")]
             Self::Copied(runtime, _) => &runtime.tokio,
             Self::Inspected(inspected) => &inspected.tokio,
+            Self::Shards(shards) => shards[0].tokio(),
         }
     }
 
@@ -103,6 +144,7 @@ impl Source {
             #[cfg(feature = "cluster")]
             Self::Copied(runtime, _) => Some(runtime),
             Self::Inspected(_) => None,
+            Self::Shards(shards) => shards[0].runtime(),
         }
     }
 
@@ -113,6 +155,7 @@ impl Source {
             #[cfg(feature = "cluster")]
             Self::Copied(..) => false,
             Self::Inspected(_) => false,
+            Self::Shards(_) => false,
         }
     }
 
@@ -123,8 +166,21 @@ impl Source {
             #[cfg(feature = "cluster")]
             Self::Copied(runtime, rows) => Self::Copied(Arc::clone(runtime), rows.clone()),
             Self::Inspected(inspected) => Self::Inspected(Arc::clone(inspected)),
+            Self::Shards(shards) => Self::Shards(shards.iter().map(Self::share).collect()),
         }
     }
+}
+
+/// Reads from the rows of all shards.
+fn read_all<R>(shards: &[Source], rows: Vec<Rows<'_>>, read: impl FnOnce(View<'_>) -> R) -> R {
+    let runtimes: Vec<&Runtime> = shards.iter().filter_map(Source::runtime).map(Arc::as_ref).collect();
+    let partitions = runtimes[0].partitions;
+    let reader = Divided::new(rows.iter().map(Rows::reader).collect(), partitions);
+    read(View {
+        reader: &reader,
+        partitions,
+        live: Some(&LiveShards(runtimes)),
+    })
 }
 
 impl Inspected {

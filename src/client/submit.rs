@@ -330,6 +330,13 @@ impl Sending {
     /// Creates a future that sends `submission` when it is polled, or resolves to the reason why it could not be
     /// created.
     pub(crate) fn new(submission: Result<Submission>, hub: HubRef) -> Self {
+        let (submission, hub) = match submission {
+            Ok(submission) => match hub.shard_of(&submission.target) {
+                Ok(hub) => (Ok(submission), hub),
+                Err((error, hub)) => (Err(error), hub),
+            },
+            Err(error) => (Err(error), hub),
+        };
         match submission {
             Ok(submission) => Self {
                 submission: Some(submission),
@@ -492,15 +499,16 @@ async fn answer(receiver: oneshot::Receiver<Result<Response>>, hub: &HubRef) -> 
 
 /// Sends an operator's request to its core and waits for the answer, `true` or `false`.
 pub(crate) async fn ask(hub: HubRef, request: OperatorRequest) -> Result<bool> {
+    let hub = hub.of_partition(request.partition(hub.open()?.partitions));
     loop {
         let open = hub.open()?;
-        if let Some(moved) = moves(&hub, &open) {
+        if let Some(moved) = moves(hub, &open) {
             drop(open);
             moved.await;
             continue;
         }
         drop(open);
-        let (answer, was_sent) = ask_once(&hub, request.clone()).await;
+        let (answer, was_sent) = ask_once(hub, request.clone()).await;
         return answer.map_err(|error| hub.replaced(was_sent, &error));
     }
 }

@@ -312,10 +312,6 @@ pub(crate) enum Input {
         token: Token,
     },
     /// Another shard has the messages up to this number.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a hub has one shard so far; the simulation has several")
-    )]
     MailTaken { to: ShardId, upto: u64 },
     /// Messages for this core were written but not delivered. The core has to read its rows.
     Spilled,

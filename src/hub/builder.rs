@@ -19,12 +19,13 @@ use crate::hub::names;
 #[cfg(feature = "cluster")]
 use crate::hub::node::NodeHub;
 use crate::hub::running::Running;
-use crate::id::{EntityId, Shard};
+use crate::id::{EntityId, Shard, ShardId};
 use crate::model::CommitRecord;
 use crate::orchestration::{Orchestration, orchestration_code};
 #[cfg(feature = "otel")]
 use crate::otel::{Exporter, TracerProvider};
 use crate::random;
+use crate::runtime::mail::connect;
 use crate::runtime::{Runtime, RuntimeConfig};
 use crate::schedule::{self, ScheduleEntity};
 #[cfg(feature = "cluster")]
@@ -131,6 +132,7 @@ pub struct HubBuilder {
     memory_budget: usize,
     wal_limit: u64,
     partitions: u16,
+    shards: u16,
     executors: usize,
     in_flight: usize,
     retention: Retention,
@@ -174,6 +176,7 @@ impl HubBuilder {
             memory_budget: MEMORY_BUDGET,
             wal_limit: LOG_LIMIT,
             partitions: USUAL_PARTITIONS,
+            shards: 1,
             // A second executor gains little while tokio's threads, the syncer and RocksDB's share the cores with it.
             executors: (cores / 4).clamp(1, 8),
             in_flight: 16 * 1024,
@@ -319,6 +322,22 @@ impl HubBuilder {
     /// Number of partitions of a new hub, between 1 and 4096 (default: 64). An existing hub keeps its number.
     pub fn partitions(mut self, partitions: u16) -> Self {
         self.partitions = partitions;
+        self
+    }
+
+    /// Number of shards of a hub in memory, at most the number of partitions (default: 1). Each shard has an executor and an
+    /// order of commits of its own, as if it ran on another machine. So a test sees a program as it runs on several machines:
+    /// messages between instances of different shards take longer, so more can happen in between. An entity that starts an
+    /// orchestration, for instance, may be read before the orchestration is there.
+    ///
+    /// Each shard has an equal share of the memory budget, of [`in_flight_limit`](Self::in_flight_limit) and of
+    /// [`activity_limit`](Self::activity_limit), and at least one activity and one message. The limit of one kind of activity
+    /// holds in each shard.
+    ///
+    /// With the feature `testing`, the environment variable `ABIDE_SHARDS` sets the number for each hub in memory that does
+    /// not set it, so that all tests of a program can run a second time, on divided hubs.
+    pub fn shards(mut self, shards: u16) -> Self {
+        self.shards = shards;
         self
     }
 
@@ -529,6 +548,8 @@ impl HubBuilder {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
+        #[cfg(feature = "testing")]
+        self.divide_for_tests()?;
         self.registry.check_resources()?;
         for id in &self.held {
             id.parse::<EntityId>()?;
@@ -542,11 +563,37 @@ impl HubBuilder {
         if !PARTITIONS.contains(&self.partitions) {
             return Err(configuration("`partitions` must be between 1 and 4096"));
         }
+        if self.shards == 0 || self.shards > self.partitions {
+            return Err(configuration(
+                "`shards` must be between 1 and the number of `partitions`",
+            ));
+        }
+        if self.shards > 1 && !matches!(self.place, Place::Memory) {
+            return Err(configuration("only a hub in memory can have several `shards`"));
+        }
         if self.limits.activities == 0 {
             return Err(configuration("`activity_limit` must be at least 1"));
         }
         if self.in_flight == 0 || self.limits.queue == 0 {
             return Err(configuration("`in_flight_limit` and `queue_limit` must be at least 1"));
+        }
+        Ok(())
+    }
+
+    /// Divides a hub in memory as the environment says.
+    #[cfg(feature = "testing")]
+    fn divide_for_tests(&mut self) -> Result<()> {
+        let Some(shards) = std::env::var_os("ABIDE_SHARDS").filter(|_| matches!(self.place, Place::Memory)) else {
+            return Ok(());
+        };
+        let count = shards
+            .to_str()
+            .and_then(|text| text.parse::<u16>().ok())
+            .filter(|count| *count > 0);
+        let invalid =
+            || configuration("the environment variable `ABIDE_SHARDS` must be the number of shards of a hub in memory");
+        if self.shards == 1 {
+            self.shards = count.ok_or_else(invalid)?.min(self.partitions.max(1));
         }
         Ok(())
     }
@@ -561,9 +608,63 @@ impl HubBuilder {
             let node = NodeHub::open(self, how, &listen, advertised.as_deref(), tokio, &canceled)?;
             return Ok(Hub::of_node(node));
         }
+        if self.shards > 1 {
+            return self.start_shards(&tokio);
+        }
         let opened = self.open_store(canceled)?;
         let (running, unregistered) = self.run(opened, tokio)?;
-        Ok(Hub::new(running, unregistered))
+        Ok(Hub::new(vec![running], unregistered))
+    }
+
+    /// Starts a hub of several shards in memory.
+    fn start_shards(self, tokio: &tokio::runtime::Handle) -> Result<Hub> {
+        let hub: Arc<str> = random::uuid().to_string().into();
+        let (feed, count) = (Arc::default(), self.shards);
+        let mut shards = Vec::new();
+        for id in (0..count).map(ShardId) {
+            let opened = self.in_memory(Arc::clone(&hub));
+            let clock = Clock::start(opened.last.clock);
+            let Prepared {
+                store, last, config, ..
+            } = self.clone().prepare(opened, clock)?;
+            let share = |whole: usize| (whole / usize::from(count)).max(1);
+            let config = RuntimeConfig {
+                shard: Shard { id, count },
+                feed: Arc::clone(&feed),
+                in_flight: share(config.in_flight),
+                limits: Limits {
+                    cache_bytes: share(config.limits.cache_bytes),
+                    live_bytes: share(config.limits.live_bytes),
+                    queue_bytes: share(config.limits.queue_bytes),
+                    activities: share(config.limits.activities),
+                    ..config.limits
+                },
+                ..config
+            };
+            let (runtime, threads) = Runtime::start(store, last, config, tokio.clone())?;
+            shards.push(Running::new(runtime, threads));
+        }
+        let runtimes: Vec<_> = shards.iter().map(|shard| Arc::clone(&shard.runtime)).collect();
+        connect(&runtimes);
+        let startup = StartupTasks {
+            astray: Vec::new(),
+            retention: self.retention,
+            unregistered: Vec::new(),
+        };
+        startup.begin(Client::of_shards(&runtimes), tokio);
+        Ok(Hub::new(shards, Vec::new()))
+    }
+
+    /// Returns the new store of a hub in memory.
+    fn in_memory(&self, hub: Arc<str>) -> OpenStore {
+        OpenStore {
+            store: Arc::new(MemoryStore::new()),
+            last: CommitRecord::before_the_first(self.partitions),
+            partitions: self.partitions,
+            calm_since: 0,
+            hub,
+            held: Vec::new(),
+        }
     }
 
     /// Runs the hub of an open store. Returns the names in the store that are not registered as well.
@@ -578,7 +679,7 @@ impl HubBuilder {
         } = self.prepare(opened, clock)?;
         let unregistered = startup.unregistered.clone();
         let (runtime, threads) = Runtime::start(store, last, config, tokio)?;
-        startup.begin(&runtime);
+        startup.begin(Client::new(&runtime), &runtime.tokio);
         Ok((Running::new(runtime, threads), unregistered))
     }
 
@@ -610,6 +711,7 @@ impl HubBuilder {
             executors: self.executors,
             in_flight: self.in_flight.min(tokio::sync::Semaphore::MAX_PERMITS),
             held: BTreeSet::new(),
+            feed: Arc::default(),
             calm_since: 0,
             clock,
             #[cfg(feature = "otel")]
@@ -694,14 +796,7 @@ impl HubBuilder {
         match &self.place {
             #[cfg(feature = "cluster")]
             Place::Cluster(place) => cluster::open_store(&self.node_options(place, canceled)?),
-            Place::Memory => Ok(OpenStore {
-                store: Arc::new(MemoryStore::new()),
-                last: CommitRecord::before_the_first(self.partitions),
-                partitions: self.partitions,
-                calm_since: 0,
-                hub: random::uuid().to_string().into(),
-                held: Vec::new(),
-            }),
+            Place::Memory => Ok(self.in_memory(random::uuid().to_string().into())),
             #[cfg(feature = "rocksdb")]
             Place::Directory(directory) => {
                 let options = crate::store::OpenOptions {
@@ -790,13 +885,12 @@ pub(crate) struct StartupTasks {
 impl StartupTasks {
     /// Begins the work on the tokio runtime of the hub. Its tasks end by themselves soon after the hub has closed.
     #[expect(clippy::disallowed_methods, reason = "the tasks of an open hub are spawned here")]
-    pub(crate) fn begin(self, runtime: &Arc<Runtime>) {
-        let client = Client::new(runtime);
+    pub(crate) fn begin(self, client: Client, tokio: &tokio::runtime::Handle) {
         if self.retention != Retention::default() {
-            runtime.tokio.spawn(self.retention.keep(client.clone()));
+            tokio.spawn(self.retention.keep(client.clone()));
         }
         if !self.astray.is_empty() {
-            runtime.tokio.spawn(schedule::plan_again(client, self.astray));
+            tokio.spawn(schedule::plan_again(client, self.astray));
         }
     }
 }

@@ -13,9 +13,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::HubBuilder;
 #[cfg(feature = "cluster")]
 use crate::hub::node::NodeHub;
-use crate::hub::running::Running;
+use crate::hub::running::{self, Running};
 use crate::hub::stats::HubStats;
 use crate::runtime::Runtime;
+use crate::runtime::idle::all_idle;
 
 /// Maximum time that a shutdown waits for `async` operations and clients. Operations that still run then are run again
 /// at the next open.
@@ -68,7 +69,8 @@ pub struct Hub {
 /// An open hub.
 #[derive(Debug)]
 enum Open {
-    Process(Running),
+    /// The shards of a hub in this process.
+    Process(Vec<Running>),
     #[cfg(feature = "cluster")]
     Node(NodeHub),
 }
@@ -135,10 +137,11 @@ impl Hub {
         HubBuilder::memory()
     }
 
-    pub(super) fn new(running: Running, unregistered: Vec<String>) -> Self {
+    pub(super) fn new(shards: Vec<Running>, unregistered: Vec<String>) -> Self {
+        let runtimes: Vec<_> = shards.iter().map(|shard| Arc::clone(&shard.runtime)).collect();
         Self {
-            client: Client::new(&running.runtime),
-            open: Some(Open::Process(running)),
+            client: Client::of_shards(&runtimes),
+            open: Some(Open::Process(shards)),
             unregistered,
         }
     }
@@ -165,8 +168,8 @@ impl Hub {
     /// [`OrchestrationInfo`](crate::client::OrchestrationInfo) shows which orchestrations wait.
     pub fn unregistered(&self) -> Vec<String> {
         let mut names: BTreeSet<String> = self.unregistered.iter().cloned().collect();
-        if let Ok(runtime) = self.runtime() {
-            names.extend(runtime.registry.missing());
+        for shard in self.client.hub().shards() {
+            names.extend(shard.open().into_iter().flat_map(|runtime| runtime.registry.missing()));
         }
         #[cfg(feature = "cluster")]
         if let Some(Open::Node(node)) = &self.open {
@@ -231,7 +234,13 @@ impl Hub {
     /// # Errors
     /// Returns the error that poisoned the hub, or an error of kind [`ErrorKind::Closed`].
     pub async fn idle(&self) -> Result<()> {
-        self.runtime()?.idle().await
+        match &self.open {
+            Some(Open::Process(shards)) => {
+                let runtimes: Vec<_> = shards.iter().map(|shard| Arc::clone(&shard.runtime)).collect();
+                all_idle(&runtimes).await
+            }
+            _ => self.runtime()?.idle().await,
+        }
     }
 
     /// Copies the running hub to a new directory. The copy is consistent and contains at least everything that was
@@ -330,7 +339,7 @@ impl Hub {
 
     fn close(mut self, patience: Duration) -> Result<()> {
         match self.open.take() {
-            Some(Open::Process(running)) => running.close(patience),
+            Some(Open::Process(shards)) => running::close_all(shards, patience),
             #[cfg(feature = "cluster")]
             Some(Open::Node(node)) => node.close(patience),
             None => Ok(()),
@@ -339,7 +348,7 @@ impl Hub {
 
     fn runtime(&self) -> Result<Arc<Runtime>> {
         match &self.open {
-            Some(Open::Process(running)) => Ok(Arc::clone(&running.runtime)),
+            Some(Open::Process(shards)) => Ok(Arc::clone(&shards[0].runtime)),
             #[cfg(feature = "cluster")]
             Some(Open::Node(node)) => Ok(node.roles.runtime()),
             None => Err(crate::runtime::closed()),
@@ -350,7 +359,7 @@ impl Hub {
 impl Drop for Hub {
     fn drop(&mut self) {
         match self.open.take() {
-            Some(Open::Process(running)) => running.abandon(),
+            Some(Open::Process(shards)) => shards.into_iter().for_each(Running::abandon),
             #[cfg(feature = "cluster")]
             Some(Open::Node(node)) => drop(node),
             None => {}

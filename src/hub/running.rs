@@ -67,6 +67,19 @@ impl Running {
     }
 }
 
+/// Ends all shards of a hub. See [`Running::close`].
+///
+/// # Errors
+/// Returns the first error of a shard. The others are closed nevertheless.
+pub(super) fn close_all(shards: Vec<Running>, patience: Duration) -> Result<()> {
+    // They end together, so that none waits for the others first.
+    for shard in &shards {
+        shard.runtime.stop(patience);
+    }
+    let closed: Vec<Result<()>> = shards.into_iter().map(|shard| shard.close(patience)).collect();
+    closed.into_iter().collect()
+}
+
 /// Notes that the process gives up a hub that it could not close, so that the next open counts no crash.
 fn leave(runtime: &Runtime) {
     if let Err(error) = runtime.order.store().leave() {

@@ -93,6 +93,43 @@ impl HubStats {
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the hub is closed.
     pub(super) fn of(hub: &HubRef) -> Result<Self> {
+        let mut shards = hub.shards().iter().map(Self::of_shard);
+        let first = shards.next().unwrap_or_else(|| Ok(Self::default()))?;
+        shards.try_fold(first, |all, shard| shard.map(|shard| all.and(&shard)))
+    }
+
+    /// Returns the statistics of two shards together.
+    fn and(self, other: &Self) -> Self {
+        Self {
+            turns: self.turns + other.turns,
+            operations: self.operations + other.operations,
+            failures: self.failures + other.failures,
+            states_loaded: self.states_loaded + other.states_loaded,
+            timers_fired: self.timers_fired + other.timers_fired,
+            dead_letters: self.dead_letters + other.dead_letters,
+            commits: self.commits + other.commits,
+            written: self.written + other.written,
+            durable: self.durable + other.durable,
+            queued: self.queued + other.queued,
+            waiting_instances: self.waiting_instances + other.waiting_instances,
+            entities_in_memory: self.entities_in_memory + other.entities_in_memory,
+            waiting_clients: self.waiting_clients + other.waiting_clients,
+            clock_behind_seconds: self.clock_behind_seconds.max(other.clock_behind_seconds),
+            clock_ahead_seconds: self.clock_ahead_seconds.max(other.clock_ahead_seconds),
+            wal_bytes: self.wal_bytes + other.wal_bytes,
+            wal_live_bytes: self.wal_live_bytes + other.wal_live_bytes,
+            block_cache_bytes: self.block_cache_bytes + other.block_cache_bytes,
+            front_rows: self.front_rows + other.front_rows,
+            front_bytes: self.front_bytes + other.front_bytes,
+            front_lag: self.front_lag + other.front_lag,
+            front_stalls: self.front_stalls + other.front_stalls,
+            materialized_changes: self.materialized_changes + other.materialized_changes,
+            materialized_rows: self.materialized_rows + other.materialized_rows,
+            forwarded: self.forwarded + other.forwarded,
+        }
+    }
+
+    fn of_shard(hub: &HubRef) -> Result<Self> {
         let runtime = hub.open()?;
         let read = |total: &AtomicU64| total.load(Ordering::Relaxed);
         let totals = &runtime.totals;

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::{InstanceId, PartitionId};
 #[cfg(feature = "cluster")]
 use crate::runtime::roles::Roles;
 use crate::runtime::shared::{Runtime, closed};
@@ -19,16 +20,65 @@ pub(crate) enum HubRef {
     /// A hub of several nodes. This process is one of them.
     #[cfg(feature = "cluster")]
     Node(Weak<Roles>),
+    /// A hub of several shards, by their numbers. None of them is a hub of several shards.
+    Shards(Arc<[HubRef]>),
 }
 
 impl HubRef {
+    /// Returns a reference to the shard that has an instance.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`open`](Self::open).
+    pub(crate) fn of(&self, instance: &InstanceId) -> Result<&Self> {
+        match self {
+            Self::Shards(_) => Ok(self.of_partition(self.open()?.partition_of(instance))),
+            _ => Ok(self),
+        }
+    }
+
+    /// Becomes a reference to the shard that has an instance.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`open`](Self::open), with the reference.
+    pub(crate) fn shard_of(self, instance: &InstanceId) -> Result<Self, (Error, Self)> {
+        match self {
+            Self::Shards(_) => match self.of(instance) {
+                Ok(shard) => Ok(shard.clone()),
+                Err(error) => Err((error, self)),
+            },
+            hub => Ok(hub),
+        }
+    }
+
+    /// Returns a reference to the shard that has a partition.
+    pub(crate) fn of_partition(&self, partition: PartitionId) -> &Self {
+        match self {
+            Self::Shards(shards) => &shards[usize::from(partition.0) % shards.len()],
+            _ => self,
+        }
+    }
+
+    /// Returns references to all shards.
+    pub(crate) fn shards(&self) -> &[Self] {
+        match self {
+            Self::Shards(shards) => shards,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// Returns the shard that stands for all of them where they are equal.
+    fn first(&self) -> &Self {
+        &self.shards()[0]
+    }
+
     /// Returns a reference to no hub, for a client that only inspects a directory.
     #[cfg(feature = "rocksdb")]
     pub(crate) fn none() -> Self {
         Self::Process(Weak::new())
     }
 
-    /// Returns the runtime that takes the requests of this process now.
+    /// Returns the runtime that takes the requests of this process now. Where the shards of a hub differ, ask one of
+    /// [them](Self::shards).
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closed, or of kind [`ErrorKind::ReadOnly`] if there is
@@ -38,6 +88,7 @@ impl HubRef {
             Self::Process(runtime) => runtime.upgrade().ok_or_else(|| gone(runtime)),
             #[cfg(feature = "cluster")]
             Self::Node(roles) => roles.upgrade().map(|roles| roles.runtime()).ok_or_else(closed),
+            Self::Shards(_) => self.first().open(),
         }
     }
 
@@ -53,16 +104,22 @@ impl HubRef {
                 let roles = roles.upgrade().ok_or_else(closed)?;
                 Ok(Arc::clone(roles.standby()))
             }
+            // They share one feed.
+            Self::Shards(_) => self.first().open_feed(),
         }
     }
 
     /// Notes that a watcher of this feed has begun.
     pub(crate) fn note_watcher(&self) {
-        #[cfg(feature = "cluster")]
-        if let Self::Node(roles) = self
-            && let Some(roles) = roles.upgrade()
-        {
-            roles.note_watcher();
+        match self {
+            Self::Process(_) => {}
+            #[cfg(feature = "cluster")]
+            Self::Node(roles) => {
+                if let Some(roles) = roles.upgrade() {
+                    roles.note_watcher();
+                }
+            }
+            Self::Shards(shards) => shards.iter().for_each(Self::note_watcher),
         }
     }
 
@@ -75,6 +132,7 @@ impl HubRef {
                 let forwarded = &roles.standby().totals.forwarded;
                 forwarded.load(std::sync::atomic::Ordering::Relaxed)
             }),
+            Self::Shards(shards) => shards.iter().map(Self::forwarded).sum(),
         }
     }
 
@@ -92,6 +150,8 @@ impl HubRef {
                 let runtime = Arc::downgrade(runtime);
                 Some(Box::pin(crate::runtime::roles::moved_from(roles.subscribe(), runtime)))
             }
+            // A request knows its shard.
+            Self::Shards(_) => None,
         }
     }
 
@@ -137,6 +197,7 @@ impl HubRef {
                 Some(roles) => roles.failure().unwrap_or_else(crate::runtime::roles::unconfirmed),
                 None => closed(),
             },
+            Self::Shards(_) => self.first().end_reason(),
         }
     }
 }

@@ -1,12 +1,18 @@
 //! The wait until a hub is idle.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::error::Result;
 use crate::runtime::inbox::{Envelope, Reply};
+use crate::runtime::mail::newest;
 use crate::runtime::shared::Runtime;
+
+/// Interval between two looks whether a shard has failed.
+const LOOK: Duration = Duration::from_millis(100);
 
 impl Runtime {
     /// Waits until nothing can happen without input from outside or the passing of time.
@@ -50,5 +56,36 @@ impl Runtime {
             answer.await.map_err(|_| self.end_reason())??;
         }
         Ok(())
+    }
+}
+
+/// Waits until all shards of a hub are idle, and no message between them is on its way.
+///
+/// Each repetition follows a step of a shard, as in [`Runtime::idle`].
+///
+/// # Errors
+/// Returns the same errors as [`Runtime::idle`].
+pub(crate) async fn all_idle(shards: &[Arc<Runtime>]) -> Result<()> {
+    let drawn = || shards.iter().map(|shard| shard.order.drawn()).collect::<Vec<_>>();
+    loop {
+        let before = drawn();
+        for shard in shards {
+            shard.idle().await?;
+        }
+        if shards.len() == 1 {
+            return Ok(());
+        }
+        for shard in shards {
+            for to in shard.shard.others() {
+                let number = newest(to, shard.order.store().as_ref())?;
+                // The messages of a shard that has failed are not delivered.
+                while timeout(LOOK, shard.mail.delivered(to, number)).await.is_err() {
+                    shards.iter().try_for_each(|shard| shard.health())?;
+                }
+            }
+        }
+        if drawn() == before {
+            return Ok(());
+        }
     }
 }

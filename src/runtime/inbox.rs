@@ -41,10 +41,6 @@ pub(crate) enum Envelope<C> {
     /// The client of this token no longer waits.
     Forget { instance: InstanceId, token: Token },
     /// Messages of another shard, of which the first one has this number.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a hub has one shard so far; the simulation has several")
-    )]
     Mail {
         from: ShardId,
         first: u64,

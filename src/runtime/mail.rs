@@ -1,10 +1,15 @@
 //! The messages of a shard on their way to another one.
 
-use tokio::sync::watch;
+use std::sync::{Arc, Weak};
 
+use tokio::sync::{oneshot, watch};
+
+use crate::engine::message::{Input, Response};
 use crate::error::Result;
 use crate::id::{Shard, ShardId};
 use crate::model::{self, MailMark, MailRecord};
+use crate::runtime::inbox::{Envelope, Reply};
+use crate::runtime::shared::Runtime;
 use crate::schema;
 use crate::store::{PageBounds, Reader};
 
@@ -19,14 +24,17 @@ const LETTER: PageBounds = PageBounds {
 pub(crate) struct Mail {
     /// The number of the newest such message, by shard.
     newest: Vec<watch::Sender<u64>>,
+    /// The number of the newest message that the other shard has, by shard.
+    taken: Vec<watch::Sender<u64>>,
 }
 
 impl Mail {
     /// Returns the state before the messages in the store are known.
     pub(crate) fn new(shard: Shard) -> Self {
-        let newest = (0..shard.count).map(|_| watch::Sender::default());
+        let numbers = || (0..shard.count).map(|_| watch::Sender::default()).collect();
         Self {
-            newest: newest.collect(),
+            newest: numbers(),
+            taken: numbers(),
         }
     }
 
@@ -36,10 +44,7 @@ impl Mail {
     /// Any error of the reader.
     pub(crate) fn look(&self, shard: Shard, reader: &dyn Reader) -> Result<()> {
         for to in shard.others() {
-            if let Some(sent) = reader.get(&schema::mail::sent(to))? {
-                let sent: MailMark = model::decode(&sent, "mark of messages between shards")?;
-                self.post(to, sent.number);
-            }
+            self.post(to, newest(to, reader)?);
         }
         Ok(())
     }
@@ -53,10 +58,32 @@ impl Mail {
         });
     }
 
+    /// Notes that a shard has the messages up to this number.
+    fn note_taken(&self, to: ShardId, number: u64) {
+        self.taken[usize::from(to.0)].send_replace(number);
+    }
+
+    /// Waits until another shard has the messages up to this number.
+    pub(crate) async fn delivered(&self, to: ShardId, number: u64) {
+        let mut taken = self.taken[usize::from(to.0)].subscribe();
+        // The sender is there as long as this.
+        let _ = taken.wait_for(|taken| *taken >= number).await;
+    }
+
     /// Returns the number of the newest message to a shard, and its changes.
     pub(crate) fn subscribe(&self, to: ShardId) -> watch::Receiver<u64> {
         self.newest[usize::from(to.0)].subscribe()
     }
+}
+
+/// Returns the number of the newest message to a shard that is stored.
+///
+/// # Errors
+/// Any error of the reader.
+pub(crate) fn newest(to: ShardId, reader: &dyn Reader) -> Result<u64> {
+    let sent = reader.get(&schema::mail::sent(to))?;
+    let mark = sent.map(|sent| model::decode::<MailMark>(&sent, "mark of messages between shards"));
+    Ok(mark.transpose()?.map_or(0, |mark| mark.number))
 }
 
 /// Messages that are sent at once.
@@ -105,6 +132,89 @@ impl Courier {
     /// Notes the answer: the number of the newest message that the other shard has.
     pub(crate) fn answered(&mut self, taken: u64) {
         self.taken = self.taken.max(taken);
+    }
+}
+
+/// Carries the messages between the shards of a process, until they close.
+#[expect(clippy::disallowed_methods, reason = "the tasks of an open hub are spawned here")]
+pub(crate) fn connect(shards: &[Arc<Runtime>]) {
+    for from in shards {
+        // A hub fails as a whole.
+        let (failed, others) = (
+            Arc::downgrade(from),
+            shards.iter().map(Arc::downgrade).collect::<Vec<_>>(),
+        );
+        from.when_failed(move || {
+            if let Some(error) = failed.upgrade().and_then(|failed| failed.failure()) {
+                others
+                    .iter()
+                    .filter_map(Weak::upgrade)
+                    .for_each(|other| other.fail(&error));
+            }
+        });
+        for to in shards.iter().filter(|to| to.shard.id != from.shard.id) {
+            let carrying = carry(Arc::downgrade(from), Arc::downgrade(to), to.shard.id);
+            from.tokio.spawn(carrying);
+        }
+    }
+}
+
+/// Carries the messages from one shard to another until one of them has closed.
+async fn carry(from: Weak<Runtime>, to: Weak<Runtime>, receiver: ShardId) {
+    let Some(mut newest) = from.upgrade().map(|from| from.mail.subscribe(receiver)) else {
+        return;
+    };
+    let mut courier = Courier::new(receiver);
+    loop {
+        let number = *newest.borrow_and_update();
+        let Some(sender) = from.upgrade() else { return };
+        let shard = sender.shard.id;
+        let letter = match courier.next(number, sender.order.store().as_ref()) {
+            Ok(letter) => letter,
+            Err(error) => return sender.fail(&error),
+        };
+        drop(sender);
+        let Some(letter) = letter else {
+            if newest.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let Some(Ok(taken)) = deliver(&to, shard, letter).await else {
+            return;
+        };
+        courier.answered(taken);
+        let Some(sender) = from.upgrade() else { return };
+        let input = Input::MailTaken {
+            to: receiver,
+            upto: taken,
+        };
+        if sender
+            .send(receiver.partition(), Envelope::Input(Box::new(input)))
+            .is_err()
+        {
+            return;
+        }
+        sender.mail.note_taken(receiver, taken);
+    }
+}
+
+/// Delivers a letter. Returns the number of the newest message that the receiver has, or nothing if it has closed.
+async fn deliver(to: &Weak<Runtime>, from: ShardId, letter: Letter) -> Option<Result<u64>> {
+    let (sender, answer) = oneshot::channel();
+    let receiver = to.upgrade()?;
+    let envelope = Envelope::Mail {
+        from,
+        first: letter.first,
+        messages: letter.messages,
+        reply: Reply { sender, permit: None },
+    };
+    receiver.send(receiver.shard.id.partition(), envelope).ok()?;
+    drop(receiver);
+    match answer.await.ok()? {
+        Ok(Response::Answer(number)) => std::str::from_utf8(&number).ok()?.parse().ok().map(Ok),
+        Ok(_) => None,
+        Err(error) => Some(Err(error)),
     }
 }
 

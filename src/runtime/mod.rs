@@ -8,14 +8,10 @@ pub(crate) mod driver;
 mod executor;
 mod feed;
 mod hub_ref;
-mod idle;
+pub(crate) mod idle;
 mod inbox;
 #[cfg(feature = "testing")]
 pub(crate) mod local;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "a hub has one shard so far; the simulation has several")
-)]
 pub(crate) mod mail;
 mod meters;
 #[cfg(all(test, shuttle))]

@@ -60,6 +60,8 @@ pub(crate) struct RuntimeConfig {
     /// Maximum number of accepted client messages that are neither settled nor stored, over all executors.
     pub(crate) in_flight: usize,
     pub(crate) held: BTreeSet<InstanceId>,
+    /// The feed of changes, which the shards of a hub share.
+    pub(crate) feed: Arc<Feed>,
     /// The first batch since which no crash has happened. Work started in this batch or later never ran during a crash.
     pub(crate) calm_since: u64,
     pub(crate) clock: Clock,
@@ -92,7 +94,7 @@ pub(crate) struct Runtime {
     pub(crate) timeline: Timeline,
     /// What happened before the hub was opened. Read at most once.
     pub(crate) past: OnceCell<Past>,
-    pub(crate) feed: Feed,
+    pub(crate) feed: Arc<Feed>,
     pub(crate) mail: Mail,
     /// The time at which the hub was opened.
     pub(crate) opened: Timestamp,
@@ -229,7 +231,7 @@ impl Runtime {
             clock: config.clock,
             timeline: Timeline::default(),
             past: OnceCell::new(),
-            feed: Feed::default(),
+            feed: config.feed,
             mail: Mail::new(config.shard),
             room: Backpressure::default(),
             totals: Totals::default(),
@@ -404,7 +406,6 @@ impl Runtime {
     }
 
     /// Calls `act` once when the hub fails, or now if it has failed.
-    #[cfg(feature = "cluster")]
     pub(crate) fn when_failed(&self, act: impl Fn() + Send + Sync + 'static) {
         // A failure at this moment sees it, or is seen below, or both.
         let _ = self.when_failed.set(Box::new(act));

@@ -50,6 +50,7 @@ fn start_with(model: &Arc<Model>, executors: usize, registry: Registry) -> (Arc<
             ..Limits::default()
         },
         partitions: 8,
+        feed: Arc::default(),
         shard: Shard::WHOLE,
         executors,
         in_flight: 100,

@@ -4,6 +4,7 @@ mod batch;
 #[cfg(any(feature = "rocksdb", feature = "fuzzing"))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code, unused_imports))]
 pub(crate) mod directory;
+pub(crate) mod divided;
 // Without RocksDB, only the simulation uses these modules.
 #[cfg(any(feature = "rocksdb", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]

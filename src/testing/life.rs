@@ -171,7 +171,7 @@ fn open<D: Decisions>(
         (prepared.config.exporter, prepared.config.limits.spans) = (None, None);
     }
     let (runtime, local) = LocalHub::open(prepared.store, prepared.last, prepared.config, decisions)?;
-    prepared.startup.begin(&runtime);
+    prepared.startup.begin(Client::new(&runtime), &runtime.tokio);
     let running = RunningHub {
         client: Client::new(&runtime),
         progress: local.progress(),

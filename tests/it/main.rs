@@ -62,6 +62,7 @@ mod resources;
 mod schedules;
 #[cfg(feature = "rocksdb")]
 mod sections;
+mod shards;
 #[cfg(feature = "rocksdb")]
 mod stopping;
 #[cfg(feature = "rocksdb")]

@@ -116,6 +116,8 @@ impl Admin {
         };
         let running = match self.client.inspected() {
             Some(_) => None,
+            // Each shard knows only its own part.
+            None if self.client.hub().shards().len() > 1 => None,
             None => Some(self.client.runtime()?).filter(|runtime| !runtime.is_standby),
         };
         let read = match running {

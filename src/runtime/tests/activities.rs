@@ -183,6 +183,7 @@ fn open(
             ..Limits::default()
         },
         partitions: PARTITIONS,
+        feed: Arc::default(),
         shard: Shard::WHOLE,
         executors,
         in_flight: 100,
