@@ -477,6 +477,16 @@ pub(crate) struct PartitionId(pub(crate) u16);
 pub(crate) struct ShardId(pub(crate) u16);
 
 impl ShardId {
+    /// Returns the shard that has a partition, in a hub of so many shards.
+    pub(crate) fn of(partition: PartitionId, count: u16) -> Self {
+        Self(partition.0 % count)
+    }
+
+    /// Returns the number of the shard, as an index into a list of all shards.
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
     /// Returns the partition that stands for the shard in the keys of other shards. It is one of its own.
     pub(crate) fn partition(self) -> PartitionId {
         PartitionId(self.0)
@@ -500,7 +510,7 @@ impl Shard {
 
     /// Returns the shard that has a partition.
     pub(crate) fn of(self, partition: PartitionId) -> ShardId {
-        ShardId(partition.0 % self.count)
+        ShardId::of(partition, self.count)
     }
 
     /// Returns `true` if this shard has the partition.

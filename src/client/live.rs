@@ -74,8 +74,8 @@ impl LiveShards<'_> {
     }
 
     fn of(&self, instance: &InstanceId) -> &Runtime {
-        let partition = self.first().partition_of(instance);
-        self.0[usize::from(partition.0) % self.0.len()]
+        let first = self.first();
+        self.0[first.shard.of(first.partition_of(instance)).index()]
     }
 }
 

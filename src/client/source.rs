@@ -14,7 +14,7 @@ use crate::store::Reader;
 use crate::store::divided::Divided;
 #[cfg(feature = "cluster")]
 use crate::store::rocks::replicated::CopiedRows;
-use crate::views::view::View;
+use crate::views::view::{Live, View};
 
 /// The directory of a hub that no process has open. The store stays open for reads while a client holds this.
 pub(crate) struct Inspected {
@@ -56,58 +56,57 @@ impl Source {
     /// Reads from one consistent state of the hub. It does not wait for writes, because a write may take long. The
     /// caller may release the result only once it is [durable](Self::durable).
     pub(super) fn snapshot<R>(&self, read: impl FnOnce(View<'_>) -> R) -> R {
-        match self {
-            Self::Open(runtime) => {
-                // A write may become visible at this moment. [`durable`](Self::durable) also waits for the writes that
-                // have begun.
-                let reader = runtime.order.store().snapshot();
-                read(View {
-                    reader: reader.as_ref(),
-                    partitions: runtime.partitions,
-                    live: Some(runtime.as_ref()),
-                })
-            }
-            #[cfg(feature = "cluster")]
-            Self::Copied(runtime, rows) => read(View {
-                reader: rows.view().as_ref(),
-                partitions: runtime.partitions,
-                live: Some(runtime.as_ref()),
-            }),
-            Self::Inspected(inspected) => read(inspected.view()),
-            Self::Shards(shards) => {
-                let rows = shards.iter().map(|shard| shard.rows(false)).collect();
-                read_all(shards, rows, read)
-            }
-        }
+        self.read(Self::snapshot_rows, read)
     }
 
     /// Reads the newest state. For reads of a single row.
     pub(super) fn newest<R>(&self, read: impl FnOnce(View<'_>) -> R) -> R {
-        match self {
-            Self::Open(runtime) => read(View {
-                reader: runtime.order.store().as_ref(),
-                partitions: runtime.partitions,
-                live: Some(runtime.as_ref()),
-            }),
-            #[cfg(feature = "cluster")]
-            Self::Copied(..) => self.snapshot(read),
-            Self::Inspected(inspected) => read(inspected.view()),
-            Self::Shards(shards) => {
-                let rows = shards.iter().map(|shard| shard.rows(true)).collect();
-                read_all(shards, rows, read)
-            }
-        }
+        self.read(Self::newest_rows, read)
     }
 
-    /// Returns the rows of one shard.
-    fn rows(&self, are_newest: bool) -> Rows<'_> {
+    fn read<R>(&self, rows: fn(&Self) -> Rows<'_>, read: impl FnOnce(View<'_>) -> R) -> R {
+        let Self::Shards(shards) = self else {
+            return read(View {
+                reader: rows(self).reader(),
+                partitions: self.partitions(),
+                live: self.runtime().map(|runtime| runtime.as_ref() as &dyn Live),
+            });
+        };
+        let rows: Vec<Rows<'_>> = shards.iter().map(rows).collect();
+        let runtimes = shards.iter().filter_map(Self::runtime).map(Arc::as_ref).collect();
+        read(View {
+            reader: &Divided::new(rows.iter().map(Rows::reader).collect(), self.partitions()),
+            partitions: self.partitions(),
+            live: Some(&LiveShards(runtimes)),
+        })
+    }
+
+    fn snapshot_rows(&self) -> Rows<'_> {
         match self {
-            Self::Open(runtime) if are_newest => Rows::Newest(runtime.order.store().as_ref()),
+            // A write may become visible at this moment. [`durable`](Self::durable) also waits for the writes that have
+            // begun.
             Self::Open(runtime) => Rows::Snapshot(runtime.order.store().snapshot()),
             #[cfg(feature = "cluster")]
             Self::Copied(_, rows) => Rows::Snapshot(rows.view()),
             Self::Inspected(inspected) => Rows::Newest(inspected.store.as_ref()),
             Self::Shards(_) => unreachable!("a shard has no shards"),
+        }
+    }
+
+    fn newest_rows(&self) -> Rows<'_> {
+        match self {
+            Self::Open(runtime) => Rows::Newest(runtime.order.store().as_ref()),
+            _ => self.snapshot_rows(),
+        }
+    }
+
+    fn partitions(&self) -> u16 {
+        match self {
+            Self::Inspected(inspected) => inspected.partitions,
+            Self::Open(runtime) => runtime.partitions,
+            #[cfg(feature = "cluster")]
+            Self::Copied(runtime, _) => runtime.partitions,
+            Self::Shards(shards) => shards[0].partitions(),
         }
     }
 
@@ -167,28 +166,6 @@ impl Source {
             Self::Copied(runtime, rows) => Self::Copied(Arc::clone(runtime), rows.clone()),
             Self::Inspected(inspected) => Self::Inspected(Arc::clone(inspected)),
             Self::Shards(shards) => Self::Shards(shards.iter().map(Self::share).collect()),
-        }
-    }
-}
-
-/// Reads from the rows of all shards.
-fn read_all<R>(shards: &[Source], rows: Vec<Rows<'_>>, read: impl FnOnce(View<'_>) -> R) -> R {
-    let runtimes: Vec<&Runtime> = shards.iter().filter_map(Source::runtime).map(Arc::as_ref).collect();
-    let partitions = runtimes[0].partitions;
-    let reader = Divided::new(rows.iter().map(Rows::reader).collect(), partitions);
-    read(View {
-        reader: &reader,
-        partitions,
-        live: Some(&LiveShards(runtimes)),
-    })
-}
-
-impl Inspected {
-    fn view(&self) -> View<'_> {
-        View {
-            reader: self.store.as_ref(),
-            partitions: self.partitions,
-            live: None,
         }
     }
 }

@@ -329,15 +329,8 @@ type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 impl Sending {
     /// Creates a future that sends `submission` when it is polled, or resolves to the reason why it could not be
     /// created.
-    pub(crate) fn new(submission: Result<Submission>, hub: HubRef) -> Self {
-        let (submission, hub) = match submission {
-            Ok(submission) => match hub.shard_of(&submission.target) {
-                Ok(hub) => (Ok(submission), hub),
-                Err((error, hub)) => (Err(error), hub),
-            },
-            Err(error) => (Err(error), hub),
-        };
-        match submission {
+    pub(crate) fn new(submission: Result<Submission>, mut hub: HubRef) -> Self {
+        match submission.and_then(|submission| hub.narrow(&submission.target).map(|()| submission)) {
             Ok(submission) => Self {
                 submission: Some(submission),
                 stage: Stage::New,

@@ -81,10 +81,12 @@ pub(super) fn post(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
         message: message.record(),
         before: pair.sent.chain,
     };
-    pair.sent = pair.sent.after(&record)?;
+    let row = model::encode(&record)?;
+    pair.sent = pair.sent.after(&row);
     pair.has_sent = true;
     let key = schema::mail::key(to, pair.sent.number);
-    ctx.step.insert(&key, &record)
+    ctx.step.batch.insert(&key, &row);
+    Ok(())
 }
 
 /// Takes in messages of another shard, of which the first one has the number `first`. Those that were taken in before are
@@ -107,18 +109,16 @@ pub(super) fn take_mail(
             continue;
         }
         let is_known = number == taken.number;
-        let (expected, found) = match is_known {
-            true => (taken.chain, record.chain()?),
-            false => (taken.chain, record.before),
-        };
-        if number > taken.number + 1 || expected != found || record.message.source.is_none() {
+        let next = taken.after(&model::encode(&record)?);
+        let chain = if is_known { next.chain } else { record.before };
+        if number > taken.number + 1 || chain != taken.chain || record.message.source.is_none() {
             return Err(lost(from, number, ctx.settings.shard.id, taken.number));
         }
         if is_known {
             continue;
         }
         let pair = ctx.mail.with(from);
-        pair.taken = taken.after(&record)?;
+        pair.taken = next;
         pair.has_taken = true;
         mailboxes.route(
             Message::from_record(ctx.step.next_id(), record.target, record.message),

@@ -94,8 +94,7 @@ impl HubStats {
     /// Returns an error of kind [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the hub is closed.
     pub(super) fn of(hub: &HubRef) -> Result<Self> {
         let mut shards = hub.shards().iter().map(Self::of_shard);
-        let first = shards.next().unwrap_or_else(|| Ok(Self::default()))?;
-        shards.try_fold(first, |all, shard| shard.map(|shard| all.and(&shard)))
+        shards.try_fold(Self::default(), |all, shard| Ok(all.and(&shard?)))
     }
 
     /// Returns the statistics of two shards together.

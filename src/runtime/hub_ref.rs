@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{InstanceId, PartitionId};
+use crate::id::{InstanceId, PartitionId, ShardId};
 #[cfg(feature = "cluster")]
 use crate::runtime::roles::Roles;
 use crate::runtime::shared::{Runtime, closed};
@@ -36,24 +36,21 @@ impl HubRef {
         }
     }
 
-    /// Becomes a reference to the shard that has an instance.
+    /// Refers to the shard that has an instance from now on.
     ///
     /// # Errors
-    /// Returns the same errors as [`open`](Self::open), with the reference.
-    pub(crate) fn shard_of(self, instance: &InstanceId) -> Result<Self, (Error, Self)> {
-        match self {
-            Self::Shards(_) => match self.of(instance) {
-                Ok(shard) => Ok(shard.clone()),
-                Err(error) => Err((error, self)),
-            },
-            hub => Ok(hub),
+    /// Returns the same errors as [`open`](Self::open).
+    pub(crate) fn narrow(&mut self, instance: &InstanceId) -> Result<()> {
+        if let Self::Shards(_) = self {
+            *self = self.of(instance)?.clone();
         }
+        Ok(())
     }
 
     /// Returns a reference to the shard that has a partition.
     pub(crate) fn of_partition(&self, partition: PartitionId) -> &Self {
         match self {
-            Self::Shards(shards) => &shards[usize::from(partition.0) % shards.len()],
+            Self::Shards(shards) => &shards[ShardId::of(partition, shards.len() as u16).index()],
             _ => self,
         }
     }

@@ -3,6 +3,7 @@
 use std::ops::{ControlFlow, Range};
 
 use crate::error::Result;
+use crate::id::{PartitionId, ShardId};
 use crate::store::{Reader, Visitor};
 
 /// Reads each row from the shard that has its partition, with which its key begins.
@@ -18,8 +19,9 @@ impl<'a> Divided<'a> {
         Self { shards, partitions }
     }
 
+    /// Returns the index of the shard that has a partition.
     fn shard_of(&self, partition: u16) -> usize {
-        usize::from(partition) % self.shards.len()
+        ShardId::of(PartitionId(partition), self.shards.len() as u16).index()
     }
 }
 
