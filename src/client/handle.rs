@@ -75,22 +75,19 @@ impl Client {
 
     /// Creates a client of a hub whose shards all run in this process.
     pub(crate) fn of_shards(runtimes: &[Arc<Runtime>]) -> Self {
-        let shards: Vec<HubRef> = runtimes
-            .iter()
-            .map(|runtime| HubRef::Process(Arc::downgrade(runtime)))
-            .collect();
-        let hub = match <[HubRef; 1]>::try_from(shards) {
-            Ok([hub]) => hub,
-            Err(shards) => HubRef::Shards(shards.into()),
-        };
-        Self { hub, inspected: None }
+        let shards = runtimes.iter().map(|runtime| HubRef::Process(Arc::downgrade(runtime)));
+        Self {
+            hub: HubRef::of_shards(shards.collect()),
+            inspected: None,
+        }
     }
 
-    /// Creates a client of a hub of several nodes.
+    /// Creates a client of a hub of several nodes, from the roles of this node in each shard.
     #[cfg(feature = "cluster")]
-    pub(crate) fn of_node(roles: &Arc<Roles>) -> Self {
+    pub(crate) fn of_node(roles: &[Arc<Roles>]) -> Self {
+        let shards = roles.iter().map(|roles| HubRef::Node(Arc::downgrade(roles)));
         Self {
-            hub: HubRef::Node(Arc::downgrade(roles)),
+            hub: HubRef::of_shards(shards.collect()),
             inspected: None,
         }
     }
@@ -219,10 +216,12 @@ impl Client {
         }
     }
 
-    /// Returns `true` if this process runs the hub. A node of a hub [over PostgreSQL](crate::Hub::cluster) that waits
-    /// answers as well, and returns `false`, and so does a client that inspects a directory.
+    /// Returns `true` if this process runs the hub, or one of its [shards](crate::HubBuilder::shards). A node of a hub [over
+    /// PostgreSQL](crate::Hub::cluster) that waits answers as well, and returns `false`, and so does a client that inspects a
+    /// directory.
     pub fn runs_hub(&self) -> bool {
-        self.runtime().is_ok_and(|runtime| !runtime.is_standby)
+        let mut shards = self.hub.shards().iter();
+        shards.any(|shard| shard.open().is_ok_and(|runtime| !runtime.is_standby))
     }
 
     /// Returns a reference to the entity of type `E` with this key. This sends and creates nothing. An invalid key is

@@ -26,7 +26,7 @@ use crate::orchestration::{Orchestration, orchestration_code};
 use crate::otel::{Exporter, TracerProvider};
 use crate::random;
 use crate::runtime::mail::connect;
-use crate::runtime::{Runtime, RuntimeConfig};
+use crate::runtime::{Feed, Runtime, RuntimeConfig};
 use crate::schedule::{self, ScheduleEntity};
 #[cfg(feature = "cluster")]
 use crate::store::rocks::replicated::OpenOptions;
@@ -325,10 +325,14 @@ impl HubBuilder {
         self
     }
 
-    /// Number of shards of a hub in memory, at most the number of partitions (default: 1). Each shard has an executor and an
-    /// order of commits of its own, as if it ran on another machine. So a test sees a program as it runs on several machines:
-    /// messages between instances of different shards take longer, so more can happen in between. An entity that starts an
-    /// orchestration, for instance, may be read before the orchestration is there.
+    /// Number of shards of a new hub [over PostgreSQL](crate::Hub::cluster) or [in memory](crate::Hub::in_memory), at most the
+    /// number of partitions (default: 1). An existing hub keeps its number, and another one is refused.
+    ///
+    /// Over PostgreSQL, the nodes share the work: each runs some of the shards. Each shard has an executor, an order of commits
+    /// and a log of its own. A message between instances of different shards is stored by both of them, so it takes at
+    /// least twice as long, and more can happen in between. An entity that starts an orchestration, for instance, may be read
+    /// before the orchestration is there. A hub in memory with several shards shows a test how a program works on several
+    /// machines.
     ///
     /// Each shard has an equal share of the memory budget, of [`in_flight_limit`](Self::in_flight_limit) and of
     /// [`activity_limit`](Self::activity_limit), and at least one activity and one message. The limit of one kind of activity
@@ -568,8 +572,8 @@ impl HubBuilder {
                 "`shards` must be between 1 and the number of `partitions`",
             ));
         }
-        if self.shards > 1 && !matches!(self.place, Place::Memory) {
-            return Err(configuration("only a hub in memory can have several `shards`"));
+        if self.shards > 1 {
+            self.check_divided()?;
         }
         if self.limits.activities == 0 {
             return Err(configuration("`activity_limit` must be at least 1"));
@@ -578,6 +582,22 @@ impl HubBuilder {
             return Err(configuration("`in_flight_limit` and `queue_limit` must be at least 1"));
         }
         Ok(())
+    }
+
+    /// Checks that this hub can have several shards.
+    fn check_divided(&self) -> Result<()> {
+        match &self.place {
+            Place::Memory => Ok(()),
+            Place::Directory(_) => Err(configuration(
+                "a hub in a directory has one shard; only a hub over PostgreSQL or in memory can have several `shards`",
+            )),
+            #[cfg(feature = "cluster")]
+            Place::Cluster(place) if place.listens().is_none() => Err(configuration(
+                "a hub of several `shards` needs `.listen`, so that its nodes can reach each other",
+            )),
+            #[cfg(feature = "cluster")]
+            Place::Cluster(_) => Ok(()),
+        }
     }
 
     /// Divides a hub in memory as the environment says.
@@ -612,7 +632,7 @@ impl HubBuilder {
             return self.start_shards(&tokio);
         }
         let opened = self.open_store(canceled)?;
-        let (running, unregistered) = self.run(opened, tokio)?;
+        let (running, unregistered) = self.run(opened, Arc::default(), tokio)?;
         Ok(Hub::new(vec![running], unregistered))
     }
 
@@ -622,36 +642,20 @@ impl HubBuilder {
         let (feed, count) = (Arc::default(), self.shards);
         let mut shards = Vec::new();
         for id in (0..count).map(ShardId) {
-            let opened = self.in_memory(Arc::clone(&hub));
-            let clock = Clock::start(opened.last.clock);
-            let Prepared {
-                store, last, config, ..
-            } = self.clone().prepare(opened, clock)?;
-            let share = |whole: usize| (whole / usize::from(count)).max(1);
-            let config = RuntimeConfig {
+            let opened = OpenStore {
                 shard: Shard { id, count },
-                feed: Arc::clone(&feed),
-                in_flight: share(config.in_flight),
-                limits: Limits {
-                    cache_bytes: share(config.limits.cache_bytes),
-                    live_bytes: share(config.limits.live_bytes),
-                    queue_bytes: share(config.limits.queue_bytes),
-                    activities: share(config.limits.activities),
-                    ..config.limits
-                },
-                ..config
+                ..self.in_memory(Arc::clone(&hub))
             };
-            let (runtime, threads) = Runtime::start(store, last, config, tokio.clone())?;
-            shards.push(Running::new(runtime, threads));
+            match self.clone().run(opened, Arc::clone(&feed), tokio.clone()) {
+                Ok((running, _)) => shards.push(running),
+                Err(error) => {
+                    shards.into_iter().for_each(Running::abandon);
+                    return Err(error);
+                }
+            }
         }
         let runtimes: Vec<_> = shards.iter().map(|shard| Arc::clone(&shard.runtime)).collect();
         connect(&runtimes);
-        let startup = StartupTasks {
-            astray: Vec::new(),
-            retention: self.retention,
-            unregistered: Vec::new(),
-        };
-        startup.begin(Client::of_shards(&runtimes), tokio);
         Ok(Hub::new(shards, Vec::new()))
     }
 
@@ -663,12 +667,19 @@ impl HubBuilder {
             partitions: self.partitions,
             calm_since: 0,
             hub,
+            shard: Shard::WHOLE,
             held: Vec::new(),
         }
     }
 
-    /// Runs the hub of an open store. Returns the names in the store that are not registered as well.
-    pub(super) fn run(self, opened: OpenStore, tokio: tokio::runtime::Handle) -> Result<(Running, Vec<String>)> {
+    /// Runs the hub or the shard of an open store, whose watchers read `feed`. Returns the names in the store that are not
+    /// registered as well.
+    pub(super) fn run(
+        self,
+        opened: OpenStore,
+        feed: Arc<Feed>,
+        tokio: tokio::runtime::Handle,
+    ) -> Result<(Running, Vec<String>)> {
         let clock = Clock::start(opened.last.clock);
         warn_about_clock(&clock);
         let Prepared {
@@ -678,18 +689,32 @@ impl HubBuilder {
             startup,
         } = self.prepare(opened, clock)?;
         let unregistered = startup.unregistered.clone();
+        let config = RuntimeConfig { feed, ..config };
         let (runtime, threads) = Runtime::start(store, last, config, tokio)?;
         startup.begin(Client::new(&runtime), &runtime.tokio);
         Ok((Running::new(runtime, threads), unregistered))
     }
 
-    /// Returns the configuration of the runtime of a node that waits.
+    /// Returns the configuration of the runtime of a node that waits, for a shard.
     #[cfg(feature = "cluster")]
-    pub(super) fn standby_config(self, hub: String, partitions: u16, clock: Clock) -> RuntimeConfig {
-        self.config(hub.into(), partitions, clock)
+    pub(super) fn standby_config(
+        self,
+        hub: Arc<str>,
+        partitions: u16,
+        shard: Shard,
+        feed: Arc<Feed>,
+        clock: Clock,
+    ) -> RuntimeConfig {
+        RuntimeConfig {
+            feed,
+            ..self.config(hub, partitions, shard, clock)
+        }
     }
 
-    fn config(self, hub: Arc<str>, partitions: u16, clock: Clock) -> RuntimeConfig {
+    fn config(self, hub: Arc<str>, partitions: u16, shard: Shard, clock: Clock) -> RuntimeConfig {
+        // Each shard has an equal share of what a hub may take.
+        let share = |whole: usize| (whole / usize::from(shard.count)).max(1);
+        let of_instances = share(memory_of_instances(self.memory_budget));
         #[cfg(feature = "cluster")]
         let database = match &self.place {
             Place::Cluster(place) => Some(place.in_database()),
@@ -701,15 +726,16 @@ impl HubBuilder {
             limits: Limits {
                 // The memory that is not the store's: five eighths for entities, two for live orchestrations, and one
                 // for waiting messages.
-                cache_bytes: memory_of_instances(self.memory_budget) / 8 * 5,
-                live_bytes: memory_of_instances(self.memory_budget) / 4,
-                queue_bytes: memory_of_instances(self.memory_budget) / 8,
+                cache_bytes: of_instances / 8 * 5,
+                live_bytes: of_instances / 4,
+                queue_bytes: of_instances / 8,
+                activities: share(self.limits.activities),
                 ..self.limits
             },
             partitions,
-            shard: Shard::WHOLE,
+            shard,
             executors: self.executors,
-            in_flight: self.in_flight.min(tokio::sync::Semaphore::MAX_PERMITS),
+            in_flight: share(self.in_flight.min(tokio::sync::Semaphore::MAX_PERMITS)),
             held: BTreeSet::new(),
             feed: Arc::default(),
             calm_since: 0,
@@ -735,6 +761,7 @@ impl HubBuilder {
             partitions,
             calm_since,
             hub,
+            shard,
             held,
         } = opened;
         let held: BTreeSet<_> = self
@@ -765,7 +792,7 @@ impl HubBuilder {
         let config = RuntimeConfig {
             held,
             calm_since,
-            ..self.config(hub, partitions, clock)
+            ..self.config(hub, partitions, shard, clock)
         };
         Ok(Prepared {
             store,
@@ -785,7 +812,7 @@ impl HubBuilder {
             ));
         }
         let memory_budget = memory_of_store(self.memory_budget);
-        place.options(memory_budget, self.wal_limit, self.partitions, canceled)
+        place.options(memory_budget, self.wal_limit, self.partitions, self.shards, canceled)
     }
 
     #[cfg_attr(
@@ -840,6 +867,7 @@ pub(crate) struct OpenStore {
     pub(crate) calm_since: u64,
     /// The id and incarnation of the hub, as one text.
     pub(crate) hub: Arc<str>,
+    pub(crate) shard: Shard,
     /// The ids of entities to hold, besides those of the builder.
     pub(crate) held: Vec<String>,
 }
@@ -860,6 +888,7 @@ impl OpenStore {
             partitions,
             calm_since,
             hub: hub.into(),
+            shard: Shard::WHOLE,
             held: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::{HubBuilder, OpenStore, Place};
-use crate::id::Shard;
+use crate::id::{EntityId, Shard};
 use crate::log::postgres::Address;
 use crate::store::rocks::replicated::{self, OpenOptions, Opened};
 
@@ -59,6 +59,7 @@ impl ClusterPlace {
         memory_budget: usize,
         wal_limit: u64,
         partitions: u16,
+        shards: u16,
         canceled: Arc<AtomicBool>,
     ) -> Result<OpenOptions> {
         let mut address = Address::parse(&self.url)?;
@@ -72,7 +73,7 @@ impl ClusterPlace {
             partitions,
             patience: self.patience,
             canceled,
-            shard: Shard::WHOLE,
+            shards,
             endpoint: None,
         })
     }
@@ -150,21 +151,27 @@ impl HubBuilder {
     }
 }
 
-/// Waits until this node owns the hub, and opens its store.
+/// Waits until this node owns the hub, which has one shard, and opens its store.
 pub(super) fn open_store(how: &OpenOptions) -> Result<OpenStore> {
     let opened = replicated::open(how)?;
-    Ok(opened_store(&how.name, opened))
+    Ok(opened_store(&how.name, Shard::WHOLE, opened))
 }
 
-/// Reports an open hub, and returns its store.
-pub(super) fn opened_store(name: &str, opened: Opened) -> OpenStore {
+/// Reports an open shard, and returns its store.
+pub(super) fn opened_store(name: &str, shard: Shard, opened: Opened) -> OpenStore {
     tracing::info!(
         hub = name,
+        shard = shard.id.0,
         epoch = opened.epoch,
         incarnation = opened.incarnation,
-        "this node runs the hub"
+        "this node runs a shard of the hub"
     );
-    for entity in &opened.held {
+    let is_here = |id: &String| {
+        // Ids are checked when they are stored. One that is not valid is reported by the open.
+        let id = id.parse::<EntityId>();
+        id.is_ok_and(|id| shard.has(id.instance().partition(opened.partitions)))
+    };
+    for entity in opened.held.iter().filter(|id| is_here(id)) {
         tracing::warn!(
             entity,
             "the entity is held, because the database says so; its messages wait"
@@ -172,6 +179,7 @@ pub(super) fn opened_store(name: &str, opened: Opened) -> OpenStore {
     }
     OpenStore {
         held: opened.held,
+        shard,
         ..OpenStore::new(
             opened.store,
             opened.last_commit,

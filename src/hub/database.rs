@@ -12,7 +12,7 @@ use crate::hub::builder::Canceled;
 use crate::hub::cluster::PATIENCE;
 use crate::hub::inspect::{MEMORY, current_runtime};
 use crate::id::EntityId;
-use crate::log::postgres::status::{self, HubRow, NodeRow};
+use crate::log::postgres::status::{self, HubRow, NodeRow, ShardRow};
 use crate::log::postgres::{Address, Session, drain, holds, loss};
 use crate::store::rocks::replicated::{self, MoveOptions};
 
@@ -32,7 +32,7 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// let orders = database.hub("orders").await?;
 /// for node in &orders.nodes {
-///     println!("{} {}", node.name, if node.is_owner { "runs the hub" } else { "waits" });
+///     println!("{} runs the shards {:?}", node.name, node.shards);
 /// }
 /// # Ok(())
 /// # }
@@ -62,6 +62,24 @@ pub struct ClusterStatus {
     pub format: u32,
     /// `open`, `importing` if an import has not ended, or `exported` if the hub is in a directory now.
     pub stage: String,
+    /// The entities that every open holds. See [`Database::hold`].
+    pub held: Vec<String>,
+    /// The shards, by their numbers.
+    pub shards: Vec<ShardStatus>,
+    /// The nodes that have joined the hub at some time.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// A shard of a hub. A hub has one, unless it was created with [several](crate::HubBuilder::shards).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ShardStatus {
+    /// Its number, from 0.
+    pub number: u16,
+    /// The id of the node that runs it, or was killed while it did and has no successor yet.
+    pub owner: Option<String>,
     /// Number of times that a node has taken over.
     pub epoch: u64,
     /// Number of records of the log since the beginning. Each is one append.
@@ -72,13 +90,9 @@ pub struct ClusterStatus {
     pub snapshot: u64,
     /// Size of the log that is kept, in bytes.
     pub log_bytes: u64,
-    /// The entities that every open holds. See [`Database::hold`].
-    pub held: Vec<String>,
     /// Number of owners that died one after the other, each within a minute. From the second on, the next one waits before it
     /// takes over.
     pub crashes: u32,
-    /// The nodes that have joined the hub at some time.
-    pub nodes: Vec<NodeStatus>,
 }
 
 /// A node of a hub.
@@ -97,13 +111,15 @@ pub struct NodeStatus {
     pub address: Option<String>,
     /// `true` if an operator [drains](Database::drain) it.
     pub is_draining: bool,
-    /// `true` if it runs the hub, or was killed while it did and has no successor yet.
-    pub is_owner: bool,
     /// `true` if its process has a connection to the database.
     pub is_connected: bool,
-    /// The newest record of the log that it has read while it waited for the hub. The difference to
-    /// [`ClusterStatus::records`] is what a node that waits still has to read.
-    pub read: u64,
+    /// `true` if its copies have been up to date since its process started. Shards move to such nodes only, as long as there
+    /// is one.
+    pub is_ready: bool,
+    /// The numbers of the shards that it runs, or ran when it was killed and that have no other owner yet.
+    pub shards: Vec<u16>,
+    /// Number of records that it has not read yet, of the logs of the other shards. While a node is away, it grows.
+    pub behind: u64,
 }
 
 /// A hub that has moved. Returned by [`Database::import`] and [`Database::export`].
@@ -339,29 +355,45 @@ impl From<HubRow> for ClusterStatus {
             partitions: hub.partitions,
             format: hub.format,
             stage: hub.stage,
-            epoch: hub.epoch,
-            records: hub.head,
-            commits: hub.commit,
-            snapshot: hub.snapshot,
-            log_bytes: hub.log_bytes,
             held: hub.held,
-            crashes: hub.crashes,
-            nodes: hub.nodes.into_iter().map(NodeStatus::from).collect(),
+            nodes: hub
+                .nodes
+                .into_iter()
+                .map(|node| NodeStatus::of(node, &hub.shards))
+                .collect(),
+            shards: hub.shards.into_iter().map(ShardStatus::from).collect(),
         }
     }
 }
 
-impl From<NodeRow> for NodeStatus {
-    fn from(node: NodeRow) -> Self {
+impl From<ShardRow> for ShardStatus {
+    fn from(shard: ShardRow) -> Self {
+        Self {
+            number: shard.number,
+            owner: shard.owner.map(|owner| owner.to_string()),
+            epoch: shard.epoch,
+            records: shard.head,
+            commits: shard.commit,
+            snapshot: shard.snapshot,
+            log_bytes: shard.log_bytes,
+            crashes: shard.crashes,
+        }
+    }
+}
+
+impl NodeStatus {
+    fn of(node: NodeRow, shards: &[ShardRow]) -> Self {
+        let owned = shards.iter().filter(|shard| shard.owner == Some(node.id));
         Self {
             id: node.id.to_string(),
             name: node.name,
             build: node.build,
             address: node.address,
             is_draining: node.is_draining,
-            is_owner: node.is_owner,
             is_connected: node.is_connected,
-            read: node.read,
+            is_ready: node.is_ready,
+            shards: owned.map(|shard| shard.number).collect(),
+            behind: node.behind,
         }
     }
 }

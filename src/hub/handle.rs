@@ -106,9 +106,10 @@ impl Hub {
 
     /// Returns a builder for a hub that survives its machine: its log is in a PostgreSQL database, under a name.
     ///
-    /// The same program can run on several machines. One of them runs the hub, and [`HubBuilder::open`] waits on the
-    /// others until that one ends, or has not been heard of for some seconds. Each machine has a copy in a directory, so
-    /// that it continues quickly; a copy may be lost at any time.
+    /// The same program can run on several machines. One of them runs the hub, or each of them some of its
+    /// [shards](HubBuilder::shards). Another one takes over if a machine ends, or has not been heard of for some seconds. With
+    /// [`HubBuilder::listen`], all machines answer requests; without it, [`HubBuilder::open`] waits until this one runs the
+    /// hub. Each machine has a copy in a directory, so that it continues quickly; a copy may be lost at any time.
     ///
     /// The user of the database needs the right to create a schema, `abide`, or the schema has to exist. The connection
     /// uses TLS unless the server is on this machine.
@@ -149,7 +150,7 @@ impl Hub {
     #[cfg(feature = "cluster")]
     pub(super) fn of_node(node: NodeHub) -> Self {
         Self {
-            client: Client::of_node(&node.roles),
+            client: Client::of_node(node.roles()),
             open: Some(Open::Node(node)),
             unregistered: Vec::new(),
         }
@@ -234,13 +235,7 @@ impl Hub {
     /// # Errors
     /// Returns the error that poisoned the hub, or an error of kind [`ErrorKind::Closed`].
     pub async fn idle(&self) -> Result<()> {
-        match &self.open {
-            Some(Open::Process(shards)) => {
-                let runtimes: Vec<_> = shards.iter().map(|shard| Arc::clone(&shard.runtime)).collect();
-                all_idle(&runtimes).await
-            }
-            _ => self.runtime()?.idle().await,
-        }
+        all_idle(&self.client.hub()).await
     }
 
     /// Copies the running hub to a new directory. The copy is consistent and contains at least everything that was
@@ -350,7 +345,7 @@ impl Hub {
         match &self.open {
             Some(Open::Process(shards)) => Ok(Arc::clone(&shards[0].runtime)),
             #[cfg(feature = "cluster")]
-            Some(Open::Node(node)) => Ok(node.roles.runtime()),
+            Some(Open::Node(node)) => node.runtime(),
             None => Err(crate::runtime::closed()),
         }
     }

@@ -25,6 +25,14 @@ pub(crate) enum HubRef {
 }
 
 impl HubRef {
+    /// Returns a reference to a hub that has these shards.
+    pub(crate) fn of_shards(shards: Vec<Self>) -> Self {
+        match <[Self; 1]>::try_from(shards) {
+            Ok([hub]) => hub,
+            Err(shards) => Self::Shards(shards.into()),
+        }
+    }
+
     /// Returns a reference to the shard that has an instance.
     ///
     /// # Errors

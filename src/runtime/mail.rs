@@ -153,22 +153,23 @@ pub(crate) fn connect(shards: &[Arc<Runtime>]) {
             }
         });
         for to in shards.iter().filter(|to| to.shard.id != from.shard.id) {
-            let carrying = carry(Arc::downgrade(from), Arc::downgrade(to), to.shard.id);
-            from.tokio.spawn(carrying);
+            let (shard, receiver) = (from.shard.id, Arc::downgrade(to));
+            let deliver = async move |letter| deliver(&receiver, shard, letter).await?.ok();
+            from.tokio.spawn(carry(Arc::downgrade(from), to.shard.id, deliver));
         }
     }
 }
 
-/// Carries the messages from one shard to another until one of them has closed.
-async fn carry(from: Weak<Runtime>, to: Weak<Runtime>, receiver: ShardId) {
-    let Some(mut newest) = from.upgrade().map(|from| from.mail.subscribe(receiver)) else {
+/// Carries the messages of a shard to another one until it has closed, or until `deliver` returns nothing. It returns the
+/// number of the newest message that the other shard has.
+pub(crate) async fn carry(from: Weak<Runtime>, to: ShardId, mut deliver: impl AsyncFnMut(Letter) -> Option<u64>) {
+    let Some(mut newest) = from.upgrade().map(|from| from.mail.subscribe(to)) else {
         return;
     };
-    let mut courier = Courier::new(receiver);
+    let mut courier = Courier::new(to);
     loop {
         let number = *newest.borrow_and_update();
         let Some(sender) = from.upgrade() else { return };
-        let shard = sender.shard.id;
         let letter = match courier.next(number, sender.order.store().as_ref()) {
             Ok(letter) => letter,
             Err(error) => return sender.fail(&error),
@@ -180,27 +181,21 @@ async fn carry(from: Weak<Runtime>, to: Weak<Runtime>, receiver: ShardId) {
             }
             continue;
         };
-        let Some(Ok(taken)) = deliver(&to, shard, letter).await else {
-            return;
-        };
+        let Some(taken) = deliver(letter).await else { return };
         courier.answered(taken);
         let Some(sender) = from.upgrade() else { return };
-        let input = Input::MailTaken {
-            to: receiver,
-            upto: taken,
-        };
-        if sender
-            .send(receiver.partition(), Envelope::Input(Box::new(input)))
-            .is_err()
-        {
+        let input = Input::MailTaken { to, upto: taken };
+        let told = sender.send(to.partition(), Envelope::Input(Box::new(input)));
+        if told.is_err() {
             return;
         }
-        sender.mail.note_taken(receiver, taken);
+        sender.mail.note_taken(to, taken);
     }
 }
 
-/// Delivers a letter. Returns the number of the newest message that the receiver has, or nothing if it has closed.
-async fn deliver(to: &Weak<Runtime>, from: ShardId, letter: Letter) -> Option<Result<u64>> {
+/// Delivers a letter to a shard of this process. Returns the number of the newest message that it has, or nothing if it has
+/// closed.
+pub(crate) async fn deliver(to: &Weak<Runtime>, from: ShardId, letter: Letter) -> Option<Result<u64>> {
     let (sender, answer) = oneshot::channel();
     let receiver = to.upgrade()?;
     let envelope = Envelope::Mail {
@@ -212,9 +207,16 @@ async fn deliver(to: &Weak<Runtime>, from: ShardId, letter: Letter) -> Option<Re
     receiver.send(receiver.shard.id.partition(), envelope).ok()?;
     drop(receiver);
     match answer.await.ok()? {
-        Ok(Response::Answer(number)) => std::str::from_utf8(&number).ok()?.parse().ok().map(Ok),
-        Ok(_) => None,
+        Ok(response) => number_in(&response).map(Ok),
         Err(error) => Some(Err(error)),
+    }
+}
+
+/// Returns the number that a shard has answered.
+pub(crate) fn number_in<T>(response: &Response<T>) -> Option<u64> {
+    match response {
+        Response::Answer(number) => std::str::from_utf8(number).ok()?.parse().ok(),
+        _ => None,
     }
 }
 

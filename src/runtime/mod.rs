@@ -32,7 +32,7 @@ mod watchdog;
 pub(crate) use backpressure::Response;
 #[cfg(test)]
 pub(crate) use backpressure::{Backpressure, CapacityWaiter};
-pub(crate) use feed::Watcher;
+pub(crate) use feed::{Feed, Watcher};
 pub(crate) use hub_ref::{HubRef, Moved};
 #[cfg(test)]
 pub(crate) use inbox::Inbox;

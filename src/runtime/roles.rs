@@ -1,8 +1,7 @@
-//! The role of a node: it runs its hub, or another node does.
+//! The role of a node in a shard: it runs the shard, or another node does.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::thread::Thread;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -19,20 +18,20 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Least time between two looks for the node that runs the hub, besides the regular ones.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The role of a node, and what takes the requests of its process meanwhile.
+/// The role of a node in a shard, and what takes the requests of its process meanwhile.
 pub(crate) struct Roles {
-    /// Takes the requests while this node does not run the hub. It has no executors: its inbox is forwarded.
+    /// Takes the requests while this node does not run the shard. It has no executors: its inbox is forwarded.
     standby: Arc<Runtime>,
     role: watch::Sender<Role>,
     /// Notified when a watcher of changes begins.
     watched: Notify,
-    /// The thread that looks for the node that runs the hub.
-    thread: OnceLock<Thread>,
-    /// When it was last made to look.
+    /// Looks for the node that runs the shard.
+    look: Box<dyn Fn() + Send + Sync>,
+    /// When it was last called.
     looked: Mutex<Option<Stopwatch>>,
 }
 
-/// The connections to the node that runs the hub.
+/// The connections to another node.
 #[derive(Debug)]
 pub(crate) struct OtherNode {
     pub(crate) requests: Peer,
@@ -40,15 +39,15 @@ pub(crate) struct OtherNode {
     pub(crate) waits: Peer,
 }
 
-/// What a node does at the moment.
+/// What a node does at the moment for a shard.
 #[derive(Clone)]
 pub(crate) enum Role {
-    /// It waits. `copy` is what it can read, and `owner` is the node that runs the hub, as far as it is known.
+    /// It waits. `copy` is what it can read, and `owner` is the node that runs the shard, as far as it is known.
     Waiting {
         copy: Option<FreshRows>,
         owner: Option<Arc<OtherNode>>,
     },
-    /// It runs the hub.
+    /// It runs the shard.
     Owner(Weak<Runtime>),
     /// It has ended.
     Ended(Error),
@@ -56,7 +55,7 @@ pub(crate) enum Role {
 
 /// What a client reads from.
 pub(crate) enum Reading {
-    /// The node runs the hub.
+    /// The node runs the shard.
     Owner(Arc<Runtime>),
     /// The node has a copy, which has everything that was acknowledged before the read began.
     Copy(CopiedRows),
@@ -69,14 +68,15 @@ pub(crate) enum Target {
 }
 
 impl Role {
-    /// Returns `true` if this is the node that runs the hub, as far as it is known.
+    /// Returns `true` if this is the node that runs the shard, as far as it is known.
     pub(crate) fn is_owner(&self, node: &Arc<OtherNode>) -> bool {
         matches!(self, Self::Waiting { owner: Some(owner), .. } if Arc::ptr_eq(owner, node))
     }
 }
 
 impl Roles {
-    pub(crate) fn new(standby: Arc<Runtime>) -> Self {
+    /// `look` is called when the node has to find out which node runs the shard.
+    pub(crate) fn new(standby: Arc<Runtime>, look: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             standby,
             role: watch::Sender::new(Role::Waiting {
@@ -84,24 +84,17 @@ impl Roles {
                 owner: None,
             }),
             watched: Notify::new(),
-            thread: OnceLock::new(),
+            look: Box::new(look),
             looked: Mutex::new(None),
         }
     }
 
-    /// Notes that the calling thread changes the role.
-    pub(crate) fn changed_by_this_thread(&self) {
-        // There is one such thread.
-        let _ = self.thread.set(std::thread::current());
-    }
-
-    /// Makes the thread look now: the node that it knows does not run the hub any more.
+    /// Looks for the node that runs the shard: the one that is known does not run it any more.
     pub(crate) fn look_again(&self) {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = looked.is_none_or(|looked| looked.elapsed() >= LOOK);
-        if let Some(thread) = self.thread.get().filter(|_| is_due) {
+        if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
             *looked = Some(Stopwatch::start());
-            thread.unpark();
+            (self.look)();
         }
     }
 
@@ -128,7 +121,7 @@ impl Roles {
         self.owner().unwrap_or_else(|| Arc::clone(&self.standby))
     }
 
-    /// Returns the runtime of the hub, if this node runs it.
+    /// Returns the runtime of the shard, if this node runs it.
     pub(crate) fn owner(&self) -> Option<Arc<Runtime>> {
         match &*self.role.borrow() {
             Role::Owner(runtime) => runtime.upgrade(),
@@ -221,7 +214,7 @@ pub(crate) async fn target(roles: &mut watch::Receiver<Role>, deadline: Deadline
     }
 }
 
-/// Waits until this runtime does not run the hub, or has ended.
+/// Waits until this runtime does not run the shard, or the node has ended.
 pub(crate) async fn moved_from(mut roles: watch::Receiver<Role>, runtime: Weak<Runtime>) {
     loop {
         let is_owner = matches!(&*roles.borrow_and_update(), Role::Owner(owner) if owner.ptr_eq(&runtime));

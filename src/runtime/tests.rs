@@ -191,7 +191,7 @@ async fn a_failure_reaches_everyone_who_waits() {
         }
         // Only now is it certain that the hub is not idle.
         let idle = Arc::clone(&runtime);
-        waiting.push(tokio::spawn(async move { idle.idle().await }));
+        waiting.push(tokio::spawn(async move { idle.idle().await.map(drop) }));
         tokio::task::yield_now().await;
         assert!(waiting.iter().all(|task| !task.is_finished()));
         fail(&model, 0);

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Handle, Runtime as Tokio};
 use crate::client::Client;
 use crate::error::Result;
 use crate::hub::OpenStore;
+use crate::id::Shard;
 use crate::model::{self, CommitRecord};
 use crate::random::Seeded;
 use crate::runtime::Runtime;
@@ -161,6 +162,7 @@ fn open<D: Decisions>(
         hub: "test".into(),
         store: Arc::clone(store) as _,
         last,
+        shard: Shard::WHOLE,
         held: Vec::new(),
     };
     let clock = Clock::of_tokio(time, opened.last.clock);

@@ -10,6 +10,7 @@ mod nodes;
 mod pooler;
 mod proxy;
 mod server;
+mod shards;
 #[path = "../worker/mod.rs"]
 mod worker;
 
@@ -240,7 +241,7 @@ fn a_sleeping_owner_is_replaced_and_learns_it() {
                 newest = value;
             }
             Err(_) => {
-                assert!(line.contains("another node runs this hub"), "{line}");
+                assert!(line.contains("another node runs a shard of this hub"), "{line}");
                 break;
             }
         }

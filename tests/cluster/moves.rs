@@ -71,7 +71,7 @@ fn a_hub_moves_into_the_database_and_back() {
             use_hub(&hub, &format!("in the database {count}")).await;
             let status = database.hub("orders").await.unwrap();
             assert_eq!((status.hub.as_str(), status.stage.as_str()), (id.as_str(), "open"));
-            assert!(status.nodes.iter().any(|node| node.is_owner && node.is_connected));
+            assert!(status.nodes.iter().any(|node| node.shards == [0] && node.is_connected));
             let busy = database.export("orders", &last).await.unwrap_err();
             assert_eq!(busy.kind(), ErrorKind::Locked, "{busy}");
             hub.shutdown().await.unwrap();

@@ -147,7 +147,7 @@ async fn everything_works_across_the_shards() {
     hub.shutdown().await.unwrap();
 }
 
-/// A hub has at least one shard, and a partition for each. Only a hub in memory has several.
+/// A hub has at least one shard, and a partition for each. A hub in a directory has one.
 #[tokio::test]
 async fn an_impossible_number_of_shards_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -157,7 +157,10 @@ async fn an_impossible_number_of_shards_is_refused() {
             Hub::in_memory().partitions(2).shards(3),
             "`shards` must be between 1 and",
         ),
-        (Hub::builder(directory.path()).shards(2), "only a hub in memory"),
+        (
+            Hub::builder(directory.path()).shards(2),
+            "a hub in a directory has one shard",
+        ),
     ] {
         let error = builder.open().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use abide::ErrorKind;
-use abide::cluster::{ClusterStatus, Database, Moved};
+use abide::cluster::{ClusterStatus, Database, Moved, NodeStatus, ShardStatus};
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
 use serde_json::json;
@@ -205,10 +205,10 @@ fn status(session: &mut Session, arguments: &Status) -> Result {
         "ADDRESS",
         "STATE",
         "BUILD",
+        "BEHIND",
         "EPOCH",
         "COMMITS",
         "RECORDS",
-        "READ",
         "LOG BYTES",
     ];
     let mut listing = Listing::begin(&mut session.output, header);
@@ -221,49 +221,50 @@ fn status(session: &mut Session, arguments: &Status) -> Result {
 
 /// Returns a line for each node of a hub.
 fn names(hub: &ClusterStatus) -> [String; 5] {
-    let lines = |each: fn(&abide::cluster::NodeStatus) -> String| -> String {
-        hub.nodes.iter().map(each).collect::<Vec<_>>().join("\n")
-    };
+    let lines =
+        |each: &dyn Fn(&NodeStatus) -> String| -> String { hub.nodes.iter().map(each).collect::<Vec<_>>().join("\n") };
     [
-        lines(|node| clean(&node.name)),
-        lines(|node| clean(node.address.as_deref().unwrap_or_default())),
-        lines(|node| {
-            let state = match (node.is_owner, node.is_connected) {
-                (true, true) => "runs the hub",
-                (true, false) => "ran the hub, and is gone",
-                (false, true) if node.is_draining => "drained",
-                (false, true) => "waits",
-                (false, false) => "gone",
-            };
-            state.to_owned()
-        }),
-        lines(|node| clean(&node.build)),
-        lines(|node| {
-            if node.is_owner {
-                String::new()
-            } else {
-                node.read.to_string()
-            }
-        }),
+        lines(&|node| clean(&node.name)),
+        lines(&|node| clean(node.address.as_deref().unwrap_or_default())),
+        lines(&|node| state(hub, node)),
+        lines(&|node| clean(&node.build)),
+        lines(&|node| node.behind.to_string()),
     ]
 }
 
-fn row(hub: &ClusterStatus, [nodes, addresses, states, builds, read]: &[String; 5]) -> Vec<Cell> {
+/// Returns what a node does.
+fn state(hub: &ClusterStatus, node: &NodeStatus) -> String {
+    let numbers: Vec<String> = node.shards.iter().map(ToString::to_string).collect();
+    let shards = match hub.shards.len() {
+        1 => "the hub".to_owned(),
+        _ => numbers.join(", "),
+    };
+    match (node.shards.is_empty(), node.is_connected) {
+        (false, true) => format!("runs {shards}"),
+        (false, false) => format!("ran {shards}, and is gone"),
+        (true, true) if node.is_draining => "drained".to_owned(),
+        (true, true) => "waits".to_owned(),
+        (true, false) => "gone".to_owned(),
+    }
+}
+
+fn row(hub: &ClusterStatus, [nodes, addresses, states, builds, behind]: &[String; 5]) -> Vec<Cell> {
     let name = match hub.stage.as_str() {
         "open" => clean(&hub.name),
         stage => format!("{} ({})", clean(&hub.name), clean(stage)),
     };
+    let sum = |of: fn(&ShardStatus) -> u64| Cell::new(hub.shards.iter().map(of).sum::<u64>());
     vec![
         Cell::new(name),
         Cell::new(nodes),
         Cell::new(addresses),
         Cell::new(states),
         Cell::new(builds),
-        Cell::new(hub.epoch),
-        Cell::new(hub.commits),
-        Cell::new(hub.records),
-        Cell::new(read),
-        Cell::new(hub.log_bytes),
+        Cell::new(behind),
+        sum(|shard| shard.epoch),
+        sum(|shard| shard.commits),
+        sum(|shard| shard.records),
+        sum(|shard| shard.log_bytes),
     ]
 }
 

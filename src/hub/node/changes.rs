@@ -7,9 +7,10 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::forward::{Attempt, Nature, PAUSE, begin};
-use super::wire::{Answer, Change, Request};
+use super::wire::{Answer, Call, Change, Request};
 use crate::client::ChangeKind;
 use crate::engine::{ChangeKinds, NotedChange};
+use crate::id::ShardId;
 use crate::runtime::roles::{Role, Roles};
 use crate::time::Deadline;
 
@@ -23,7 +24,7 @@ const NATURE: Nature = Nature {
     is_wait: false,
 };
 
-/// Copies the feed of the node that runs the hub, which may be this one, as long as this process watches changes.
+/// Copies the feed of the node that runs a shard, which may be this one, as long as this process watches changes.
 pub(super) async fn mirror(roles: Arc<Roles>) {
     let mut role = roles.subscribe();
     let mut mirrored = Mirrored::default();
@@ -36,7 +37,7 @@ pub(super) async fn mirror(roles: Arc<Roles>) {
         }
         mirrored.begin(wanted);
         tokio::select! {
-            answer = ask(&mirrored, &mut role) => take(&mut mirrored, answer, &roles).await,
+            answer = ask(&mirrored, roles.standby().shard.id, &mut role) => take(&mut mirrored, answer, &roles).await,
             // There may be a watcher of other kinds.
             () = roles.watched() => {}
         }
@@ -62,7 +63,7 @@ impl Mirrored {
 }
 
 /// Asks for the next changes. Returns `None` if there is no answer.
-async fn ask(mirrored: &Mirrored, role: &mut watch::Receiver<Role>) -> Option<Answer> {
+async fn ask(mirrored: &Mirrored, shard: ShardId, role: &mut watch::Receiver<Role>) -> Option<Answer> {
     let request = Request::Changes {
         kinds: mirrored
             .kinds
@@ -72,7 +73,7 @@ async fn ask(mirrored: &Mirrored, role: &mut watch::Receiver<Role>) -> Option<An
             .collect(),
         after: mirrored.position.clone(),
     };
-    let request = request.encode().ok()?;
+    let request = Call { shard, request }.encode().ok()?;
     let attempt = begin(&request, NATURE, role, Deadline::after(WAIT)).await.ok()?;
     match attempt.end(role, Duration::ZERO).await {
         Attempt::Answered(answer) => Some(answer),

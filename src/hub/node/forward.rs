@@ -1,4 +1,4 @@
-//! The way of a request from this node to the one that runs the hub.
+//! The way of a request from this node to the one that runs the shard.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::serve::process;
-use super::wire::{Answer, Request, Submit};
+use super::wire::{Answer, Call, Request, Submit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::planted::{self, Fault};
 use crate::runtime::roles::{OtherNode, PATIENCE, Role, Roles, Target, target, unavailable, unconfirmed};
@@ -88,7 +88,7 @@ impl Attempting {
     }
 }
 
-/// Forwards the requests of this process. They are sent in the order in which they came.
+/// Forwards the requests of this process for a shard. They are sent in the order in which they came.
 pub(super) async fn forward(inbox: InboxReceiver<Reply>, roles: Arc<Roles>) {
     let (queue, queued) = unbounded_channel();
     tokio::join!(collect(inbox, roles.standby(), &queue), send_all(queued, &roles));
@@ -102,7 +102,8 @@ async fn collect(inbox: InboxReceiver<Reply>, standby: &Runtime, queue: &Unbound
         inbox.take(&mut envelopes, usize::MAX);
         for (mut request, reply) in envelopes.drain(..).filter_map(open) {
             let nature = request.nature(&standby.registry);
-            match request.encode() {
+            let shard = standby.shard.id;
+            match (Call { shard, request }).encode() {
                 Ok(bytes) => {
                     standby.totals.forwarded.fetch_add(1, Ordering::Relaxed);
                     let forwarding = Forwarding {
@@ -202,6 +203,22 @@ async fn finish(forwarding: Forwarding, first: Attempting, roles: Weak<Roles>, m
     let _ = sender.send(answer);
 }
 
+/// Sends a request to the node that runs a shard, and makes other attempts until it is answered.
+///
+/// # Errors
+/// Returns the error of the answer, of kind [`ErrorKind::Unavailable`] if no node took the request for [`PATIENCE`], or of kind
+/// [`ErrorKind::Unconfirmed`] if one did and its end is not known.
+pub(super) async fn ask(
+    request: &Bytes,
+    nature: Nature,
+    roles: &Weak<Roles>,
+    role: &mut watch::Receiver<Role>,
+) -> Result<Response> {
+    let deadline = Deadline::after(PATIENCE);
+    let first = begin(request, nature, role, deadline).await?;
+    answer(request, nature, deadline, first, roles, role).await
+}
+
 async fn answer(
     request: &Bytes,
     nature: Nature,
@@ -294,8 +311,8 @@ async fn replaced(role: &mut watch::Receiver<Role>, node: &Arc<OtherNode>) {
 
 fn begin_here(runtime: Weak<Runtime>, request: Bytes) -> BoxFuture<'static, Attempt> {
     Box::pin(async move {
-        match Request::decode(&request) {
-            Ok(request) => end_of(process(&runtime, request).await),
+        match Call::decode(&request) {
+            Ok(call) => end_of(process(&runtime, call.request).await),
             Err(error) => Attempt::Failed(error),
         }
     })

@@ -5,18 +5,21 @@ use std::thread::JoinHandle;
 
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use super::changes::mirror;
+use super::ending::{EndOnPanic, Ending};
 use super::forward::forward;
-use super::panics::EndOnPanic;
+use super::mail::send_mail;
 use super::serve::PeerService;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::ShardId;
 use crate::log::postgres::Endpoint;
 use crate::runtime::roles::Roles;
 use crate::runtime::{InboxReceiver, Reply};
 use crate::spawn::spawn;
 use crate::store::rocks::replicated::Member;
-use crate::transport::{Identity, Listener, TransportError};
+use crate::transport::{BoxFuture, Identity, Listener, TransportError};
 
 /// The connections of a node to the others, on a thread with a tokio runtime of its own. They end when this is dropped.
 #[derive(Debug)]
@@ -31,10 +34,11 @@ pub(super) struct Gateway {
 
 /// What a gateway needs to serve.
 #[derive(Debug)]
-struct Opening {
-    member: Arc<Member>,
-    roles: Arc<Roles>,
-    inbox: InboxReceiver<Reply>,
+pub(super) struct Opening {
+    pub(super) member: Arc<Member>,
+    /// The roles of this node in all shards, and the requests of its process for each of them.
+    pub(super) shards: Vec<(Arc<Roles>, InboxReceiver<Reply>)>,
+    pub(super) ending: Arc<Ending>,
 }
 
 impl Gateway {
@@ -90,9 +94,8 @@ impl Gateway {
         &self.identity
     }
 
-    /// Begins to serve the other nodes, and to forward the requests in the inbox.
-    pub(super) fn open(&mut self, member: Arc<Member>, roles: Arc<Roles>, inbox: InboxReceiver<Reply>) {
-        let opening = Opening { member, roles, inbox };
+    /// Begins to serve the other nodes, and to forward the requests in the inboxes.
+    pub(super) fn open(&mut self, opening: Opening) {
         if let Some(open) = self.open.take() {
             // If this fails, the thread has ended, and nothing answers any more.
             let _ = open.send(opening);
@@ -172,12 +175,28 @@ async fn serve(
     };
     // If this fails, the sender of the opening is gone as well.
     let _ = listening.send(Ok(listener.address()));
-    let Ok(Opening { member, roles, inbox }) = opening.await else {
+    let Ok(Opening { member, shards, ending }) = opening.await else {
         return;
     };
+    let (roles, inboxes): (Vec<_>, Vec<_>) = shards.into_iter().unzip();
     service.open(member, &roles);
-    let _guard = EndOnPanic(Arc::clone(&roles));
-    tokio::join!(forward(inbox, Arc::clone(&roles)), mirror(roles));
+    let roles: Arc<[Arc<Roles>]> = roles.into();
+    // Each is a task of its own, so that none is polled because of another one.
+    let mut tasks = JoinSet::new();
+    let mut begin = |task: BoxFuture<'static, ()>| {
+        let guard = EndOnPanic(Arc::clone(&ending));
+        tasks.spawn(async move {
+            let _guard = guard;
+            task.await;
+        });
+    };
+    for (number, inbox) in inboxes.into_iter().enumerate() {
+        let of_shard = Arc::clone(&roles[number]);
+        begin(Box::pin(forward(inbox, Arc::clone(&of_shard))));
+        begin(Box::pin(mirror(of_shard)));
+        begin(Box::pin(send_mail(ShardId(number as u16), Arc::clone(&roles))));
+    }
+    while tasks.join_next().await.is_some() {}
     drop(listener);
 }
 

@@ -8,13 +8,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::sleep;
 
-use super::wire::{Answer, Change, Request, kind_of, parse};
+use super::wire::{Answer, Call, Change, Request, kind_of, parse};
 use crate::client::submit::ask_once;
 use crate::client::{ChangeQuery, Client, wait_for_end};
 use crate::engine::Registry;
 use crate::engine::message::OperatorRequest;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
+use crate::id::ShardId;
+use crate::runtime::mail::{Letter, deliver};
 use crate::runtime::roles::Roles;
 use crate::runtime::{HubRef, Response, Runtime, closed};
 use crate::store::rocks::replicated::Member;
@@ -31,15 +33,35 @@ const QUIET: Duration = Duration::from_millis(200);
 /// Answers other nodes. Until it has [opened](Self::open), nobody is admitted.
 #[derive(Default)]
 pub(super) struct PeerService {
-    node: OnceLock<(Arc<Member>, Weak<Roles>)>,
+    node: OnceLock<(Arc<Member>, Vec<Weak<Roles>>)>,
     /// Number of requests so far.
     requests: AtomicU64,
 }
 
 impl PeerService {
-    pub(super) fn open(&self, member: Arc<Member>, roles: &Arc<Roles>) {
+    /// Admits other nodes from now on. `shards` has the roles of this node in all shards.
+    pub(super) fn open(&self, member: Arc<Member>, shards: &[Arc<Roles>]) {
         // It is opened once.
-        let _ = self.node.set((member, Arc::downgrade(roles)));
+        let _ = self.node.set((member, shards.iter().map(Arc::downgrade).collect()));
+    }
+
+    /// Answers a request of another node.
+    async fn reply(&self, request: &[u8]) -> Answer {
+        let Call { shard, request } = match Call::decode(request) {
+            Ok(call) => call,
+            Err(error) => return Answer::Refused(error),
+        };
+        let Some((_, shards)) = self.node.get() else {
+            return Answer::NotOwner;
+        };
+        let Some(roles) = shards.get(shard.index()) else {
+            return Answer::Refused(no_such_shard(shard, shards.len()));
+        };
+        let owner = roles.upgrade().and_then(|roles| roles.owner());
+        match owner.filter(|owner| owner.failed().is_none()) {
+            Some(owner) => process(&Arc::downgrade(&owner), request).await,
+            None => Answer::NotOwner,
+        }
     }
 }
 
@@ -88,22 +110,20 @@ impl Service for PeerService {
 
     fn answer(&self, request: Bytes) -> BoxFuture<'_, Bytes> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async move {
-            let owner = self.node.get().and_then(|(_, roles)| roles.upgrade()?.owner());
-            let owner = owner.filter(|owner| owner.failed().is_none());
-            let Some(owner) = owner.map(|owner| Arc::downgrade(&owner)) else {
-                return Answer::NotOwner.encode();
-            };
-            let answer = match Request::decode(&request) {
-                Ok(request) => process(&owner, request).await,
-                Err(error) => Answer::Refused(error),
-            };
-            answer.encode()
-        })
+        Box::pin(async move { self.reply(&request).await.encode() })
     }
 }
 
-/// Processes a request in this process, which runs the hub.
+/// Creates the error for a request to a shard that the hub does not have.
+fn no_such_shard(shard: ShardId, count: usize) -> Error {
+    let text = format!(
+        "a node has sent a request for shard {} of a hub of {count} shards; use the same build of the program on all nodes",
+        shard.0
+    );
+    Error::new(ErrorKind::InvalidArguments, text)
+}
+
+/// Processes a request in this process, which runs the shard.
 pub(super) async fn process(owner: &Weak<Runtime>, request: Request) -> Answer {
     let hub = HubRef::Process(Weak::clone(owner));
     let done = match request {
@@ -129,6 +149,7 @@ pub(super) async fn process(owner: &Weak<Runtime>, request: Request) -> Answer {
         },
         Request::Idle => idle(owner).await.map_err(CallFailure::from),
         Request::Changes { kinds, after } => return changes(owner, &kinds, after).await,
+        Request::Mail { from, first, messages } => return take_mail(owner, from, Letter { first, messages }).await,
     };
     Answer::of(done, false)
 }
@@ -150,7 +171,26 @@ fn check(request: &OperatorRequest) -> Result<()> {
 
 async fn idle(owner: &Weak<Runtime>) -> Result<Response> {
     let runtime = HubRef::Process(Weak::clone(owner)).open()?;
-    runtime.idle().await.map(|()| Response::Accepted)
+    let number = runtime.shard_idle().await?;
+    Ok(Response::Answer(number.to_string().into_bytes()))
+}
+
+/// Takes in messages of another shard.
+async fn take_mail(owner: &Weak<Runtime>, from: ShardId, letter: Letter) -> Answer {
+    let Some(shard) = owner.upgrade().map(|owner| owner.shard) else {
+        return Answer::NotOwner;
+    };
+    if !shard.others().any(|other| other == from) {
+        return Answer::Refused(no_such_shard(from, usize::from(shard.count)));
+    }
+    match deliver(owner, from, letter).await {
+        Some(taken) => {
+            let taken = taken.map(|number| Response::Answer(number.to_string().into_bytes()));
+            Answer::of(taken.map_err(CallFailure::from), true)
+        }
+        // It may have taken them in.
+        None => Answer::Lost,
+    }
 }
 
 /// Waits for changes, but not for long, so that the other node shows from time to time that it still wants them.

@@ -1,19 +1,19 @@
-//! The thread of a node: it waits until the node may run the hub, runs it until another node does, and waits again.
+//! A thread of a node: it waits until the node may run a shard, runs it until another node does, and waits again.
 
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::panics::EndOnPanic;
+use super::ending::{EndOnPanic, Ending};
+use super::peers::Peers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::HubBuilder;
 use crate::hub::cluster;
 use crate::hub::running::Running;
-use crate::log::postgres::Owner;
+use crate::log::postgres::NodeView;
 use crate::runtime::closed;
-use crate::runtime::roles::{OtherNode, Role, Roles};
-use crate::store::rocks::replicated::{FreshRows, Member};
-use crate::transport::{Fingerprint, Identity, Peer};
+use crate::runtime::roles::{Role, Roles};
+use crate::store::rocks::replicated::{FreshRows, Tenant};
 
 /// Time after which a node that could not run the hub tries again.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -23,11 +23,11 @@ const RETIRE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A message to the thread.
 pub(super) enum Signal {
-    /// The hub of this node has failed.
+    /// The shard has failed.
     Failed,
-    /// An operator drains this node.
-    Drain,
-    /// Close the hub, if this node runs it.
+    /// Leave the shard to another node.
+    HandOver,
+    /// Close the shard, if this node runs it.
     Stop(Duration),
     /// End as if the process had been killed.
     Abandon,
@@ -36,14 +36,15 @@ pub(super) enum Signal {
 /// The state of the thread.
 pub(super) struct Tenures {
     pub(super) builder: HubBuilder,
-    pub(super) member: Arc<Member>,
+    pub(super) tenant: Tenant,
     pub(super) roles: Arc<Roles>,
-    pub(super) identity: Identity,
+    pub(super) peers: Arc<Peers>,
+    pub(super) ending: Arc<Ending>,
     pub(super) tokio: tokio::runtime::Handle,
     pub(super) signals: (Sender<Signal>, Receiver<Signal>),
     /// A request that came while the node was becoming the owner.
     pub(super) stopping: Option<Signal>,
-    /// Receives one message: that the node has a role, or why it has none.
+    /// Receives one message: that the node has a role in the shard, or why it has none.
     pub(super) started: Option<Sender<Result<()>>>,
     /// The names in the store that are not registered, as of the newest open.
     pub(super) unregistered: Arc<Mutex<Vec<String>>>,
@@ -56,14 +57,20 @@ impl Tenures {
     /// Returns the error with which the node has failed, or with which its hub could not be closed.
     pub(super) fn run(mut self) -> Result<()> {
         let signals = self.signals.0.clone();
-        self.member.when_drained(Arc::new(move || {
+        self.tenant.when_handed_over(Arc::new(move || {
             // If this fails, the thread has ended and runs nothing.
-            let _ = signals.send(Signal::Drain);
+            let _ = signals.send(Signal::HandOver);
         }));
-        let _guard = EndOnPanic(Arc::clone(&self.roles));
-        self.roles.changed_by_this_thread();
+        let _guard = EndOnPanic(Arc::clone(&self.ending));
         let ended = self.serve();
-        let reason = ended.clone().err().unwrap_or_else(closed);
+        let reason = match &ended {
+            Ok(()) => closed(),
+            Err(error) => {
+                // A node fails as a whole.
+                self.ending.end(error);
+                error.clone()
+            }
+        };
         self.roles.end(&reason);
         self.tell_started(Err(reason));
         ended
@@ -89,7 +96,7 @@ impl Tenures {
                     return Ok(());
                 }
                 Signal::Failed => self.retire(running)?,
-                Signal::Drain => self.hand_over(running)?,
+                Signal::HandOver => self.hand_over(running)?,
             }
         }
     }
@@ -99,36 +106,49 @@ impl Tenures {
         loop {
             let stopping = self.stopping.take();
             match stopping.unwrap_or_else(|| self.signals.1.recv().unwrap_or(Signal::Abandon)) {
-                // The drain has ended in the meantime. If that cannot be found out, the node is drained.
-                Signal::Drain if self.member.is_draining().is_ok_and(|is_draining| !is_draining) => {}
+                // There is no reason for it any more.
+                Signal::HandOver if !self.tenant.hands_over() => {}
                 signal => return signal,
             }
         }
     }
 
-    /// Lets another node try to run the hub, and waits before this one tries again.
+    /// Lets another node try to run the shard, and waits before this one tries again.
     fn wait_after(&self, error: &Error) {
-        tracing::warn!(%error, "this node cannot run the hub; it waits and tries again");
+        tracing::warn!(shard = self.tenant.shard().id.0, %error, "this node cannot run a shard; it waits and tries again");
         self.roles.set(Role::Waiting {
             copy: None,
             owner: None,
         });
-        self.member.give_up();
+        self.tenant.give_up();
         std::thread::park_timeout(PAUSE);
     }
 
-    /// Waits until this node owns the hub, and runs it. Returns `None` if the node was stopped before that.
+    /// Waits until this node owns the shard, and runs it. Returns `None` if the node was stopped before that.
     fn own(&mut self, was_seen: bool) -> Result<Option<Running>> {
-        let member = Arc::clone(&self.member);
-        let opened = match member.own(was_seen, &mut |owner, rows| self.wait_for(owner, rows)) {
+        let Self {
+            tenant,
+            roles,
+            peers,
+            started,
+            ..
+        } = self;
+        let mut wait_for = |owner: &NodeView, rows: &FreshRows| {
+            roles.set(Role::Waiting {
+                copy: Some(rows.clone()),
+                owner: peers.of(owner),
+            });
+            tell(started, Ok(()));
+        };
+        let opened = match tenant.own(was_seen, &mut wait_for) {
             Ok(opened) => opened,
             // The only one who cancels the wait is the one who stops the node.
-            Err(_) if member.is_canceled() => return Ok(None),
+            Err(_) if tenant.member().is_canceled() => return Ok(None),
             Err(error) => return Err(error),
         };
         self.forget_signals();
-        let opened = cluster::opened_store(member.hub_name(), opened);
-        let (running, unregistered) = self.builder.clone().run(opened, self.tokio.clone())?;
+        let opened = cluster::opened_store(self.tenant.member().hub_name(), self.tenant.shard(), opened);
+        let (running, unregistered) = self.builder.clone().run(opened, Arc::default(), self.tokio.clone())?;
         *self.unregistered.lock().unwrap_or_else(PoisonError::into_inner) = unregistered;
         let failed = self.signals.0.clone();
         running.runtime.when_failed(move || {
@@ -146,30 +166,13 @@ impl Tenures {
             match signal {
                 Signal::Failed => {}
                 // The end is more important.
-                Signal::Drain => drop(self.stopping.get_or_insert(signal)),
+                Signal::HandOver => drop(self.stopping.get_or_insert(signal)),
                 signal => self.stopping = Some(signal),
             }
         }
     }
 
-    /// Another node runs the hub.
-    fn wait_for(&mut self, owner: &Owner, rows: &FreshRows) {
-        let peer = owner.endpoint.as_ref().map(|endpoint| {
-            let fingerprint = Fingerprint::from(endpoint.fingerprint);
-            let connect = || Peer::new(endpoint.address.clone(), fingerprint, &self.identity);
-            Arc::new(OtherNode {
-                requests: connect(),
-                waits: connect(),
-            })
-        });
-        self.roles.set(Role::Waiting {
-            copy: Some(rows.clone()),
-            owner: peer,
-        });
-        self.tell_started(Ok(()));
-    }
-
-    /// Ends the hub of this node, which has failed. It can wait again if the reason is that another node runs the hub.
+    /// Ends the shard, which has failed. The node can wait again if the reason is that another one runs the shard.
     fn retire(&self, running: Running) -> Result<()> {
         let error = running.runtime.failure().unwrap_or_else(closed);
         if error.kind() != ErrorKind::Replaced {
@@ -177,7 +180,7 @@ impl Tenures {
             running.abandon();
             return Err(error);
         }
-        tracing::warn!(%error, "this node no longer runs the hub; it forwards requests and waits to take over again");
+        tracing::warn!(shard = self.tenant.shard().id.0, %error, "this node no longer runs a shard; it forwards requests and waits to take over again");
         self.roles.set(Role::Waiting {
             copy: None,
             owner: None,
@@ -188,9 +191,12 @@ impl Tenures {
         }
     }
 
-    /// Closes the hub of this node, so that another node continues at once. Then this node forwards requests.
+    /// Closes the shard, so that another node continues at once. Then this node forwards requests.
     fn hand_over(&self, running: Running) -> Result<()> {
-        tracing::info!("an operator drains this node; another one takes over the hub");
+        tracing::info!(
+            shard = self.tenant.shard().id.0,
+            "another node takes over a shard, because this one is drained or has more of them"
+        );
         self.roles.set(Role::Waiting {
             copy: None,
             owner: None,
@@ -202,11 +208,16 @@ impl Tenures {
         }
     }
 
-    fn tell_started(&mut self, started: Result<(), Error>) {
-        if let Some(waiting) = self.started.take() {
-            // Whoever opened the hub may have given up.
-            let _ = waiting.send(started);
-        }
+    fn tell_started(&mut self, started: Result<()>) {
+        tell(&mut self.started, started);
+    }
+}
+
+/// Tells whoever opens the hub, once.
+fn tell(waiting: &mut Option<Sender<Result<()>>>, started: Result<()>) {
+    if let Some(waiting) = waiting.take() {
+        // It may have given up.
+        let _ = waiting.send(started);
     }
 }
 

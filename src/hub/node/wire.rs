@@ -11,14 +11,20 @@ use crate::engine::code::OperationMode;
 use crate::engine::message::{OperatorRequest, WaitUntil};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::{CallFailure, Failure};
-use crate::id::{EntityId, InstanceId};
+use crate::id::{EntityId, InstanceId, ShardId};
 use crate::model::orchestration::{LockOrder, OrchestrationStatus, Order};
-use crate::model::{self, Action};
+use crate::model::{self, Action, MailRecord};
 use crate::runtime::Response;
 use crate::time::Timestamp;
 use crate::trace::TraceContext;
 
-/// A request.
+/// A request to the node that runs a shard.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Call {
+    pub(super) shard: ShardId,
+    pub(super) request: Request,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Request {
     Submit(Submit),
@@ -28,12 +34,18 @@ pub(super) enum Request {
         instance: String,
         until: WaitUntil,
     },
-    /// Waits until the hub has nothing to do.
+    /// Waits until the shard has nothing to do.
     Idle,
     /// Waits for changes of these kinds, after a position that an earlier answer had.
     Changes {
         kinds: Vec<String>,
         after: Option<String>,
+    },
+    /// Messages of another shard, of which the first one has the number `first`.
+    Mail {
+        from: ShardId,
+        first: u64,
+        messages: Vec<MailRecord>,
     },
 }
 
@@ -71,9 +83,9 @@ pub(super) enum Answer {
     /// The user's code returned an error.
     Returned(Failure),
     Refused(Error),
-    /// The node does not run the hub. Nothing happened.
+    /// The node does not run the shard. Nothing happened.
     NotOwner,
-    /// The node has lost the hub. The request may or may not have been accepted.
+    /// The node has lost the shard. The request may or may not have been accepted.
     Lost,
     Changes {
         changes: Vec<Change>,
@@ -119,9 +131,16 @@ impl Request {
                 has_id: false,
                 is_wait: false,
             },
+            Self::Mail { .. } => Nature {
+                only_reads: false,
+                has_id: true,
+                is_wait: false,
+            },
         }
     }
+}
 
+impl Call {
     pub(super) fn encode(&self) -> Result<Bytes> {
         model::encode(self).map(Bytes::from)
     }
@@ -279,7 +298,13 @@ mod tests {
             trace: None,
             only_if_read: false,
         });
-        match Request::decode(&request.encode().unwrap()).unwrap() {
+        let call = Call {
+            shard: ShardId(3),
+            request,
+        };
+        let sent = Call::decode(&call.encode().unwrap()).unwrap();
+        assert_eq!(sent.shard, call.shard);
+        match sent.request {
             Request::Submit(submit) => submit.into_submission(&Registry::default()),
             other => panic!("{other:?}"),
         }
@@ -311,7 +336,7 @@ mod tests {
     #[test]
     fn rubbish_is_refused() {
         for bytes in [&b""[..], b"\0", b"\x01\xff\xff\xff", &[0xff; 64]] {
-            assert!(Request::decode(bytes).is_err());
+            assert!(Call::decode(bytes).is_err());
             assert!(Answer::decode(bytes).is_err());
         }
     }

@@ -1,7 +1,7 @@
-//! The nodes of a hub, and which of them owns it.
+//! The nodes of a hub, and which of them owns which shard.
 //!
-//! A node counts a beat once in a while. Another node that sees the beat of the owner stand still for long enough, by its
-//! own monotonic clock, claims the hub. No clock is compared with another, and a wrong claim does no harm: it ends the
+//! A node counts a beat once in a while. Another node that sees the beat of an owner stand still for long enough, by its
+//! own monotonic clock, claims its shards. No clock is compared with another, and a wrong claim does no harm: it ends the
 //! tenure of a node that is only slow.
 
 use std::time::Duration;
@@ -14,12 +14,9 @@ use super::moves::check_stage;
 use super::schema;
 use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{Shard, ShardId};
+use crate::id::ShardId;
 use crate::log::shared::{Chain, LogState, Snapshot, Tenure};
 use crate::model;
-
-/// The only shard of a hub so far.
-pub(super) const FIRST: ShardId = ShardId(0);
 
 /// The class of the advisory locks that show that nodes are connected. The hub is added.
 pub(super) const CONNECTED: i32 = 0x0ab1_de00;
@@ -49,8 +46,8 @@ pub(crate) struct Wish {
     pub(crate) name: String,
     /// Number of partitions if the hub is new.
     pub(crate) partitions: u16,
-    /// The shard to join, and the number of shards.
-    pub(crate) shard: Shard,
+    /// Number of shards. An existing hub has to have the same.
+    pub(crate) shards: u16,
     /// The id if the hub is new.
     pub(crate) id: Uuid,
 }
@@ -73,41 +70,55 @@ pub(crate) struct Identity {
     pub(crate) partitions: u16,
 }
 
-/// The owner of a hub, and signs of its life.
+/// What the database says about a hub at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
+pub(crate) struct View {
+    /// The nodes that are connected, those that own a shard, and this one.
+    pub(crate) nodes: Vec<NodeView>,
+    /// The shards, by their numbers.
+    pub(crate) shards: Vec<ShardView>,
+}
+
+/// A node, and signs of its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NodeView {
     pub(crate) id: Uuid,
     pub(crate) name: String,
     pub(crate) beat: i64,
     /// Its process has a connection to the database.
     pub(crate) is_connected: bool,
+    /// It must not own a shard, because an operator drains it.
+    pub(crate) is_draining: bool,
+    /// Its copies have been brought up to date since its process started.
+    pub(crate) is_ready: bool,
     pub(crate) endpoint: Option<Endpoint>,
 }
 
-/// A hub as one node sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+/// A shard, and who owns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShardView {
     pub(crate) epoch: u64,
-    pub(crate) owner: Option<Owner>,
+    pub(crate) owner: Option<Uuid>,
     /// Number of owners that died one after the other.
     pub(crate) crashes: u32,
-    /// This node must not run the hub, because an operator drains it.
-    pub(crate) is_draining: bool,
 }
 
-/// The membership of a node in one shard of a hub.
+/// An owner that is replaced by a claim, and its beat when it was seen last.
+pub(crate) type Former = Option<(Uuid, i64)>;
+
+/// The membership of a node in a hub.
 #[derive(Debug)]
 pub(crate) struct Members {
     session: Session,
     identity: Identity,
-    shard: ShardId,
+    shards: u16,
     /// The name of the hub.
     name: String,
     node: Node,
 }
 
 impl Members {
-    /// Creates the tables and the hub if they are missing, and joins a shard of it.
+    /// Creates the tables and the hub if they are missing, and joins it.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Format`] if another build has created the hub, of kind [`ErrorKind::Moved`] if
@@ -120,15 +131,16 @@ impl Members {
         })?;
         check_stage(&wish.name, &found.stage)?;
         found.check(wish)?;
-        let (identity, shard) = (found.identity, wish.shard.id);
+        let (identity, shards) = (found.identity, wish.shards);
         session.run(patience, async |connected: &Connected| {
             let client = &connected.client;
-            let begin = "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) VALUES ($1, $2, $3, $3) \
-                         ON CONFLICT DO NOTHING";
+            let begin = "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) \
+                         SELECT $1, shard, $3, $3 FROM generate_series(0, $2::int4 - 1) AS shard ON CONFLICT DO NOTHING";
+            let chain = &Chain::default().0[..];
             client
-                .execute(begin, &[&identity.hub, &number(shard), &&Chain::default().0[..]])
+                .execute(begin, &[&identity.hub, &i32::from(shards), &chain])
                 .await?;
-            count_beat(connected, identity.hub, shard, &node).await?;
+            count_beat(connected, identity.hub, shards, &node, false).await?;
             // A process that starts ends the drain of the one before.
             let begin = "UPDATE abide.node SET draining = false WHERE hub = $1 AND node = $2 AND draining";
             client.execute(begin, &[&identity.hub, &node.id]).await.map(drop)
@@ -136,7 +148,7 @@ impl Members {
         Ok(Self {
             session,
             identity,
-            shard,
+            shards,
             name: wish.name.clone(),
             node,
         })
@@ -150,21 +162,28 @@ impl Members {
         &self.node
     }
 
-    pub(crate) fn seat(&self) -> Seat {
+    /// Returns the number of shards of the hub.
+    pub(crate) fn shards(&self) -> u16 {
+        self.shards
+    }
+
+    /// Returns the place of this node in a shard.
+    pub(crate) fn seat(&self, shard: ShardId) -> Seat {
         Seat {
             hub: self.identity.hub,
-            shard: self.shard,
+            shard,
             node: self.node.id,
         }
     }
 
-    /// Counts a beat, and returns what the hub looks like.
+    /// Counts a beat, and returns what the hub looks like. `is_ready` tells the other nodes that the copies of this one are
+    /// up to date.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::Moved`] if the hub has left the database, or any error of
-    /// [`Session::run`].
-    pub(crate) fn beat(&self, patience: Duration) -> Result<Seen> {
-        let (seen, stage) = self.session.run(patience, async |connected: &Connected| {
+    /// Returns an error of kind [`ErrorKind::Moved`] if the hub has left the database, of kind [`ErrorKind::Corrupted`] if the
+    /// database has lost a shard, or any error of [`Session::run`].
+    pub(crate) fn beat(&self, is_ready: bool, patience: Duration) -> Result<View> {
+        let (view, stage) = self.session.run(patience, async |connected: &Connected| {
             let (hub, node) = (self.identity.hub, self.node.id);
             let class = CONNECTED + hub;
             // The lock ends with the connection. Other nodes see its absence sooner than a beat that stands still.
@@ -173,36 +192,38 @@ impl Members {
                         THEN pg_try_advisory_lock($1, hashtext($2::text)) END";
             let lock = connected.statement(lock).await?;
             connected.client.query_one(&lock, &[&class, &node.to_string()]).await?;
-            count_beat(connected, hub, self.shard, &self.node).await?;
-            // The database may have lost the row of the owner, which is then dead until it counts the next beat.
-            let look = "SELECT s.epoch, s.crashes, s.owner, coalesce(n.name, 'unknown'), coalesce(n.beat, 0), \
-                            n.address, n.fingerprint, \
-                            EXISTS (SELECT FROM pg_locks l \
-                            WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname \
-                            = current_database()) AND l.classid = $3::int4::oid AND l.objid = \
-                            (hashtext(s.owner::text)::int8 & 4294967295)::oid), h.stage, \
-                            EXISTS (SELECT FROM abide.node d WHERE d.hub = s.hub AND d.node = $4 AND d.draining) \
-                        FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub LEFT JOIN abide.node n ON n.hub = s.hub AND n.node = s.owner \
-                        WHERE s.hub = $1 AND s.shard = $2";
-            let look = connected.statement(look).await?;
-            let row = connected.client.query_one(&look, &[&hub, &number(self.shard), &class, &node]).await?;
-            let owner = row.get::<_, Option<Uuid>>(2).map(|id| Owner {
-                id,
-                name: row.get(3),
-                beat: row.get(4),
-                endpoint: endpoint(row.get(5), row.get(6)),
-                is_connected: row.get(7),
-            });
-            let seen = Seen {
-                epoch: row.get::<_, i64>(0) as u64,
-                owner,
-                crashes: row.get::<_, i32>(1) as u32,
-                is_draining: row.get(9),
+            count_beat(connected, hub, self.shards, &self.node, is_ready).await?;
+            let nodes = "WITH connected AS MATERIALIZED (SELECT l.objid FROM pg_locks l WHERE l.locktype = 'advisory' \
+                             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+                             AND l.classid = $2::int4::oid) \
+                         SELECT node, name, beat, address, fingerprint, draining, ready, is_connected FROM \
+                             (SELECT n.*, (hashtext(n.node::text)::int8 & 4294967295)::oid IN (SELECT objid FROM connected) \
+                                 AS is_connected FROM abide.node n WHERE n.hub = $1) AS n \
+                         WHERE is_connected OR node = $3 \
+                             OR EXISTS (SELECT FROM abide.shard s WHERE s.hub = $1 AND s.owner = n.node)";
+            let nodes = connected.statement(nodes).await?;
+            let nodes = connected.client.query(&nodes, &[&hub, &class, &node]).await?;
+            let shards = "SELECT s.epoch, s.owner, s.crashes, h.stage FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub \
+                          WHERE s.hub = $1 ORDER BY s.shard";
+            let shards = connected.statement(shards).await?;
+            let shards = connected.client.query(&shards, &[&hub]).await?;
+            let view = View {
+                nodes: nodes.iter().map(node_view).collect(),
+                shards: shards.iter().map(shard_view).collect(),
             };
-            Ok((seen, row.get::<_, String>(8)))
+            Ok((view, shards.first().map(|row| row.get::<_, String>(3))))
         })?;
-        check_stage(&self.name, &stage)?;
-        Ok(seen)
+        if view.shards.len() != usize::from(self.shards) {
+            let text = format!(
+                "the database has {} of the {} shards of the hub `{}`; restore a backup of it",
+                view.shards.len(),
+                self.shards,
+                self.name
+            );
+            return Err(Error::new(ErrorKind::Corrupted, text));
+        }
+        check_stage(&self.name, stage.as_deref().unwrap_or_default())?;
+        Ok(view)
     }
 
     /// Returns `true` if a node of this hub has a certificate with this fingerprint. The lookup has a session of its own.
@@ -218,23 +239,27 @@ impl Members {
         })
     }
 
-    /// Ends the tenure of this node, if it owns the hub.
-    pub(crate) fn give_up(&self, patience: Duration) -> Result<()> {
+    /// Ends the tenure of this node, if it owns the shard.
+    pub(crate) fn give_up(&self, shard: ShardId, patience: Duration) -> Result<()> {
         let text =
             "UPDATE abide.shard SET owner = NULL, epoch = epoch + 1 WHERE hub = $1 AND shard = $2 AND owner = $3";
         self.session.run(patience, async |connected: &Connected| {
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-                [&self.identity.hub, &number(self.shard), &self.node.id];
+                [&self.identity.hub, &number(shard), &self.node.id];
             connected.client.execute(text, &parameters).await.map(drop)
         })
     }
 
-    /// Claims the hub as it was seen. Returns `None` if it has changed since, or if its owner has counted a beat.
-    pub(crate) fn claim(&self, seen: &Seen, patience: Duration) -> Result<Option<Tenure>> {
-        let (owner, beat) = seen
-            .owner
-            .as_ref()
-            .map_or((None, 0), |owner| (Some(owner.id), owner.beat));
+    /// Claims a shard as it was seen. Returns `None` if it has changed since, or if its owner has counted a beat.
+    pub(crate) fn claim(
+        &self,
+        shard: ShardId,
+        epoch: u64,
+        former: Former,
+        patience: Duration,
+    ) -> Result<Option<Tenure>> {
+        let (owner, beat) = former.map_or((None, 0), |(owner, beat)| (Some(owner), beat));
+        // The database may have lost the row of the owner, which is then dead until it counts the next beat.
         let text = "UPDATE abide.shard AS s SET epoch = s.epoch + 1, owner = $4, \
                         crashes = CASE WHEN s.owner IS NULL OR s.owner = $4 THEN s.crashes ELSE s.crashes + 1 END \
                     FROM abide.hub AS h WHERE s.hub = $1 AND s.shard = $2 AND s.epoch = $3 \
@@ -244,9 +269,9 @@ impl Members {
                     RETURNING head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before, incarnation, s.epoch";
         self.session.run(patience, async |connected: &Connected| {
             let claim = connected.statement(text).await?;
-            let (hub, epoch) = (self.identity.hub, seen.epoch as i64);
+            let (hub, epoch) = (self.identity.hub, epoch as i64);
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
-                [&hub, &number(self.shard), &epoch, &self.node.id, &owner, &beat];
+                [&hub, &number(shard), &epoch, &self.node.id, &owner, &beat];
             let row = connected.client.query_opt(&claim, &parameters).await?;
             Ok(row.as_ref().map(|row| Tenure {
                 epoch: row.get::<_, i64>(8) as u64,
@@ -256,12 +281,12 @@ impl Members {
     }
 
     /// Returns the first batch since which no owner has crashed, as the last owner has recorded it.
-    pub(crate) fn calm_since(&self, patience: Duration) -> Result<u64> {
+    pub(crate) fn calm_since(&self, shard: ShardId, patience: Duration) -> Result<u64> {
         let text = "SELECT calm_since FROM abide.shard WHERE hub = $1 AND shard = $2";
         self.session.run(patience, async |connected: &Connected| {
             let row = connected
                 .client
-                .query_one(text, &[&self.identity.hub, &number(self.shard)])
+                .query_one(text, &[&self.identity.hub, &number(shard)])
                 .await?;
             Ok(row.get::<_, i64>(0) as u64)
         })
@@ -276,12 +301,12 @@ impl Members {
 
     /// Takes back the crash that a claim has counted: this owner cannot open the hub, so it will look like another crash to
     /// the next one.
-    pub(crate) fn take_back_crash(&self, epoch: u64, before: u32, patience: Duration) -> Result<()> {
+    pub(crate) fn take_back_crash(&self, shard: ShardId, epoch: u64, before: u32, patience: Duration) -> Result<()> {
         let text = "UPDATE abide.shard SET crashes = $5 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4";
         self.session.run(patience, async |connected: &Connected| {
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [
                 &self.identity.hub,
-                &number(self.shard),
+                &number(shard),
                 &(epoch as i64),
                 &self.node.id,
                 &(before as i32),
@@ -291,11 +316,11 @@ impl Members {
     }
 
     /// Records that this owner has served for a while, so that the deaths of earlier ones no longer count.
-    pub(crate) fn forget_crashes(&self, epoch: u64, patience: Duration) -> Result<()> {
+    pub(crate) fn forget_crashes(&self, shard: ShardId, epoch: u64, patience: Duration) -> Result<()> {
         let text = "UPDATE abide.shard SET crashes = 0 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND crashes > 0";
         self.session.run(patience, async |connected: &Connected| {
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-                [&self.identity.hub, &number(self.shard), &(epoch as i64)];
+                [&self.identity.hub, &number(shard), &(epoch as i64)];
             connected.client.execute(text, &parameters).await.map(drop)
         })
     }
@@ -322,11 +347,11 @@ impl Found {
             );
             return Err(Error::new(ErrorKind::Format, text));
         }
-        if self.shards != i32::from(wish.shard.count) {
+        if self.shards != i32::from(wish.shards) {
             let text = format!(
                 "the hub `{name}` in the database has {} shards, and this program opens it with {}; a hub keeps the number of \
                  shards that it was created with",
-                self.shards, wish.shard.count
+                self.shards, wish.shards
             );
             return Err(Error::new(ErrorKind::Configuration, text));
         }
@@ -343,7 +368,7 @@ async fn find_or_create(connected: &Connected, wish: &Wish) -> Result<Found, tok
             // Another node may be faster.
             let create = "INSERT INTO abide.hub (name, id, partitions, shards, format) \
                           VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING";
-            let (partitions, shards) = (i32::from(wish.partitions), i32::from(wish.shard.count));
+            let (partitions, shards) = (i32::from(wish.partitions), i32::from(wish.shards));
             let format = model::STORED_FORMAT as i32;
             client
                 .execute(create, &[&wish.name, &wish.id, &partitions, &shards, &format])
@@ -364,31 +389,55 @@ async fn find_or_create(connected: &Connected, wish: &Wish) -> Result<Found, tok
 }
 
 /// Counts a beat of a node, and enters the node if the database does not have it, or has lost it.
-async fn count_beat(connected: &Connected, hub: i32, shard: ShardId, node: &Node) -> Result<(), tokio_postgres::Error> {
-    let beat = "WITH beat AS (INSERT INTO abide.node AS n (hub, node, name, build, address, fingerprint, beat) \
-                    VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (hub, node) \
-                    DO UPDATE SET beat = n.beat + 1, name = $3, build = $4, address = $5, fingerprint = $6) \
-                INSERT INTO abide.copy (hub, shard, node) VALUES ($1, $7, $2) ON CONFLICT DO NOTHING";
+async fn count_beat(
+    connected: &Connected,
+    hub: i32,
+    shards: u16,
+    node: &Node,
+    is_ready: bool,
+) -> Result<(), tokio_postgres::Error> {
+    let beat = "WITH beat AS (INSERT INTO abide.node AS n (hub, node, name, build, address, fingerprint, ready, beat) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, 1) ON CONFLICT (hub, node) \
+                    DO UPDATE SET beat = n.beat + 1, name = $3, build = $4, address = $5, fingerprint = $6, ready = $7) \
+                INSERT INTO abide.copy (hub, shard, node) SELECT $1, shard, $2 FROM generate_series(0, $8::int4 - 1) AS shard \
+                ON CONFLICT DO NOTHING";
     let beat = connected.statement(beat).await?;
     let build = env!("CARGO_PKG_VERSION");
     let address = node.endpoint.as_ref().map(|endpoint| &endpoint.address);
     let fingerprint = node.endpoint.as_ref().map(|endpoint| &endpoint.fingerprint[..]);
-    connected
-        .client
-        .execute(
-            &beat,
-            &[
-                &hub,
-                &node.id,
-                &node.name,
-                &build,
-                &address,
-                &fingerprint,
-                &number(shard),
-            ],
-        )
-        .await
-        .map(drop)
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
+        &hub,
+        &node.id,
+        &node.name,
+        &build,
+        &address,
+        &fingerprint,
+        &is_ready,
+        &i32::from(shards),
+    ];
+    connected.client.execute(&beat, &parameters).await.map(drop)
+}
+
+/// Reads the columns node, name, beat, address, fingerprint, draining, ready and is_connected, in this order.
+fn node_view(row: &Row) -> NodeView {
+    NodeView {
+        id: row.get(0),
+        name: row.get(1),
+        beat: row.get(2),
+        endpoint: endpoint(row.get(3), row.get(4)),
+        is_draining: row.get(5),
+        is_ready: row.get(6),
+        is_connected: row.get(7),
+    }
+}
+
+/// Reads the columns epoch, owner and crashes, in this order.
+fn shard_view(row: &Row) -> ShardView {
+    ShardView {
+        epoch: row.get::<_, i64>(0) as u64,
+        owner: row.get(1),
+        crashes: row.get::<_, i32>(2) as u32,
+    }
 }
 
 /// Returns the number of a shard as its column has it.

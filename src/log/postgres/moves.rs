@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::members::{FIRST, Seat, chain, number};
+use super::members::{Seat, chain, number};
 use super::schema;
 use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::ShardId;
 use crate::log::shared::{Chain, LogError, Record, Snapshot};
 use crate::model;
 
@@ -16,6 +17,9 @@ use crate::model;
 pub(super) const OPEN: &str = "open";
 const IMPORTING: &str = "importing";
 const EXPORTED: &str = "exported";
+
+/// The only shard of a hub that moves.
+const WHOLE: ShardId = ShardId(0);
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -81,7 +85,7 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
     let begun = session.run(patience, async |connected: &Connected| {
         let client = &connected.client;
         let found = client
-            .query_opt(newest, &[&moving.name, &moving.id, &number(FIRST)])
+            .query_opt(newest, &[&moving.name, &moving.id, &number(WHOLE)])
             .await?;
         let found = found.map_or(0, |row| row.get::<_, i64>(0) as u64);
         if found > moving.commit {
@@ -96,14 +100,14 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
             &IMPORTING,
             &moving.id_of_move,
             &moving.is_repeated,
-            &number(FIRST),
+            &number(WHOLE),
             &node,
         ];
         if !moving.is_repeated {
             client.execute(create, &parameters[..7]).await?;
             let chain = &Chain::default().0[..];
             client
-                .execute(shard, &[&moving.name, &moving.id, &number(FIRST), &chain])
+                .execute(shard, &[&moving.name, &moving.id, &number(WHOLE), &chain])
                 .await?;
         }
         let row = client.query_opt(claim, parameters).await?;
@@ -111,7 +115,7 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
             Begun::Here(Arrival {
                 seat: Seat {
                     hub: row.get(0),
-                    shard: FIRST,
+                    shard: WHOLE,
                     node,
                 },
                 epoch: row.get::<_, i64>(1) as u64,

@@ -6,7 +6,7 @@ use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The version of the tables. A database with another version is refused.
-const VERSION: i32 = 5;
+const VERSION: i32 = 6;
 
 /// Serializes nodes that create the tables at the same time.
 const LOCK: i64 = 0x0061_6269_6465;
@@ -50,6 +50,7 @@ CREATE TABLE abide.node (
     address text,
     fingerprint bytea,
     draining boolean NOT NULL DEFAULT false,
+    ready boolean NOT NULL DEFAULT false,
     beat bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (hub, node)) WITH (fillfactor = 50);
 CREATE TABLE abide.copy (
@@ -85,7 +86,7 @@ CREATE TABLE abide.snapshot (
 ALTER TABLE abide.log ALTER body SET STORAGE EXTERNAL;
 ALTER TABLE abide.snapshot ALTER body SET STORAGE EXTERNAL;
 ALTER TABLE abide.log SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
-INSERT INTO abide.meta VALUES (5);
+INSERT INTO abide.meta VALUES (6);
 ";
 
 /// Creates the tables, unless they exist.

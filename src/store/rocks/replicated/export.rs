@@ -17,7 +17,6 @@ use super::open::{OpenOptions, Opened, open};
 use super::snapshot::{self, Content};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_private_directory, io_error, is_absent_or_empty, read_if_present, replace, sync_parent};
-use crate::id::Shard;
 use crate::log::postgres::{Session, moves, status};
 use crate::random;
 use crate::store::directory::Format;
@@ -65,7 +64,7 @@ pub(crate) fn export(how: &MoveOptions) -> Result<Moved> {
         partitions: USUAL_PARTITIONS,
         patience: how.patience,
         canceled: how.canceled.clone(),
-        shard: Shard::WHOLE,
+        shards: 1,
         endpoint: None,
     })?;
     let commit = number(opened.last_commit);

@@ -50,11 +50,13 @@ pub(super) struct CopySource {
 }
 
 impl Follower {
-    pub(super) fn start(source: CopySource) -> Result<Self> {
+    /// `when_current` is called when the copy has everything that was in the log.
+    pub(super) fn start(source: CopySource, when_current: impl Fn() + Send + 'static) -> Result<Self> {
         let (orders, received) = channel();
+        let following = Following::new(source, received, Box::new(when_current));
         Ok(Self {
             orders,
-            thread: Some(spawn("abide-follow", move || Following::new(source, received).run())?),
+            thread: Some(spawn("abide-follow", move || following.run())?),
         })
     }
 
@@ -102,10 +104,11 @@ struct Following {
     awaited: Option<(LogState, Vec<oneshot::Sender<CopiedRows>>)>,
     /// The last warning.
     told: String,
+    when_current: Box<dyn Fn() + Send>,
 }
 
 impl Following {
-    fn new(source: CopySource, orders: Receiver<Order>) -> Self {
+    fn new(source: CopySource, orders: Receiver<Order>, when_current: Box<dyn Fn() + Send>) -> Self {
         Self {
             source,
             orders,
@@ -113,6 +116,7 @@ impl Following {
             readers: Vec::new(),
             awaited: None,
             told: String::new(),
+            when_current,
         }
     }
 
@@ -145,6 +149,7 @@ impl Following {
             Ok(true) => Duration::ZERO,
             Ok(false) => {
                 self.told.clear();
+                (self.when_current)();
                 self.ask_again();
                 if self.readers.is_empty() {
                     LOOK

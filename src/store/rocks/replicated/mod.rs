@@ -9,9 +9,13 @@
 //! copy.gone   what is left of such a copy
 //! ```
 //!
-//! A node waits until it owns the hub. Meanwhile, its copy follows the log. Then it reads the rest of the log, and works as a
+//! A hub of several shards has a copy of each: `copy-0`, `copy-1` and so on.
+//!
+//! A node waits until it owns a shard. Meanwhile, its copy follows the log. Then it reads the rest of the log, and works as a
 //! hub in a directory does, only with another log. A copy that does not agree with the log is replaced.
 
+mod balance;
+mod beats;
 mod claim;
 mod copy;
 mod export;
@@ -33,5 +37,5 @@ pub(crate) use export::export;
 pub(crate) use follow::FreshRows;
 pub(crate) use import::import;
 pub(crate) use moves::{MoveOptions, Moved};
-pub(crate) use open::{Member, OpenOptions, Opened, open};
+pub(crate) use open::{Member, OpenOptions, Opened, Tenant, open};
 pub(crate) use replay::CopiedRows;

@@ -1,4 +1,4 @@
-//! Opens a hub whose log is shared: joins it, waits to own it, and brings the copy up to date.
+//! Opens a shard of a hub whose log is shared: joins the hub, waits to own the shard, and brings the copy up to date.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::claim::{self, Beats, Claimed, Drain};
+use super::beats::{Beats, HandOver};
+use super::claim::{self, Claimed};
 use super::copy::{self, Limits};
 use super::follow::{CopySource, Follower, FreshRows};
 use super::node;
@@ -17,8 +18,8 @@ use super::snapshot::Snapshots;
 use super::store::{LEAVE, OwnedStore, ReplicatedStore};
 use crate::error::Result;
 use crate::files::create_private_directory;
-use crate::id::Shard;
-use crate::log::postgres::{Address, Endpoint, Identity, Members, Owner, PostgresLog, Session, Wish};
+use crate::id::{Shard, ShardId};
+use crate::log::postgres::{Address, Endpoint, Identity, Members, NodeView, PostgresLog, Session, Wish};
 use crate::log::replicated::{Appended, ReplicatedLog};
 use crate::log::shared::{SharedLog, Tenure};
 use crate::model::CommitRecord;
@@ -45,8 +46,8 @@ pub(crate) struct OpenOptions {
     pub(crate) wal_limit: u64,
     /// Number of partitions of a new hub.
     pub(crate) partitions: u16,
-    /// The shard of the hub, and the number of shards.
-    pub(crate) shard: Shard,
+    /// Number of shards of the hub.
+    pub(crate) shards: u16,
     /// Time for which the open waits for a database that cannot be reached.
     pub(crate) patience: Duration,
     /// Ends the wait for another node.
@@ -56,16 +57,22 @@ pub(crate) struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// Returns the directory of the copy, and its limits.
-    fn copy(&self) -> (PathBuf, Limits) {
-        (
-            self.directory.join("copy"),
-            Limits::new(self.memory_budget, self.wal_limit),
-        )
+    /// Returns the directory of the copy of a shard.
+    fn copy(&self, shard: ShardId) -> PathBuf {
+        match self.shards {
+            1 => self.directory.join("copy"),
+            _ => self.directory.join(format!("copy-{}", shard.0)),
+        }
+    }
+
+    /// Returns the limits of each copy.
+    fn limits(&self) -> Limits {
+        let share = |whole: usize| whole / usize::from(self.shards);
+        Limits::new(share(self.memory_budget), self.wal_limit / u64::from(self.shards))
     }
 }
 
-/// An open hub and its description.
+/// An open shard and its description.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) store: Arc<ReplicatedStore>,
@@ -84,26 +91,34 @@ pub(crate) struct Opened {
 pub(crate) struct Member {
     how: OpenOptions,
     members: Arc<Members>,
+    beats: Arc<Beats>,
     lock: Arc<DirectoryLock>,
-    drain: OnceLock<Drain>,
     /// The connection on which nodes are looked up that want to connect, so that no beat waits for them.
     admission: Session,
 }
 
-/// Waits until this node owns the hub, and opens it.
+/// A node that runs a shard or waits for it.
+pub(crate) struct Tenant {
+    member: Arc<Member>,
+    shard: ShardId,
+    hand_over: OnceLock<HandOver>,
+}
+
+/// Waits until this node owns the hub, which has one shard, and opens it.
 ///
 /// # Errors
-/// Returns the errors of [`Member::join`] and [`Member::own`].
+/// Returns the errors of [`Member::join`] and [`Tenant::own`].
 pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
-    Member::join(how.clone())?.own(false, &mut |_, _| {})
+    let member = Arc::new(Member::join(how.clone())?);
+    Tenant::new(&member, ShardId(0)).own(false, &mut |_, _| {})
 }
 
 impl Member {
-    /// Takes the directory and joins the hub.
+    /// Takes the directory, joins the hub and begins to beat.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::Locked`](crate::ErrorKind::Locked) if the directory is in use, any error of its
-    /// files, or the errors of [`Members::join`].
+    /// Returns an error of kind [`Locked`](crate::ErrorKind::Locked) if the directory is in use, any error of its files, or the errors of
+    /// [`Members::join`].
     pub(crate) fn join(how: OpenOptions) -> Result<Self> {
         create_private_directory(&how.directory)?;
         let lock = DirectoryLock::take(&how.directory)?;
@@ -111,16 +126,17 @@ impl Member {
         let wish = Wish {
             name: how.name.clone(),
             partitions: how.partitions,
-            shard: how.shard,
+            shards: how.shards,
             id: random::uuid(),
         };
         let members = Members::join(Session::new(how.address.clone())?, &wish, node, how.patience)?;
+        let members = Arc::new(members);
         Ok(Self {
             admission: Session::new(how.address.clone())?,
             how,
-            members: Arc::new(members),
+            beats: Arc::new(Beats::start(Arc::clone(&members))?),
+            members,
             lock: Arc::new(lock),
-            drain: OnceLock::new(),
         })
     }
 
@@ -131,7 +147,7 @@ impl Member {
     /// Returns `true` if a node of this hub has a certificate with this fingerprint.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::Io`](crate::ErrorKind::Io) if the database cannot be reached.
+    /// Returns an error of kind [`Io`](crate::ErrorKind::Io) if the database cannot be reached.
     pub(crate) fn admits(&self, fingerprint: &[u8; 32]) -> Result<bool> {
         self.members.admits(&self.admission, fingerprint, FOLLOWER)
     }
@@ -141,91 +157,131 @@ impl Member {
         &self.how.name
     }
 
-    /// Calls `drain` when an operator drains this node while it runs the hub.
-    pub(crate) fn when_drained(&self, drain: Drain) {
-        // It is set once, before the first open.
-        let _ = self.drain.set(drain);
+    /// Returns the number of shards of the hub.
+    pub(crate) fn shards(&self) -> u16 {
+        self.how.shards
     }
 
-    /// Returns `true` if an operator drains this node.
-    ///
-    /// # Errors
-    /// Returns the errors of [`Members::beat`].
-    pub(crate) fn is_draining(&self) -> Result<bool> {
-        Ok(self.members.beat(FOLLOWER)?.is_draining)
+    /// Looks at the hub now, and not only with the next regular beat.
+    pub(crate) fn look(&self) {
+        self.beats.look();
     }
 
-    /// Ends the tenure of this node, if it has one, so that another node can try.
-    pub(crate) fn give_up(&self) {
-        // If this fails, the others wait until the node ends.
-        let _ = self.members.give_up(LEAVE);
-    }
-
-    /// Ends the wait for another node.
+    /// Ends the wait for other nodes.
     pub(crate) fn cancel(&self) {
         self.how.canceled.store(true, Ordering::Relaxed);
+        self.beats.look();
     }
 
     pub(crate) fn is_canceled(&self) -> bool {
         self.how.canceled.load(Ordering::Relaxed)
     }
+}
 
-    /// Waits until this node owns the hub, and opens it. Meanwhile, its copy follows the log. Calls `watch` with each other
-    /// owner, and with what this node can read while it waits. `was_seen` tells that the node has seen the hub before.
+impl Tenant {
+    pub(crate) fn new(member: &Arc<Member>, shard: ShardId) -> Self {
+        Self {
+            member: Arc::clone(member),
+            shard,
+            hand_over: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn member(&self) -> &Arc<Member> {
+        &self.member
+    }
+
+    pub(crate) fn shard(&self) -> Shard {
+        Shard {
+            id: self.shard,
+            count: self.member.how.shards,
+        }
+    }
+
+    /// Calls `hand_over` when this node runs the shard and should leave it to another one.
+    pub(crate) fn when_handed_over(&self, hand_over: HandOver) {
+        // It is set once, before the first open.
+        let _ = self.hand_over.set(hand_over);
+    }
+
+    /// Returns `true` if this node runs the shard and should leave it to another one.
+    pub(crate) fn hands_over(&self) -> bool {
+        self.member.beats.hands_over(self.shard)
+    }
+
+    /// Ends the tenure of this node, if it has one, so that another node can try.
+    pub(crate) fn give_up(&self) {
+        // If this fails, the others wait until the node ends.
+        let _ = self.member.members.give_up(self.shard, LEAVE);
+    }
+
+    /// Waits until this node owns the shard, and opens it. Meanwhile, its copy follows the log. Calls `watch` with each other
+    /// owner, and with what this node can read while it waits. `was_seen` tells that the node has seen the shard before.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the wait was canceled, or the errors of
-    /// [`copy::open`] and of [`Replay::finish`](super::replay::Replay::finish).
-    pub(crate) fn own(&self, was_seen: bool, watch: &mut dyn FnMut(&Owner, &FreshRows)) -> Result<Opened> {
-        let (how, members) = (&self.how, &self.members);
-        let identity = members.identity();
-        let (copy, limits) = how.copy();
+    /// Returns an error of kind [`Closed`](crate::ErrorKind::Closed) if the wait was canceled, or the errors of [`copy::open`] and of
+    /// [`Replay::finish`](super::replay::Replay::finish).
+    pub(crate) fn own(&self, was_seen: bool, watch: &mut dyn FnMut(&NodeView, &FreshRows)) -> Result<Opened> {
+        let Member {
+            how, members, beats, ..
+        } = self.member.as_ref();
         let mut follower = None;
-        let claimed = claim::wait(members, &how.canceled, how.patience, was_seen, |owner| {
-            let follower = match &mut follower {
-                Some(follower) => follower,
-                None => {
-                    let log = PostgresLog::with_patience(&how.address, members.seat(), FOLLOWER)?;
-                    follower.insert(Follower::start(CopySource {
-                        directory: copy.clone(),
-                        hub: identity.id,
-                        log: Arc::new(log),
-                        limits,
-                        canceled: Arc::clone(&how.canceled),
-                    })?)
-                }
-            };
-            watch(owner, &follower.fresh_rows());
-            Ok(())
-        })?;
+        let claimed = claim::wait(
+            beats,
+            members,
+            self.shard,
+            &how.canceled,
+            how.patience,
+            was_seen,
+            |owner| {
+                let follower = match &mut follower {
+                    Some(follower) => follower,
+                    None => {
+                        let log = PostgresLog::with_patience(&how.address, members.seat(self.shard), FOLLOWER)?;
+                        let (beats, shard) = (Arc::clone(beats), self.shard);
+                        let when_current = move || beats.note_ready(shard);
+                        follower.insert(Follower::start(self.source(Arc::new(log)), when_current)?)
+                    }
+                };
+                watch(owner, &follower.fresh_rows());
+                Ok(())
+            },
+        )?;
         self.serve(claimed, follower).inspect_err(|_| {
             if let Some(before) = claimed.crashes_before {
                 // If this fails, the next node waits for longer than necessary.
-                let _ = members.take_back_crash(claimed.tenure.epoch, before, LEAVE);
+                let _ = members.take_back_crash(self.shard, claimed.tenure.epoch, before, LEAVE);
             }
         })
     }
 
-    /// Brings the copy up to date and opens the store of a hub that this node owns.
+    /// Returns the copy of this node, and the log that it follows.
+    fn source(&self, log: Arc<dyn SharedLog>) -> CopySource {
+        let how = &self.member.how;
+        CopySource {
+            directory: how.copy(self.shard),
+            hub: self.member.identity().id,
+            log,
+            limits: how.limits(),
+            canceled: Arc::clone(&how.canceled),
+        }
+    }
+
+    /// Brings the copy up to date and opens the store of a shard that this node owns.
     fn serve(&self, claimed: Claimed, follower: Option<Follower>) -> Result<Opened> {
-        let (how, members) = (&self.how, &self.members);
+        let Member {
+            how, members, beats, ..
+        } = self.member.as_ref();
         let Claimed { tenure, is_calm, .. } = claimed;
         let identity = members.identity();
-        let calm_since = members.calm_since(how.patience)?;
+        let calm_since = members.calm_since(self.shard, how.patience)?;
         let held = members.holds(how.patience)?;
-        // The beats begin before the copy is brought up to date, which may take long.
-        let drain = self.drain.get().cloned().unwrap_or_else(|| Arc::new(|| {}));
-        let beats = Beats::start(Arc::clone(members), tenure.epoch, drain)?;
-        let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, members.seat())?);
-        let (copy, limits) = how.copy();
+        let hand_over = self.hand_over.get().cloned().unwrap_or_else(|| Arc::new(|| {}));
+        let attention = Arc::clone(beats).attend(self.shard, tenure.epoch, hand_over);
+        let seat = members.seat(self.shard);
+        let shared: Arc<dyn SharedLog> = Arc::new(PostgresLog::new(&how.address, seat)?);
         let followed = follower.and_then(Follower::stop);
-        let source = CopySource {
-            directory: copy,
-            hub: identity.id,
-            log: Arc::clone(&shared),
-            limits,
-            canceled: Arc::clone(&how.canceled),
-        };
+        let source = self.source(Arc::clone(&shared));
         let (durable, appended) = take_over(&source, &tenure, followed)?;
         let durable = Materialized::start(durable)?;
         let last_commit = commit_in(durable.store.as_ref() as &dyn Reader)?;
@@ -240,7 +296,7 @@ impl Member {
             Arc::clone(&shared),
             log_bytes,
         )?;
-        beats.serve();
+        attention.serve();
         let format = Format {
             hub: identity.id,
             incarnation: tenure.log.incarnation,
@@ -248,14 +304,14 @@ impl Member {
         };
         let store = ReplicatedStore {
             _snapshots: snapshots,
-            beats,
+            attention,
             durable,
             shared,
-            seat: members.seat(),
+            seat,
             epoch: tenure.epoch,
             format,
             closed: AtomicBool::new(false),
-            _lock: Arc::clone(&self.lock),
+            _lock: Arc::clone(&self.member.lock),
         };
         Ok(Opened {
             store: Arc::new(store),
@@ -306,5 +362,13 @@ pub(super) fn take_over(
 impl fmt::Debug for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Member").field("how", &self.how).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenant")
+            .field("shard", &self.shard)
+            .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rocksdb::properties;
 use uuid::Uuid;
 
-use super::claim::Beats;
+use super::beats::Attention;
 use super::copy::Copy;
 use super::snapshot::Snapshots;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,7 +34,7 @@ pub(super) type OwnedStore = Durable<ReplicatedLog, Arc<Copy>>;
 #[derive(Debug)]
 pub(crate) struct ReplicatedStore {
     pub(super) _snapshots: Snapshots,
-    pub(super) beats: Beats,
+    pub(super) attention: Attention,
     pub(super) durable: Materialized<ReplicatedLog, Arc<Copy>>,
     pub(super) shared: Arc<dyn SharedLog>,
     pub(super) seat: Seat,
@@ -77,7 +77,7 @@ impl ReplicatedStore {
     }
 
     fn not_replaced(&self) -> Result<()> {
-        if self.beats.is_replaced() {
+        if self.attention.is_replaced() {
             return self.noted(Err(LogError::Fenced.into()));
         }
         Ok(())

@@ -12,11 +12,11 @@ use server::Server;
 use super::claim::check_canceled;
 use super::copy::{self, Limits};
 use super::mark::Mark;
-use super::open::{Member, OpenOptions, Opened, open};
+use super::open::{Member, OpenOptions, Opened, Tenant, open};
 use super::replay::{Replay, Step, Stopped};
 use super::snapshot;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{Shard, ShardId};
+use crate::id::ShardId;
 use crate::log::postgres::{Address, Endpoint, PostgresLog};
 use crate::log::shared::{Chain, SharedLog, Snapshot};
 use crate::model::{self, CommitRecord};
@@ -33,7 +33,7 @@ fn options(server: &Server, directory: &Path) -> OpenOptions {
         partitions: 8,
         patience: Duration::from_secs(10),
         canceled: Arc::default(),
-        shard: Shard::WHOLE,
+        shards: 1,
         endpoint: None,
     }
 }
@@ -531,11 +531,16 @@ fn only_nodes_of_the_hub_are_admitted() {
 fn shards_have_logs_of_their_own() {
     let Some(server) = Server::start() else { return };
     let places = [(); 3].map(|()| tempfile::tempdir().unwrap());
-    let of = |id, count, place: usize| OpenOptions {
-        shard: Shard { id: ShardId(id), count },
-        ..options(&server, places[place].path())
+    let join = |shards, place: usize| {
+        let how = OpenOptions {
+            shards,
+            ..options(&server, places[place].path())
+        };
+        Member::join(how).map(Arc::new)
     };
-    let [first, second] = [0, 1].map(|id| open(&of(id, 2, usize::from(id))).unwrap());
+    let own = |member: &Arc<Member>, id| Tenant::new(member, ShardId(id)).own(false, &mut |_, _| {}).unwrap();
+    let node = join(2, 0).unwrap();
+    let [first, second] = [0, 1].map(|id| own(&node, id));
     assert_eq!(first.hub, second.hub);
     write(&first, 1..30);
     write_noise(&second, 1..100);
@@ -545,9 +550,9 @@ fn shards_have_logs_of_their_own() {
     drop(first);
     // The end of one tenure is not that of another one.
     write_noise(&second, 100..200);
-    let again = open(&of(0, 2, 2)).unwrap();
+    let again = own(&join(2, 1).unwrap(), 0);
     assert_eq!((rows(&again), again.last_commit.unwrap().number), (rows_of_first, 29));
-    let error = open(&of(0, 3, 0)).unwrap_err();
+    let error = join(3, 2).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     let text = error.to_string();
     for part in [

@@ -1,0 +1,225 @@
+//! Hubs of several shards, which several nodes run together.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use abide::cluster::Database;
+use abide::prelude::*;
+use futures::future::join_all;
+use tempfile::TempDir;
+
+use crate::nodes::{approval, listening, places};
+use crate::server::Server;
+use crate::{Counter, runtime};
+
+/// Passes a message on, and remembers it.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Relay {
+    seen: Vec<u32>,
+}
+
+#[operations]
+impl Relay {
+    /// Passes the number on to so many others, each of which may be in another shard than the one before.
+    pub fn pass(&mut self, ctx: &mut EntityContext, n: u32, left: u32) {
+        self.seen.push(n);
+        if left > 0 {
+            let key: u32 = ctx.key().parse().unwrap_or_default();
+            ctx.entity::<Relay>(key + 1).pass(n, left - 1).signal();
+        }
+    }
+}
+
+/// An account that can be locked.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Purse {
+    cents: i64,
+}
+
+#[operations]
+impl Purse {
+    pub fn add(&mut self, cents: i64) -> i64 {
+        self.cents += cents;
+        self.cents
+    }
+}
+
+#[activity]
+async fn double(n: i64) -> i64 {
+    2 * n
+}
+
+#[orchestration]
+async fn child(ctx: OrchestrationContext, n: i64) -> Result<i64, Failure> {
+    Ok(ctx.call_activity::<double>(n).await?)
+}
+
+/// Moves money between two purses under a lock, with the help of a child.
+#[orchestration]
+async fn transfer(ctx: OrchestrationContext, purses: (u32, u32)) -> Result<i64, Failure> {
+    let cents = ctx.call_sub_orchestration::<child>(50).await?;
+    let (from, to) = (ctx.entity::<Purse>(purses.0), ctx.entity::<Purse>(purses.1));
+    let lock = ctx.lock_entities((&from, &to)).await?;
+    from.add(-cents).await?;
+    to.add(cents).await?;
+    drop(lock);
+    Ok(cents)
+}
+
+const SHARDS: u16 = 4;
+
+fn divided(server: &Server, place: &TempDir) -> abide::HubBuilder {
+    let builder = listening(server, place.path()).shards(SHARDS).partitions(16);
+    let builder = builder.entity::<Relay>().entity::<Purse>().activity::<double>();
+    builder.orchestration::<child>().orchestration::<transfer>()
+}
+
+async fn open(server: &Server, place: &TempDir) -> Hub {
+    divided(server, place).open().await.unwrap()
+}
+
+/// Waits until each node runs as many shards as `loads` says, and returns them.
+async fn balanced(database: &Database, loads: &[usize]) -> Vec<Vec<u16>> {
+    let began = Instant::now();
+    loop {
+        let status = database.hub("orders").await.unwrap();
+        let mut shards: Vec<Vec<u16>> = status.nodes.into_iter().map(|node| node.shards).collect();
+        shards.sort_by_key(Vec::len);
+        shards.reverse();
+        if shards.iter().map(Vec::len).eq(loads.iter().copied()) {
+            return shards;
+        }
+        assert!(began.elapsed() < Duration::from_secs(120), "{shards:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Nodes that are there for a while have equal shares, and give them to the others when they end. Requests go on meanwhile.
+#[test]
+fn the_nodes_share_the_shards() {
+    let Some(server) = Server::start() else { return };
+    let places = places::<3>();
+    runtime().block_on(async {
+        let database = Database::at(server.url());
+        let first = open(&server, &places[0]).await;
+        balanced(&database, &[4]).await;
+        let client = first.client();
+        let calls = tokio::spawn(async move {
+            let mut number = 0;
+            loop {
+                number += 1;
+                let counter = client.entity::<Counter>(format!("key-{}", number % 16));
+                counter.add().await.unwrap();
+                if client.entity::<Counter>("end").state().await.unwrap().is_some() {
+                    return number;
+                }
+            }
+        });
+        let second = open(&server, &places[1]).await;
+        let shared = balanced(&database, &[2, 2]).await;
+        let all: BTreeSet<u16> = shared.concat().into_iter().collect();
+        assert_eq!(all.len(), 4);
+        let third = open(&server, &places[2]).await;
+        balanced(&database, &[2, 1, 1]).await;
+        assert!([&first, &second, &third].iter().all(|hub| hub.client().runs_hub()));
+        second.shutdown().await.unwrap();
+        balanced(&database, &[2, 2, 0]).await;
+        third.client().entity::<Counter>("end").add().await.unwrap();
+        let number = calls.await.unwrap();
+        let mut counted = 0;
+        for key in 0..16 {
+            let counter = third.client().entity::<Counter>(format!("key-{key}"));
+            counted += counter.state().await.unwrap().map_or(0, |state| state.count);
+        }
+        assert_eq!(counted, number, "calls were lost or repeated");
+        third.shutdown().await.unwrap();
+        balanced(&database, &[4, 0, 0]).await;
+        first.shutdown().await.unwrap();
+    });
+}
+
+/// Messages between the shards of several nodes arrive once and in order, and transfers keep the sum, while shards move.
+#[test]
+fn messages_cross_the_nodes_once_and_in_order() {
+    let Some(server) = Server::start() else { return };
+    let places = places::<2>();
+    runtime().block_on(async {
+        let database = Database::at(server.url());
+        let hubs = [open(&server, &places[0]).await, open(&server, &places[1]).await];
+        let clients = hubs.iter().map(Hub::client).collect::<Vec<_>>();
+        for n in 0..100 {
+            let client = &clients[n as usize % 2];
+            client.entity::<Relay>(0).pass(n, 12).signal().await.unwrap();
+            if n == 50 {
+                balanced(&database, &[2, 2]).await;
+            }
+        }
+        let transfers = (0..24_u32).map(|n| {
+            let client = &clients[n as usize % 2];
+            async move {
+                let run = client.start::<transfer>((n % 5, (n + 1) % 5)).await.unwrap();
+                assert_eq!(run.result().await.unwrap(), 100);
+            }
+        });
+        join_all(transfers).await;
+        for hub in &hubs {
+            hub.idle().await.unwrap();
+        }
+        let first = clients[0].entity::<Relay>(0).state().await.unwrap().unwrap().seen;
+        assert_eq!(first.iter().copied().collect::<BTreeSet<_>>().len(), 100);
+        for key in 0..=12 {
+            for client in &clients {
+                let seen = client.entity::<Relay>(key).state().await.unwrap().unwrap().seen;
+                assert_eq!(seen, first, "relay {key}");
+            }
+        }
+        let mut sum = 0;
+        for key in 0..5 {
+            let purse = clients[1].entity::<Purse>(key).state().await.unwrap();
+            sum += purse.map_or(0, |purse| purse.cents);
+        }
+        assert_eq!(sum, 0);
+        for client in &clients {
+            assert_eq!(client.orchestrations().count().await.unwrap(), 48);
+            assert_eq!(client.entities().name("relay").count().await.unwrap(), 13);
+        }
+        join_all(hubs.into_iter().map(Hub::shutdown)).await;
+    });
+}
+
+/// The shards of a node that is gone continue on the others, with everything that was acknowledged.
+#[test]
+fn the_others_continue_with_the_shards_of_a_node_that_is_gone() {
+    let Some(server) = Server::start() else { return };
+    let places = places::<2>();
+    runtime().block_on(async {
+        let database = Database::at(server.url());
+        let (gone, other) = (open(&server, &places[0]).await, open(&server, &places[1]).await);
+        balanced(&database, &[2, 2]).await;
+        let client = gone.client();
+        let runs = join_all((0..8).map(|n| {
+            client
+                .start::<approval>(format!("a chair {n}"))
+                .instance_id(format!("chair-{n}"))
+                .into_future()
+        }))
+        .await;
+        assert!(runs.iter().all(Result::is_ok));
+        for n in 0..32 {
+            client.entity::<Counter>(n).add().await.unwrap();
+        }
+        // As if its process had been killed.
+        drop(gone);
+        let client = other.client();
+        for n in 0..32 {
+            assert_eq!(client.entity::<Counter>(n).add().await.unwrap(), 2);
+        }
+        for n in 0..8 {
+            let run = client.orchestration::<approval>(format!("chair-{n}"));
+            run.raise_event("decision", true).await.unwrap();
+            assert_eq!(run.result().await.unwrap(), format!("a chair {n}: true"));
+        }
+        balanced(&database, &[4, 0]).await;
+        other.shutdown().await.unwrap();
+    });
+}
