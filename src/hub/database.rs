@@ -175,7 +175,7 @@ impl Database {
     }
 
     /// Moves the hub of a directory into the database, under a name. It keeps its id, so that activities that are repeated
-    /// have the same idempotency keys. All rows are read back and compared.
+    /// have the same idempotency keys. All rows are read back and compared. The hub has one shard in the database.
     ///
     /// No process may have the directory open. Afterwards, [`Hub::cluster`](crate::Hub::cluster) opens it, and an open of the
     /// directory is refused with [`ErrorKind::Moved`]. If the import is interrupted, repeat it.
@@ -192,13 +192,13 @@ impl Database {
     /// Moves a hub from the database into a directory, which has to be empty or missing. All rows are compared.
     ///
     /// All nodes of the hub have to be shut down. Afterwards, [`Hub::builder`](crate::Hub::builder) opens the directory, and
-    /// nodes are refused with [`ErrorKind::Moved`]. The export works in a hidden directory beside the target. If it is
+    /// nodes are refused with [`ErrorKind::Moved`]. Only a hub of one shard can be exported. The export works in a hidden directory beside the target. If it is
     /// interrupted, repeat it with the same directory.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if the database has no hub of this name, of kind
     /// [`ErrorKind::Locked`] if a node runs it or waits for it, of kind [`ErrorKind::Configuration`] if the directory is not
-    /// empty, and the errors of [`HubBuilder::open`](crate::HubBuilder::open).
+    /// empty or the hub has several shards, and the errors of [`HubBuilder::open`](crate::HubBuilder::open).
     pub async fn export(&self, name: &str, directory: impl AsRef<Path>) -> Result<Moved> {
         self.moves(directory.as_ref().to_owned(), name, replicated::export)
             .await

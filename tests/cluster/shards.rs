@@ -223,3 +223,37 @@ fn the_others_continue_with_the_shards_of_a_node_that_is_gone() {
         other.shutdown().await.unwrap();
     });
 }
+
+/// A hub of several shards needs nodes that reach each other, keeps its number of shards, and does not fit in a directory.
+#[test]
+fn what_a_divided_hub_cannot_do_is_refused() {
+    let Some(server) = Server::start() else { return };
+    let places = places::<2>();
+    runtime().block_on(async {
+        let builder = Hub::cluster(server.url(), "orders").directory(places[0].path());
+        let deaf = builder.shards(2).open().await.unwrap_err();
+        assert_eq!(deaf.kind(), ErrorKind::Configuration);
+        assert!(deaf.to_string().contains("needs `.listen`"), "{deaf}");
+
+        open(&server, &places[0]).await.shutdown().await.unwrap();
+        let other = divided(&server, &places[0]).shards(3).open().await.unwrap_err();
+        assert_eq!(other.kind(), ErrorKind::Configuration);
+        assert!(
+            other
+                .to_string()
+                .contains("has 4 shards, and this program opens it with 3"),
+            "{other}"
+        );
+
+        let database = Database::at(server.url());
+        let target = places[1].path().join("hub");
+        let exported = database.export("orders", &target).await.unwrap_err();
+        assert_eq!(exported.kind(), ErrorKind::Configuration);
+        assert!(exported.to_string().contains("has 4 shards, and only"), "{exported}");
+
+        let hub = open(&server, &places[0]).await;
+        let copied = hub.checkpoint(&target).await.unwrap_err();
+        assert!(copied.to_string().contains("back up its database"), "{copied}");
+        hub.shutdown().await.unwrap();
+    });
+}

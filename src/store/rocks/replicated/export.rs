@@ -103,6 +103,14 @@ fn check_idle(how: &MoveOptions, session: &Session) -> Result<()> {
     let watch = Stopwatch::start();
     loop {
         let hub = status::hub_named(session, &how.name, how.patience)?;
+        if hub.shards.len() > 1 {
+            let text = format!(
+                "the hub `{}` has {} shards, and only a hub of one shard can be exported to a directory",
+                how.name,
+                hub.shards.len()
+            );
+            return Err(Error::new(ErrorKind::Configuration, text));
+        }
         let Some(node) = hub.nodes.iter().find(|node| node.is_connected) else {
             return Ok(());
         };
