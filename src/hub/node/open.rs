@@ -113,6 +113,8 @@ impl NodeHub {
                 thread: Some(thread),
             });
         }
+        // Only the threads tell, so that the end of all of them is noticed.
+        drop(started);
         let mut awaited = node.threads.len();
         while awaited > 0 {
             match starting.recv_timeout(LOOK) {

@@ -33,6 +33,9 @@ use crate::store::rocks::store::Materialized;
 /// Time for which a node that follows the log waits for a database that cannot be reached, before it tries again.
 const FOLLOWER: Duration = Duration::from_secs(2);
 
+/// Least limit of the log of a shard that a reopened copy may have to read, in bytes.
+const LEAST_WAL: u64 = 128 << 10;
+
 /// Options for opening a hub as one of its nodes.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenOptions {
@@ -67,8 +70,8 @@ impl OpenOptions {
 
     /// Returns the limits of each copy.
     fn limits(&self) -> Limits {
-        let share = |whole: usize| whole / usize::from(self.shards);
-        Limits::new(share(self.memory_budget), self.wal_limit / u64::from(self.shards))
+        let wal_limit = (self.wal_limit / u64::from(self.shards)).max(LEAST_WAL);
+        Limits::new(self.memory_budget / usize::from(self.shards), wal_limit)
     }
 }
 
