@@ -126,7 +126,7 @@ pub(super) fn take_mail(
         )?;
     }
     let taken = ctx.mail.with(from).taken.number;
-    ctx.step.settle(token, Response::Answer(taken.to_string().into_bytes()));
+    ctx.step.settle(token, Response::of_number(taken));
     Ok(())
 }
 

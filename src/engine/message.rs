@@ -482,6 +482,21 @@ pub(crate) enum Response<D = ()> {
     Full { message: Box<Message>, door: D },
 }
 
+impl<D> Response<D> {
+    /// Returns the response with a number.
+    pub(crate) fn of_number(number: u64) -> Self {
+        Self::Answer(number.to_string().into_bytes())
+    }
+
+    /// Returns the number in the response, if it has one.
+    pub(crate) fn number(&self) -> Option<u64> {
+        match self {
+            Self::Answer(number) => std::str::from_utf8(number).ok()?.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
 impl Response {
     /// Returns the response with the door that `door` returns for the instance.
     pub(crate) fn at_door<D>(self, door: impl FnOnce(&InstanceId) -> D) -> Response<D> {

@@ -192,8 +192,8 @@ impl Database {
     /// Moves a hub from the database into a directory, which has to be empty or missing. All rows are compared.
     ///
     /// All nodes of the hub have to be shut down. Afterwards, [`Hub::builder`](crate::Hub::builder) opens the directory, and
-    /// nodes are refused with [`ErrorKind::Moved`]. Only a hub of one shard can be exported. The export works in a hidden directory beside the target. If it is
-    /// interrupted, repeat it with the same directory.
+    /// nodes are refused with [`ErrorKind::Moved`]. Only a hub of one shard can be exported. The export works in a hidden
+    /// directory beside the target. If it is interrupted, repeat it with the same directory.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if the database has no hub of this name, of kind

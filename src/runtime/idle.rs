@@ -7,9 +7,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::error::{ErrorKind, Result};
+use crate::runtime::backpressure::Response;
 use crate::runtime::hub_ref::HubRef;
 use crate::runtime::inbox::{Envelope, Reply};
-use crate::runtime::mail::{newest, number_in};
+use crate::runtime::mail::newest;
 use crate::runtime::shared::Runtime;
 
 /// Interval between two looks whether a shard has failed.
@@ -42,22 +43,23 @@ impl Runtime {
         }
     }
 
-    /// Waits until each executor has had nothing to do once.
-    async fn executors_idle(&self) -> Result<()> {
+    /// Waits until each executor has had nothing to do once. Returns their answers.
+    async fn executors_idle(&self) -> Result<Vec<Response>> {
         // All are asked before the first answer, so that they wait concurrently.
-        let mut answers = Vec::with_capacity(self.inboxes.len());
+        let mut asked = Vec::with_capacity(self.inboxes.len());
         for inbox in &self.inboxes {
             let (sender, answer) = oneshot::channel();
             let reply = Reply { sender, permit: None };
             if !inbox.send(Envelope::Idle { reply }) {
                 return Err(self.end_reason());
             }
-            answers.push(answer);
+            asked.push(answer);
         }
-        for answer in answers {
-            answer.await.map_err(|_| self.end_reason())??;
+        let mut answers = Vec::with_capacity(asked.len());
+        for answer in asked {
+            answers.push(answer.await.map_err(|_| self.end_reason())??);
         }
-        Ok(())
+        Ok(answers)
     }
 
     /// Waits until this shard is idle and the others have all its messages. Returns the same number as [`idle`](Self::idle).
@@ -85,13 +87,10 @@ impl Runtime {
     /// # Errors
     /// Returns the same errors as [`idle`](Self::idle).
     async fn shard_idle_elsewhere(&self) -> Result<u64> {
-        let (sender, answer) = oneshot::channel();
-        let reply = Reply { sender, permit: None };
-        if !self.inboxes[0].send(Envelope::Idle { reply }) {
-            return Err(self.end_reason());
-        }
-        let answer = answer.await.map_err(|_| self.end_reason())??;
-        number_in(&answer).ok_or_else(|| self.end_reason())
+        // It has one inbox, which is forwarded.
+        let answers = self.executors_idle().await?;
+        let number = answers.first().and_then(Response::number);
+        number.ok_or_else(|| self.end_reason())
     }
 }
 

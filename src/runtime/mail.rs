@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::engine::message::{Input, Response};
+use crate::engine::message::Input;
 use crate::error::Result;
 use crate::id::{Shard, ShardId};
 use crate::model::{self, MailMark, MailRecord};
@@ -207,16 +207,8 @@ pub(crate) async fn deliver(to: &Weak<Runtime>, from: ShardId, letter: Letter) -
     receiver.send(receiver.shard.id.partition(), envelope).ok()?;
     drop(receiver);
     match answer.await.ok()? {
-        Ok(response) => number_in(&response).map(Ok),
+        Ok(response) => response.number().map(Ok),
         Err(error) => Some(Err(error)),
-    }
-}
-
-/// Returns the number that a shard has answered.
-pub(crate) fn number_in<T>(response: &Response<T>) -> Option<u64> {
-    match response {
-        Response::Answer(number) => std::str::from_utf8(number).ok()?.parse().ok(),
-        _ => None,
     }
 }
 

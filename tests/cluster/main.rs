@@ -11,6 +11,8 @@ mod pooler;
 mod proxy;
 mod server;
 mod shards;
+#[path = "../it/shards_cast.rs"]
+mod shards_cast;
 #[path = "../worker/mod.rs"]
 mod worker;
 

@@ -10,68 +10,13 @@ use tempfile::TempDir;
 
 use crate::nodes::{approval, listening, places};
 use crate::server::Server;
+use crate::shards_cast::{Purse, Relay, transfer, with_cast};
 use crate::{Counter, runtime};
-
-/// Passes a message on, and remembers it.
-#[derive(Entity, Default, Clone, Serialize, Deserialize)]
-struct Relay {
-    seen: Vec<u32>,
-}
-
-#[operations]
-impl Relay {
-    /// Passes the number on to so many others, each of which may be in another shard than the one before.
-    pub fn pass(&mut self, ctx: &mut EntityContext, n: u32, left: u32) {
-        self.seen.push(n);
-        if left > 0 {
-            let key: u32 = ctx.key().parse().unwrap_or_default();
-            ctx.entity::<Relay>(key + 1).pass(n, left - 1).signal();
-        }
-    }
-}
-
-/// An account that can be locked.
-#[derive(Entity, Default, Clone, Serialize, Deserialize)]
-struct Purse {
-    cents: i64,
-}
-
-#[operations]
-impl Purse {
-    pub fn add(&mut self, cents: i64) -> i64 {
-        self.cents += cents;
-        self.cents
-    }
-}
-
-#[activity]
-async fn double(n: i64) -> i64 {
-    2 * n
-}
-
-#[orchestration]
-async fn child(ctx: OrchestrationContext, n: i64) -> Result<i64, Failure> {
-    Ok(ctx.call_activity::<double>(n).await?)
-}
-
-/// Moves money between two purses under a lock, with the help of a child.
-#[orchestration]
-async fn transfer(ctx: OrchestrationContext, purses: (u32, u32)) -> Result<i64, Failure> {
-    let cents = ctx.call_sub_orchestration::<child>(50).await?;
-    let (from, to) = (ctx.entity::<Purse>(purses.0), ctx.entity::<Purse>(purses.1));
-    let lock = ctx.lock_entities((&from, &to)).await?;
-    from.add(-cents).await?;
-    to.add(cents).await?;
-    drop(lock);
-    Ok(cents)
-}
 
 const SHARDS: u16 = 4;
 
 fn divided(server: &Server, place: &TempDir) -> abide::HubBuilder {
-    let builder = listening(server, place.path()).shards(SHARDS).partitions(16);
-    let builder = builder.entity::<Relay>().entity::<Purse>().activity::<double>();
-    builder.orchestration::<child>().orchestration::<transfer>()
+    with_cast(listening(server, place.path()).shards(SHARDS).partitions(16))
 }
 
 async fn open(server: &Server, place: &TempDir) -> Hub {
@@ -158,6 +103,7 @@ fn messages_cross_the_nodes_once_and_in_order() {
             let client = &clients[n as usize % 2];
             async move {
                 let run = client.start::<transfer>((n % 5, (n + 1) % 5)).await.unwrap();
+                run.raise_event("go", true).await.unwrap();
                 assert_eq!(run.result().await.unwrap(), 100);
             }
         });

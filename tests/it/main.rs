@@ -63,6 +63,7 @@ mod schedules;
 #[cfg(feature = "rocksdb")]
 mod sections;
 mod shards;
+mod shards_cast;
 #[cfg(feature = "rocksdb")]
 mod stopping;
 #[cfg(feature = "rocksdb")]

@@ -6,69 +6,11 @@ use abide::client::ChangeKind;
 use abide::prelude::*;
 use futures::future::join_all;
 
-/// Passes a message on, and remembers who sent it.
-#[derive(Entity, Default, Clone, Serialize, Deserialize)]
-struct Relay {
-    seen: Vec<u32>,
-}
-
-#[operations]
-impl Relay {
-    /// Passes the number on to so many others, each of which is in another shard than the one before, or not.
-    pub fn pass(&mut self, ctx: &mut EntityContext, n: u32, left: u32) {
-        self.seen.push(n);
-        if left > 0 {
-            let key: u32 = ctx.key().parse().unwrap_or_default();
-            ctx.entity::<Relay>(key + 1).pass(n, left - 1).signal();
-        }
-    }
-}
-
-/// An account that can be locked.
-#[derive(Entity, Default, Clone, Serialize, Deserialize)]
-struct Purse {
-    cents: i64,
-}
-
-#[operations]
-impl Purse {
-    pub fn add(&mut self, cents: i64) -> i64 {
-        self.cents += cents;
-        self.cents
-    }
-}
-
-#[activity]
-async fn double(n: i64) -> i64 {
-    2 * n
-}
-
-#[orchestration]
-async fn child(ctx: OrchestrationContext, n: i64) -> Result<i64, Failure> {
-    Ok(ctx.call_activity::<double>(n).await?)
-}
-
-/// Moves money between two purses under a lock, with the help of a child and an event.
-#[orchestration]
-async fn transfer(ctx: OrchestrationContext, purses: (u32, u32)) -> Result<i64, Failure> {
-    let cents = ctx.call_sub_orchestration::<child>(50).await?;
-    let (from, to) = (ctx.entity::<Purse>(purses.0), ctx.entity::<Purse>(purses.1));
-    let lock = ctx.lock_entities((&from, &to)).await?;
-    from.add(-cents).await?;
-    to.add(cents).await?;
-    drop(lock);
-    ctx.wait_for_external_event::<bool>("go").await?;
-    Ok(cents)
-}
+use crate::shards_cast::{Purse, Relay, transfer, with_cast};
 
 async fn open(shards: u16) -> Hub {
     let hub = Hub::in_memory().shards(shards).partitions(8);
-    let hub = hub.entity::<Relay>().entity::<Purse>().activity::<double>();
-    hub.orchestration::<child>()
-        .orchestration::<transfer>()
-        .open()
-        .await
-        .unwrap()
+    with_cast(hub).open().await.unwrap()
 }
 
 /// Signals cross the shards in order, each once, and an idle hub has processed all of them.

@@ -17,13 +17,6 @@ use crate::time::Deadline;
 /// Time for which a request waits for a node that runs the hub, before it is made again.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// What a request for changes is.
-const NATURE: Nature = Nature {
-    only_reads: true,
-    has_id: false,
-    is_wait: false,
-};
-
 /// Copies the feed of the node that runs a shard, which may be this one, as long as this process watches changes.
 pub(super) async fn mirror(roles: Arc<Roles>) {
     let mut role = roles.subscribe();
@@ -74,7 +67,7 @@ async fn ask(mirrored: &Mirrored, shard: ShardId, role: &mut watch::Receiver<Rol
         after: mirrored.position.clone(),
     };
     let request = Call { shard, request }.encode().ok()?;
-    let attempt = begin(&request, NATURE, role, Deadline::after(WAIT)).await.ok()?;
+    let attempt = begin(&request, Nature::READ, role, Deadline::after(WAIT)).await.ok()?;
     match attempt.end(role, Duration::ZERO).await {
         Attempt::Answered(answer) => Some(answer),
         _ => None,

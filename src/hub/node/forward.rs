@@ -46,6 +46,20 @@ pub(super) struct Nature {
 }
 
 impl Nature {
+    /// A request that changes nothing.
+    pub(super) const READ: Self = Self {
+        only_reads: true,
+        has_id: false,
+        is_wait: false,
+    };
+
+    /// A request that takes effect once, because the other side recognizes it.
+    pub(super) const ONCE: Self = Self {
+        only_reads: false,
+        has_id: true,
+        is_wait: false,
+    };
+
     /// Returns `true` if the request can be sent again after an attempt whose end is not known.
     fn is_repeatable(self) -> bool {
         self.only_reads || self.has_id || planted::is(Fault::RepeatUnconfirmed)

@@ -10,18 +10,11 @@ use super::forward::{Nature, ask};
 use super::wire::{Call, Request};
 use crate::id::ShardId;
 use crate::runtime::Runtime;
-use crate::runtime::mail::{Letter, carry, number_in};
+use crate::runtime::mail::{Letter, carry};
 use crate::runtime::roles::{Role, Roles, moved_from};
 
 /// Pause after a letter that could not be delivered.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// What a letter is. The other shard takes in each message once, however often it is sent.
-const NATURE: Nature = Nature {
-    only_reads: false,
-    has_id: true,
-    is_wait: false,
-};
 
 /// Sends the messages of one shard whenever this node runs it. `shards` has the roles of this node in all shards.
 pub(super) async fn send_mail(from: ShardId, shards: Arc<[Arc<Roles>]>) {
@@ -66,13 +59,15 @@ async fn deliver(letter: Letter, from: ShardId, to: ShardId, receiver: &Arc<Role
             messages: letter.messages,
         },
     };
+    let request = call.encode();
+    let mut role = receiver.subscribe();
     loop {
-        let mut role = receiver.subscribe();
-        let answer = match call.encode() {
-            Ok(request) => ask(&request, NATURE, &Arc::downgrade(receiver), &mut role).await,
-            Err(error) => Err(error),
+        let answer = match &request {
+            // The other shard takes in each message once, however often it is sent.
+            Ok(request) => ask(request, Nature::ONCE, &Arc::downgrade(receiver), &mut role).await,
+            Err(error) => Err(error.clone()),
         };
-        match answer.map(|response| number_in(&response)) {
+        match answer.map(|response| response.number()) {
             Ok(Some(taken)) => return taken,
             Ok(None) => {}
             Err(error) => tracing::warn!(

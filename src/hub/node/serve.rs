@@ -172,7 +172,7 @@ fn check(request: &OperatorRequest) -> Result<()> {
 async fn idle(owner: &Weak<Runtime>) -> Result<Response> {
     let runtime = HubRef::Process(Weak::clone(owner)).open()?;
     let number = runtime.shard_idle().await?;
-    Ok(Response::Answer(number.to_string().into_bytes()))
+    Ok(Response::of_number(number))
 }
 
 /// Takes in messages of another shard.
@@ -185,7 +185,7 @@ async fn take_mail(owner: &Weak<Runtime>, from: ShardId, letter: Letter) -> Answ
     }
     match deliver(owner, from, letter).await {
         Some(taken) => {
-            let taken = taken.map(|number| Response::Answer(number.to_string().into_bytes()));
+            let taken = taken.map(Response::of_number);
             Answer::of(taken.map_err(CallFailure::from), true)
         }
         // It may have taken them in.

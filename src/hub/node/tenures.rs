@@ -213,7 +213,7 @@ impl Tenures {
     }
 }
 
-/// Tells whoever opens the hub, once.
+/// Tells the thread that opens the hub, once.
 fn tell(waiting: &mut Option<Sender<Result<()>>>, started: Result<()>) {
     if let Some(waiting) = waiting.take() {
         // It may have given up.

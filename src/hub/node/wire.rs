@@ -122,20 +122,11 @@ impl Request {
                 is_wait: false,
             },
             Self::Wait { .. } => Nature {
-                only_reads: true,
-                has_id: false,
                 is_wait: true,
+                ..Nature::READ
             },
-            Self::Idle | Self::Changes { .. } => Nature {
-                only_reads: true,
-                has_id: false,
-                is_wait: false,
-            },
-            Self::Mail { .. } => Nature {
-                only_reads: false,
-                has_id: true,
-                is_wait: false,
-            },
+            Self::Idle | Self::Changes { .. } => Nature::READ,
+            Self::Mail { .. } => Nature::ONCE,
         }
     }
 }

@@ -215,10 +215,10 @@ impl Sighting {
         let is_fit = |node: &&SeenNode| {
             node.view.is_ready && node.view.is_connected && !node.view.is_draining && node.still < DISCONNECTED
         };
-        let nobody = !self.nodes.iter().any(|node| is_fit(&node));
+        let none_is_fit = !self.nodes.iter().any(|node| is_fit(&node));
         self.nodes
             .iter()
-            .filter(move |node| is_fit(node) || (nobody && node.view.id == self.me && !node.view.is_draining))
+            .filter(move |node| is_fit(node) || (none_is_fit && node.view.id == self.me && !node.view.is_draining))
     }
 
     /// Returns the number of shards that a node owns.

@@ -98,7 +98,7 @@ fn read(how: &MoveOptions, directory: &Path) -> Result<(Content, u64)> {
     Ok((snapshot::content(&written.store)?, written.last_commit))
 }
 
-/// Checks that there is a hub, and that no living node has joined it. The database notices the end of a node a moment later.
+/// Checks that there is a hub of one shard, and that no living node has joined it. The database notices the end of a node a moment later.
 fn check_idle(how: &MoveOptions, session: &Session) -> Result<()> {
     let watch = Stopwatch::start();
     loop {

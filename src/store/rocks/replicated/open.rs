@@ -162,7 +162,7 @@ impl Member {
 
     /// Returns the number of shards of the hub.
     pub(crate) fn shards(&self) -> u16 {
-        self.how.shards
+        self.members.shards()
     }
 
     /// Looks at the hub now, and not only with the next regular beat.
@@ -197,7 +197,7 @@ impl Tenant {
     pub(crate) fn shard(&self) -> Shard {
         Shard {
             id: self.shard,
-            count: self.member.how.shards,
+            count: self.member.shards(),
         }
     }
 
