@@ -32,6 +32,7 @@ impl Running {
         let joined = threads.join(patience);
         runtime.end_tasks();
         if let Err(instance) = joined {
+            runtime.inboxes.iter().for_each(|inbox| inbox.give_up());
             leave(&runtime);
             return Err(Error::new(
                 ErrorKind::TimedOut,

@@ -185,6 +185,20 @@ impl<C> Inbox<C> {
         self.gave_up.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Closes the inbox of an executor that should end, and does not come back from an operation. Dropping what waits here
+    /// fails the requests, because the hub has ended.
+    pub(crate) fn give_up(&self) {
+        let mut queue = self.queue();
+        queue.closed = true;
+        let waiting = std::mem::take(&mut queue.envelopes);
+        let (stop, dropped) = waiting
+            .into_iter()
+            .partition(|envelope| matches!(envelope, Envelope::Stop { .. }));
+        queue.envelopes = stop;
+        drop(queue);
+        drop::<VecDeque<_>>(dropped);
+    }
+
     /// Returns the number of waiting envelopes.
     pub(crate) fn len(&self) -> usize {
         self.queue().envelopes.len()
@@ -348,5 +362,21 @@ mod tests {
         drop(receiver);
         assert!(matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
         assert!(!inbox.send(Envelope::Wake));
+    }
+
+    /// Requests do not wait for an executor that will not process them, which still learns that it should end.
+    #[test]
+    fn what_waits_for_a_stuck_executor_is_dropped() {
+        let (inbox, receiver) = Inbox::new(DELIVERY_LIMIT);
+        let (sender, mut answer) = oneshot::channel();
+        let reply = Reply { sender, permit: None };
+        let request = OperatorRequest::Resume(InstanceId::trusted("@counter@a"));
+        assert!(inbox.send(Envelope::Operator { request, reply }));
+        let patience = Duration::ZERO;
+        assert!(inbox.send(Envelope::Stop { patience }));
+        inbox.give_up();
+        assert!(matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
+        assert!(!inbox.send(Envelope::Wake));
+        assert_eq!(kinds(&receiver), ["Stop"]);
     }
 }

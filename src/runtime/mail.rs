@@ -51,29 +51,33 @@ impl Mail {
 
     /// Notes that the messages to a shard up to this number are durable.
     pub(crate) fn post(&self, to: ShardId, number: u64) {
-        self.newest[usize::from(to.0)].send_if_modified(|newest| {
-            let is_newer = number > *newest;
-            *newest = number.max(*newest);
-            is_newer
-        });
+        raise(&self.newest[to.index()], number);
     }
 
     /// Notes that a shard has the messages up to this number.
     fn note_taken(&self, to: ShardId, number: u64) {
-        self.taken[usize::from(to.0)].send_replace(number);
+        raise(&self.taken[to.index()], number);
     }
 
     /// Waits until another shard has the messages up to this number.
     pub(crate) async fn delivered(&self, to: ShardId, number: u64) {
-        let mut taken = self.taken[usize::from(to.0)].subscribe();
+        let mut taken = self.taken[to.index()].subscribe();
         // The sender is there as long as this.
         let _ = taken.wait_for(|taken| *taken >= number).await;
     }
 
     /// Returns the number of the newest message to a shard, and its changes.
     pub(crate) fn subscribe(&self, to: ShardId) -> watch::Receiver<u64> {
-        self.newest[usize::from(to.0)].subscribe()
+        self.newest[to.index()].subscribe()
     }
+}
+
+fn raise(newest: &watch::Sender<u64>, number: u64) {
+    newest.send_if_modified(|newest| {
+        let is_newer = number > *newest;
+        *newest = number.max(*newest);
+        is_newer
+    });
 }
 
 /// Returns the number of the newest message to a shard that is stored.
@@ -174,6 +178,10 @@ pub(crate) async fn carry(from: Weak<Runtime>, to: ShardId, mut deliver: impl As
             Ok(letter) => letter,
             Err(error) => return sender.fail(&error),
         };
+        if letter.is_none() {
+            // All of them were taken, perhaps before this shard was opened.
+            sender.mail.note_taken(to, number);
+        }
         drop(sender);
         let Some(letter) = letter else {
             if newest.changed().await.is_err() {

@@ -68,6 +68,12 @@ pub(crate) enum Target {
 }
 
 impl Role {
+    /// The role of a node that does not know which node runs the shard.
+    pub(crate) const WAITING: Self = Self::Waiting {
+        copy: None,
+        owner: None,
+    };
+
     /// Returns `true` if this is the node that runs the shard, as far as it is known.
     pub(crate) fn is_owner(&self, node: &Arc<OtherNode>) -> bool {
         matches!(self, Self::Waiting { owner: Some(owner), .. } if Arc::ptr_eq(owner, node))
@@ -79,10 +85,7 @@ impl Roles {
     pub(crate) fn new(standby: Arc<Runtime>, look: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             standby,
-            role: watch::Sender::new(Role::Waiting {
-                copy: None,
-                owner: None,
-            }),
+            role: watch::Sender::new(Role::WAITING),
             watched: Notify::new(),
             look: Box::new(look),
             looked: Mutex::new(None),
@@ -266,18 +269,11 @@ impl fmt::Debug for Roles {
 mod tests {
     use super::*;
 
-    fn waiting() -> watch::Sender<Role> {
-        watch::Sender::new(Role::Waiting {
-            copy: None,
-            owner: None,
-        })
-    }
-
     /// Without a node that runs the hub, a read and a request end after some time, and with the error of the node if it has
     /// ended.
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_without_end() {
-        let role = waiting();
+        let role = watch::Sender::new(Role::WAITING);
         let error = reading(role.subscribe()).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("the hub was not read"), "{error}");

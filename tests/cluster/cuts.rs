@@ -1,7 +1,7 @@
 //! The network between two nodes is cut, hangs, or loses answers, while the hub stays where it is or moves.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use abide::prelude::*;
 use futures::future::join_all;
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::nodes::{Journal, approval, listening, places};
 use crate::proxy::{Flow, Proxy};
 use crate::server::Server;
-use crate::{Counter, greet, runtime};
+use crate::{Counter, greet, runtime, until};
 
 /// Time after which a test has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,14 +23,6 @@ async fn open(server: &Server, place: &TempDir, proxy: &Proxy) -> Hub {
         .listen(format!("127.0.0.1:{}", proxy.target()))
         .advertise(format!("127.0.0.1:{}", proxy.port()));
     builder.open().await.unwrap()
-}
-
-async fn until(what: &str, mut is_reached: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !is_reached().await {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
 }
 
 /// Requests with an id that are under way when the connections end take effect once, and each caller receives its answer:

@@ -13,6 +13,7 @@ mod server;
 mod shards;
 #[path = "../it/shards_cast.rs"]
 mod shards_cast;
+mod takeovers;
 #[path = "../worker/mod.rs"]
 mod worker;
 
@@ -291,6 +292,15 @@ fn a_replaced_hub_says_so() {
         assert_eq!(hub.client().entity::<Counter>("one").add().await.unwrap(), 2);
         hub.shutdown().await.unwrap();
     });
+}
+
+/// Waits for something that has no notification, and fails with `what` if it does not come.
+async fn until(what: &str, mut is_reached: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !is_reached().await {
+        assert!(began.elapsed() < Duration::from_secs(120), "{what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::nodes::{approval, listening, places};
 use crate::server::Server;
 use crate::shards_cast::{Purse, Relay, transfer, with_cast};
-use crate::{Counter, runtime};
+use crate::{Counter, runtime, until};
 
 const SHARDS: u16 = 4;
 
@@ -66,7 +66,11 @@ fn the_nodes_share_the_shards() {
         assert_eq!(all.len(), 4);
         let third = open(&server, &places[2]).await;
         balanced(&database, &[2, 1, 1]).await;
-        assert!([&first, &second, &third].iter().all(|hub| hub.client().runs_hub()));
+        let hubs = [&first, &second, &third];
+        until("a node runs nothing", async || {
+            hubs.iter().all(|hub| hub.client().runs_hub())
+        })
+        .await;
         second.shutdown().await.unwrap();
         balanced(&database, &[2, 2, 0]).await;
         third.client().entity::<Counter>("end").add().await.unwrap();
@@ -129,7 +133,12 @@ fn messages_cross_the_nodes_once_and_in_order() {
             assert_eq!(client.orchestrations().count().await.unwrap(), 48);
             assert_eq!(client.entities().name("relay").count().await.unwrap(), 13);
         }
-        join_all(hubs.into_iter().map(Hub::shutdown)).await;
+        // Shards that have moved since they sent a message are idle, too.
+        let [first, second] = hubs;
+        first.shutdown().await.unwrap();
+        let idle = tokio::time::timeout(Duration::from_secs(120), second.idle()).await;
+        idle.expect("a hub without work is idle").unwrap();
+        second.shutdown().await.unwrap();
     });
 }
 

@@ -120,9 +120,7 @@ impl NodeHub {
             match starting.recv_timeout(LOOK) {
                 Ok(started) => started.map(|()| awaited -= 1)?,
                 Err(RecvTimeoutError::Timeout) if !canceled.load(Ordering::Relaxed) => {}
-                Err(_) => {
-                    return Err(Error::new(ErrorKind::Closed, "the open was canceled"));
-                }
+                Err(_) => return Err(node.failure().unwrap_or_else(canceled_open)),
             }
         }
         Ok(node)
@@ -131,6 +129,11 @@ impl NodeHub {
     /// Returns the roles of this node, by the numbers of the shards.
     pub(in crate::hub) fn roles(&self) -> &[Arc<Roles>] {
         &self.roles
+    }
+
+    /// Returns the error with which a part of the node has ended it.
+    fn failure(&self) -> Option<Error> {
+        self.roles.iter().find_map(|roles| roles.failure())
     }
 
     /// Returns the runtime of a hub that has one shard.
@@ -177,6 +180,10 @@ impl NodeHub {
         let ended: Vec<Result<()>> = self.threads.iter_mut().filter_map(ShardThread::join).collect();
         ended.into_iter().collect()
     }
+}
+
+fn canceled_open() -> Error {
+    Error::new(ErrorKind::Closed, "the open was canceled")
 }
 
 /// Creates the role of a node in a shard. Its inbox has the requests of this process.

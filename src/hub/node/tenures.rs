@@ -1,7 +1,7 @@
 //! A thread of a node: it waits until the node may run a shard, runs it until another node does, and waits again.
 
-use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::ending::{EndOnPanic, Ending};
@@ -11,15 +11,19 @@ use crate::hub::builder::HubBuilder;
 use crate::hub::cluster;
 use crate::hub::running::Running;
 use crate::log::postgres::NodeView;
-use crate::runtime::closed;
 use crate::runtime::roles::{Role, Roles};
+use crate::runtime::{Runtime, closed};
 use crate::store::rocks::replicated::{FreshRows, Tenant};
 
 /// Time after which a node that could not run the hub tries again.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Maximum time that the synchronous operations of a hub may take to end when another node has taken it over.
-const RETIRE_PATIENCE: Duration = Duration::from_secs(30);
+/// Maximum time that the synchronous operations of a shard may take to end when another node takes it over. Until then, no
+/// node runs the shard.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Interval between two looks whether such an operation has returned.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A message to the thread.
 pub(super) enum Signal {
@@ -64,7 +68,8 @@ impl Tenures {
         let _guard = EndOnPanic(Arc::clone(&self.ending));
         let ended = self.serve();
         let reason = match &ended {
-            Ok(()) => closed(),
+            // Another part may have ended the node.
+            Ok(()) => self.roles.failure().unwrap_or_else(closed),
             Err(error) => {
                 // A node fails as a whole.
                 self.ending.end(error);
@@ -77,18 +82,16 @@ impl Tenures {
     }
 
     fn serve(&mut self) -> Result<()> {
-        let mut was_seen = false;
         loop {
-            let running = match self.own(was_seen) {
+            let running = match self.own() {
                 Ok(Some(running)) => running,
                 Ok(None) => return Ok(()),
-                Err(error) if was_seen && may_pass(&error) => {
+                Err(error) if self.has_started() && may_pass(&error) => {
                     self.wait_after(&error);
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            was_seen = true;
             match self.next_signal() {
                 Signal::Stop(patience) => return running.close(patience),
                 Signal::Abandon => {
@@ -96,7 +99,13 @@ impl Tenures {
                     return Ok(());
                 }
                 Signal::Failed => self.retire(running)?,
-                Signal::HandOver => self.hand_over(running)?,
+                Signal::HandOver => {
+                    tracing::info!(
+                        shard = self.tenant.shard().id.0,
+                        "another node takes over a shard, because this one is drained or has more of them"
+                    );
+                    self.leave(running)?;
+                }
             }
         }
     }
@@ -116,16 +125,13 @@ impl Tenures {
     /// Lets another node try to run the shard, and waits before this one tries again.
     fn wait_after(&self, error: &Error) {
         tracing::warn!(shard = self.tenant.shard().id.0, %error, "this node cannot run a shard; it waits and tries again");
-        self.roles.set(Role::Waiting {
-            copy: None,
-            owner: None,
-        });
-        self.tenant.give_up();
+        self.roles.set(Role::WAITING);
         std::thread::park_timeout(PAUSE);
     }
 
     /// Waits until this node owns the shard, and runs it. Returns `None` if the node was stopped before that.
-    fn own(&mut self, was_seen: bool) -> Result<Option<Running>> {
+    fn own(&mut self) -> Result<Option<Running>> {
+        let has_started = self.has_started();
         let Self {
             tenant,
             roles,
@@ -140,7 +146,7 @@ impl Tenures {
             });
             tell(started, Ok(()));
         };
-        let opened = match tenant.own(was_seen, &mut wait_for) {
+        let opened = match tenant.own(has_started, &mut wait_for) {
             Ok(opened) => opened,
             // The only one who cancels the wait is the one who stops the node.
             Err(_) if tenant.member().is_canceled() => return Ok(None),
@@ -148,7 +154,12 @@ impl Tenures {
         };
         self.forget_signals();
         let opened = cluster::opened_store(self.tenant.member().hub_name(), self.tenant.shard(), opened);
-        let (running, unregistered) = self.builder.clone().run(opened, Arc::default(), self.tokio.clone())?;
+        let store = Arc::clone(&opened.store);
+        let run = self.builder.clone().run(opened, Arc::default(), self.tokio.clone());
+        let (running, unregistered) = run.inspect_err(|_| {
+            // If this fails, the others wait until this node claims the shard again or ends.
+            let _ = store.leave();
+        })?;
         *self.unregistered.lock().unwrap_or_else(PoisonError::into_inner) = unregistered;
         let failed = self.signals.0.clone();
         running.runtime.when_failed(move || {
@@ -173,7 +184,7 @@ impl Tenures {
     }
 
     /// Ends the shard, which has failed. The node can wait again if the reason is that another one runs the shard.
-    fn retire(&self, running: Running) -> Result<()> {
+    fn retire(&mut self, running: Running) -> Result<()> {
         let error = running.runtime.failure().unwrap_or_else(closed);
         if error.kind() != ErrorKind::Replaced {
             self.roles.end(&error);
@@ -181,31 +192,53 @@ impl Tenures {
             return Err(error);
         }
         tracing::warn!(shard = self.tenant.shard().id.0, %error, "this node no longer runs a shard; it forwards requests and waits to take over again");
-        self.roles.set(Role::Waiting {
-            copy: None,
-            owner: None,
-        });
-        match running.close(RETIRE_PATIENCE) {
-            Err(error) if error.kind() == ErrorKind::TimedOut => Err(error),
-            _ => Ok(()),
-        }
+        self.leave(running)
     }
 
     /// Closes the shard, so that another node continues at once. Then this node forwards requests.
-    fn hand_over(&self, running: Running) -> Result<()> {
-        tracing::info!(
-            shard = self.tenant.shard().id.0,
-            "another node takes over a shard, because this one is drained or has more of them"
-        );
-        self.roles.set(Role::Waiting {
-            copy: None,
-            owner: None,
-        });
-        match running.close(RETIRE_PATIENCE) {
+    fn leave(&mut self, running: Running) -> Result<()> {
+        self.roles.set(Role::WAITING);
+        let runtime = Arc::downgrade(&running.runtime);
+        match running.close(LEAVE_PATIENCE) {
+            Ok(()) => Ok(()),
             // Another node was faster.
             Err(error) if error.kind() == ErrorKind::Replaced => Ok(()),
-            closed => closed,
+            Err(error) if error.kind() == ErrorKind::TimedOut => self.wait_for_operations(&runtime, error),
+            Err(error) if may_pass(&error) => {
+                self.wait_after(&error);
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
+    }
+
+    /// Waits until an operation has returned that keeps the copy of the shard open. Meanwhile, requests are forwarded.
+    ///
+    /// # Errors
+    /// Returns `error` if the node is stopped before that.
+    fn wait_for_operations(&self, runtime: &Weak<Runtime>, error: Error) -> Result<()> {
+        tracing::warn!(shard = self.tenant.shard().id.0, %error, "another node may run a shard that this one cannot close yet");
+        let mut told = None;
+        while runtime.strong_count() > 0 {
+            let owner = self.tenant.other_owner();
+            if owner.as_ref().map(|owner| owner.id) != told {
+                told = owner.as_ref().map(|owner| owner.id);
+                self.roles.set(Role::Waiting {
+                    copy: None,
+                    owner: owner.and_then(|owner| self.peers.of(&owner)),
+                });
+            }
+            match self.signals.1.recv_timeout(LOOK) {
+                Ok(Signal::Failed | Signal::HandOver) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Signal::Stop(_) | Signal::Abandon) | Err(RecvTimeoutError::Disconnected) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns `true` if this node has had a role in the shard.
+    fn has_started(&self) -> bool {
+        self.started.is_none()
     }
 
     fn tell_started(&mut self, started: Result<()>) {
@@ -221,10 +254,10 @@ fn tell(waiting: &mut Option<Sender<Result<()>>>, started: Result<()>) {
     }
 }
 
-/// Returns `true` if a node that has seen the hub may be able to run it later, in spite of this error.
+/// Returns `true` if a node that has had a role in a shard may be able to run it later, in spite of this error.
 fn may_pass(error: &Error) -> bool {
     !matches!(
         error.kind(),
-        ErrorKind::Moved | ErrorKind::Format | ErrorKind::Corrupted | ErrorKind::TimedOut
+        ErrorKind::Moved | ErrorKind::Format | ErrorKind::Corrupted | ErrorKind::Poisoned
     )
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::holds;
 use super::moves::check_stage;
 use super::schema;
-use super::session::{Connected, Session};
+use super::session::{Address, Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ShardId;
 use crate::log::shared::{Chain, LogState, Snapshot, Tenure};
@@ -106,10 +106,25 @@ pub(crate) struct ShardView {
 /// An owner that is replaced by a claim, and its beat when it was seen last.
 pub(crate) type Former = Option<(Uuid, i64)>;
 
+/// A shard that this node owns now.
+#[derive(Clone, Debug)]
+pub(crate) struct Claimed {
+    pub(crate) tenure: Tenure,
+    /// The first batch since which no owner has crashed. `None` if one has crashed and none has opened the shard since.
+    pub(crate) calm_since: Option<u64>,
+    /// The ids of the entities that are held.
+    pub(crate) held: Vec<String>,
+    /// Number of owners that died one after the other, as of before the claim.
+    pub(crate) crashes_before: u32,
+}
+
 /// The membership of a node in a hub.
 #[derive(Debug)]
 pub(crate) struct Members {
+    /// For the beats.
     session: Session,
+    /// For the claims, so that no beat waits for them.
+    claims: Session,
     identity: Identity,
     shards: u16,
     /// The name of the hub.
@@ -124,7 +139,8 @@ impl Members {
     /// Returns an error of kind [`ErrorKind::Format`] if another build has created the hub, of kind [`ErrorKind::Moved`] if
     /// it is not open, of kind [`ErrorKind::Configuration`] if it has another number of shards, or any error of
     /// [`Session::run`].
-    pub(crate) fn join(session: Session, wish: &Wish, node: Node, patience: Duration) -> Result<Self> {
+    pub(crate) fn join(address: &Address, wish: &Wish, node: Node, patience: Duration) -> Result<Self> {
+        let (session, claims) = (Session::new(address.clone())?, Session::new(address.clone())?);
         schema::ensure(&session, patience)?;
         let found = session.run(patience, async |connected: &Connected| {
             find_or_create(connected, wish).await
@@ -147,6 +163,7 @@ impl Members {
         })?;
         Ok(Self {
             session,
+            claims,
             identity,
             shards,
             name: wish.name.clone(),
@@ -239,13 +256,19 @@ impl Members {
         })
     }
 
-    /// Ends the tenure of this node, if it owns the shard.
-    pub(crate) fn give_up(&self, shard: ShardId, patience: Duration) -> Result<()> {
-        let text =
-            "UPDATE abide.shard SET owner = NULL, epoch = epoch + 1 WHERE hub = $1 AND shard = $2 AND owner = $3";
-        self.session.run(patience, async |connected: &Connected| {
-            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-                [&self.identity.hub, &number(shard), &self.node.id];
+    /// Ends a tenure of this node that did not get as far as to open the shard, so that another node can try. A crash that the
+    /// claim has counted no longer counts: this node would look like another crash to the next one.
+    pub(crate) fn give_up(&self, shard: ShardId, epoch: u64, crashes_before: u32, patience: Duration) -> Result<()> {
+        let text = "UPDATE abide.shard SET owner = NULL, epoch = epoch + 1, crashes = LEAST(crashes, $5) \
+                    WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4";
+        self.claims.run(patience, async |connected: &Connected| {
+            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [
+                &self.identity.hub,
+                &number(shard),
+                &(epoch as i64),
+                &self.node.id,
+                &(crashes_before as i32),
+            ];
             connected.client.execute(text, &parameters).await.map(drop)
         })
     }
@@ -254,71 +277,45 @@ impl Members {
     pub(crate) fn claim(
         &self,
         shard: ShardId,
-        epoch: u64,
+        seen: &ShardView,
         former: Former,
         patience: Duration,
-    ) -> Result<Option<Tenure>> {
+    ) -> Result<Option<Claimed>> {
         let (owner, beat) = former.map_or((None, 0), |(owner, beat)| (Some(owner), beat));
         // The database may have lost the row of the owner, which is then dead until it counts the next beat.
         let text = "UPDATE abide.shard AS s SET epoch = s.epoch + 1, owner = $4, \
-                        crashes = CASE WHEN s.owner IS NULL OR s.owner = $4 THEN s.crashes ELSE s.crashes + 1 END \
+                        crashes = CASE WHEN s.owner IS NULL OR s.owner = $4 THEN s.crashes ELSE s.crashes + 1 END, \
+                        calm_since = CASE WHEN s.owner IS NULL THEN s.calm_since END \
                     FROM abide.hub AS h WHERE s.hub = $1 AND s.shard = $2 AND s.epoch = $3 \
                         AND h.hub = $1 AND h.stage = 'open' AND (s.owner IS NULL OR s.owner = $4 \
                         OR (s.owner = $5 AND NOT EXISTS (SELECT FROM abide.node n \
                             WHERE n.hub = $1 AND n.node = $5 AND n.beat <> $6))) \
-                    RETURNING head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before, incarnation, s.epoch";
-        self.session.run(patience, async |connected: &Connected| {
+                    RETURNING head, commit, chain, snapshot_epoch, snapshot, snapshot_parts, snapshot_before, incarnation, \
+                        s.epoch, s.calm_since";
+        self.claims.run(patience, async |connected: &Connected| {
             let claim = connected.statement(text).await?;
-            let (hub, epoch) = (self.identity.hub, epoch as i64);
+            let (hub, epoch) = (self.identity.hub, seen.epoch as i64);
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
                 [&hub, &number(shard), &epoch, &self.node.id, &owner, &beat];
-            let row = connected.client.query_opt(&claim, &parameters).await?;
-            Ok(row.as_ref().map(|row| Tenure {
-                epoch: row.get::<_, i64>(8) as u64,
-                log: log_state(row),
+            let Some(row) = connected.client.query_opt(&claim, &parameters).await? else {
+                return Ok(None);
+            };
+            Ok(Some(Claimed {
+                tenure: Tenure {
+                    epoch: row.get::<_, i64>(8) as u64,
+                    log: log_state(&row),
+                },
+                calm_since: row.get::<_, Option<i64>>(9).map(|batch| batch as u64),
+                held: holds::list(connected, hub).await?,
+                crashes_before: seen.crashes,
             }))
-        })
-    }
-
-    /// Returns the first batch since which no owner has crashed, as the last owner has recorded it.
-    pub(crate) fn calm_since(&self, shard: ShardId, patience: Duration) -> Result<u64> {
-        let text = "SELECT calm_since FROM abide.shard WHERE hub = $1 AND shard = $2";
-        self.session.run(patience, async |connected: &Connected| {
-            let row = connected
-                .client
-                .query_one(text, &[&self.identity.hub, &number(shard)])
-                .await?;
-            Ok(row.get::<_, i64>(0) as u64)
-        })
-    }
-
-    /// Returns the ids of the entities that are held.
-    pub(crate) fn holds(&self, patience: Duration) -> Result<Vec<String>> {
-        self.session.run(patience, async |connected: &Connected| {
-            holds::list(connected, self.identity.hub).await
-        })
-    }
-
-    /// Takes back the crash that a claim has counted: this owner cannot open the hub, so it will look like another crash to
-    /// the next one.
-    pub(crate) fn take_back_crash(&self, shard: ShardId, epoch: u64, before: u32, patience: Duration) -> Result<()> {
-        let text = "UPDATE abide.shard SET crashes = $5 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4";
-        self.session.run(patience, async |connected: &Connected| {
-            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [
-                &self.identity.hub,
-                &number(shard),
-                &(epoch as i64),
-                &self.node.id,
-                &(before as i32),
-            ];
-            connected.client.execute(text, &parameters).await.map(drop)
         })
     }
 
     /// Records that this owner has served for a while, so that the deaths of earlier ones no longer count.
     pub(crate) fn forget_crashes(&self, shard: ShardId, epoch: u64, patience: Duration) -> Result<()> {
         let text = "UPDATE abide.shard SET crashes = 0 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND crashes > 0";
-        self.session.run(patience, async |connected: &Connected| {
+        self.claims.run(patience, async |connected: &Connected| {
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
                 [&self.identity.hub, &number(shard), &(epoch as i64)];
             connected.client.execute(text, &parameters).await.map(drop)

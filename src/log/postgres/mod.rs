@@ -21,6 +21,6 @@ mod settings;
 mod statements;
 pub(crate) mod status;
 
-pub(crate) use members::{Endpoint, Identity, Members, Node, NodeView, Seat, ShardView, View, Wish};
+pub(crate) use members::{Claimed, Endpoint, Identity, Members, Node, NodeView, Seat, ShardView, View, Wish};
 pub(crate) use session::{Address, Session};
 pub(crate) use statements::PostgresLog;

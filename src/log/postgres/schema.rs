@@ -6,7 +6,7 @@ use super::session::{Connected, Session};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The version of the tables. A database with another version is refused.
-const VERSION: i32 = 6;
+const VERSION: i32 = 7;
 
 /// Serializes nodes that create the tables at the same time.
 const LOCK: i64 = 0x0061_6269_6465;
@@ -36,7 +36,7 @@ CREATE TABLE abide.shard (
     owner uuid,
     crashes int NOT NULL DEFAULT 0,
     confirmed bigint NOT NULL DEFAULT 0,
-    calm_since bigint NOT NULL DEFAULT 0,
+    calm_since bigint DEFAULT 0,
     snapshot_epoch bigint,
     snapshot bigint NOT NULL DEFAULT 0,
     snapshot_parts int NOT NULL DEFAULT 0,
@@ -86,7 +86,7 @@ CREATE TABLE abide.snapshot (
 ALTER TABLE abide.log ALTER body SET STORAGE EXTERNAL;
 ALTER TABLE abide.snapshot ALTER body SET STORAGE EXTERNAL;
 ALTER TABLE abide.log SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
-INSERT INTO abide.meta VALUES (6);
+INSERT INTO abide.meta VALUES (7);
 ";
 
 /// Creates the tables, unless they exist.

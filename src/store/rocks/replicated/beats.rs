@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::balance::{Sighting, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ShardId;
-use crate::log::postgres::Members;
+use crate::log::postgres::{Members, NodeView};
 use crate::spawn::spawn;
 use crate::time::Stopwatch;
 
@@ -143,8 +143,17 @@ impl Beats {
 
     /// Returns `true` if this node should leave a shard that it owns to another one, as far as it has seen.
     pub(super) fn hands_over(&self, shard: ShardId) -> bool {
+        self.newest().is_some_and(|seen| seen.hands_over(shard))
+    }
+
+    /// Returns the owner of a shard that this node has seen last, if it is another node.
+    pub(super) fn other_owner(&self, shard: ShardId) -> Option<NodeView> {
+        self.newest()?.other_owner(shard).cloned()
+    }
+
+    fn newest(&self) -> Option<Arc<Sighting>> {
         let state = self.shared.state();
-        state.seen.as_ref().is_some_and(|(_, seen)| seen.hands_over(shard))
+        state.seen.as_ref().map(|(_, sighting)| Arc::clone(sighting))
     }
 
     /// Pays attention to a tenure of this node from now on.
@@ -187,28 +196,34 @@ impl Shared {
             let is_ready = self.ready.iter().all(|ready| ready.load(Ordering::Relaxed));
             // A database that cannot be reached is reported by the session, and by the logs.
             let seen = self.members.beat(is_ready, BEAT * 2);
-            let seen = seen.map(|view| watch.see(self.members.node().id, view, start.elapsed()));
+            let seen = seen.map(|view| Arc::new(watch.see(self.members.node().id, view, start.elapsed())));
+            self.note(number, &seen);
             self.attend_tenures(&seen);
-            let mut state = self.state();
-            match seen {
-                Ok(sighting) => {
-                    state.failed = None;
-                    state.seen = Some((number, Arc::new(sighting)));
-                }
-                Err(error) => {
-                    let since = state.failed.take().map_or_else(Stopwatch::start, |(_, since)| since);
-                    state.failed = Some((error, since));
-                }
-            }
-            self.changed.notify_all();
+            let state = self.state();
             let is_waiting = |state: &mut State| !state.is_due && !state.is_stopped;
             let waited = self.changed.wait_timeout_while(state, BEAT, is_waiting);
             drop(waited);
         }
     }
 
+    /// Tells those who wait for it what a beat has seen.
+    fn note(&self, number: u64, seen: &Result<Arc<Sighting>>) {
+        let mut state = self.state();
+        match seen {
+            Ok(sighting) => {
+                state.failed = None;
+                state.seen = Some((number, Arc::clone(sighting)));
+            }
+            Err(error) => {
+                let since = state.failed.take().map_or_else(Stopwatch::start, |(_, since)| since);
+                state.failed = Some((error.clone(), since));
+            }
+        }
+        self.changed.notify_all();
+    }
+
     /// Tells each tenure what the beat means for it.
-    fn attend_tenures(&self, seen: &Result<Sighting>) {
+    fn attend_tenures(&self, seen: &Result<Arc<Sighting>>) {
         let mut calls: Vec<HandOver> = Vec::new();
         let mut serving_well = Vec::new();
         for (shard, tenure) in &mut self.state().tenures {

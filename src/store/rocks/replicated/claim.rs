@@ -6,21 +6,14 @@ use std::time::Duration;
 use super::beats::Beats;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ShardId;
-use crate::log::postgres::{Members, NodeView};
-use crate::log::shared::Tenure;
+use crate::log::postgres::{Claimed, Members, NodeView};
+use crate::time::Stopwatch;
 
 /// Time for which a waiting node tries to reach the database. The owner waits as long.
 const OUTAGE: Duration = Duration::from_secs(600);
 
-/// A shard that this node owns now.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Claimed {
-    pub(super) tenure: Tenure,
-    /// The previous owner has released the shard.
-    pub(super) is_calm: bool,
-    /// If the previous owner was another node and died, the number of crashes before the claim counted one more.
-    pub(super) crashes_before: Option<u32>,
-}
+/// Time that one attempt to claim a shard may take, so that the other shards of the node do not wait for it.
+const ATTEMPT: Duration = Duration::from_secs(1);
 
 /// Waits until this node owns a shard, or until `canceled`. Calls `watch_owner` with each other owner that it sees. `was_seen`
 /// tells that the node has seen the shard before, so that a database that cannot be reached now will be back.
@@ -37,20 +30,26 @@ pub(super) fn wait(
     let mut seen_at = beats.begun();
     beats.look();
     let (mut was_seen, mut told) = (was_seen, None);
+    let mut failing: Option<Stopwatch> = None;
     loop {
         check_canceled(canceled)?;
-        let Some(sighting) = beats.next(&mut seen_at, if was_seen { OUTAGE } else { patience })? else {
+        let patience = if was_seen { OUTAGE } else { patience };
+        let Some(sighting) = beats.next(&mut seen_at, patience)? else {
             continue;
         };
         let (seen, owner) = (sighting.shard(shard), sighting.other_owner(shard));
         if sighting.may_claim(shard) {
             let former = owner.map(|owner| (owner.id, owner.beat));
-            if let Some(tenure) = members.claim(shard, seen.epoch, former, patience)? {
-                return Ok(Claimed {
-                    tenure,
-                    is_calm: seen.owner.is_none(),
-                    crashes_before: owner.map(|_| seen.crashes),
-                });
+            match members.claim(shard, &seen, former, ATTEMPT) {
+                Ok(Some(claimed)) => return Ok(claimed),
+                Ok(None) => failing = None,
+                // Whether it had an effect shows with the next beat.
+                Err(error) if error.kind() == ErrorKind::Io => {
+                    if failing.get_or_insert_with(Stopwatch::start).elapsed() > patience {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
             }
         } else if let Some(owner) = owner {
             was_seen = true;

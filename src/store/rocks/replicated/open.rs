@@ -9,7 +9,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::beats::{Beats, HandOver};
-use super::claim::{self, Claimed};
+use super::claim;
 use super::copy::{self, Limits};
 use super::follow::{CopySource, Follower, FreshRows};
 use super::node;
@@ -19,7 +19,7 @@ use super::store::{LEAVE, OwnedStore, ReplicatedStore};
 use crate::error::Result;
 use crate::files::create_private_directory;
 use crate::id::{Shard, ShardId};
-use crate::log::postgres::{Address, Endpoint, Identity, Members, NodeView, PostgresLog, Session, Wish};
+use crate::log::postgres::{Address, Claimed, Endpoint, Identity, Members, NodeView, PostgresLog, Session, Wish};
 use crate::log::replicated::{Appended, ReplicatedLog};
 use crate::log::shared::{SharedLog, Tenure};
 use crate::model::CommitRecord;
@@ -132,7 +132,7 @@ impl Member {
             shards: how.shards,
             id: random::uuid(),
         };
-        let members = Members::join(Session::new(how.address.clone())?, &wish, node, how.patience)?;
+        let members = Members::join(&how.address, &wish, node, how.patience)?;
         let members = Arc::new(members);
         Ok(Self {
             admission: Session::new(how.address.clone())?,
@@ -212,10 +212,9 @@ impl Tenant {
         self.member.beats.hands_over(self.shard)
     }
 
-    /// Ends the tenure of this node, if it has one, so that another node can try.
-    pub(crate) fn give_up(&self) {
-        // If this fails, the others wait until the node ends.
-        let _ = self.member.members.give_up(self.shard, LEAVE);
+    /// Returns the owner of the shard that this node has seen last, if it is another node.
+    pub(crate) fn other_owner(&self) -> Option<NodeView> {
+        self.member.beats.other_owner(self.shard)
     }
 
     /// Waits until this node owns the shard, and opens it. Meanwhile, its copy follows the log. Calls `watch` with each other
@@ -250,11 +249,10 @@ impl Tenant {
                 Ok(())
             },
         )?;
+        let (epoch, crashes_before) = (claimed.tenure.epoch, claimed.crashes_before);
         self.serve(claimed, follower).inspect_err(|_| {
-            if let Some(before) = claimed.crashes_before {
-                // If this fails, the next node waits for longer than necessary.
-                let _ = members.take_back_crash(self.shard, claimed.tenure.epoch, before, LEAVE);
-            }
+            // If this fails, the others wait until this node claims the shard again or ends.
+            let _ = members.give_up(self.shard, epoch, crashes_before, LEAVE);
         })
     }
 
@@ -275,10 +273,13 @@ impl Tenant {
         let Member {
             how, members, beats, ..
         } = self.member.as_ref();
-        let Claimed { tenure, is_calm, .. } = claimed;
+        let Claimed {
+            tenure,
+            calm_since,
+            held,
+            ..
+        } = claimed;
         let identity = members.identity();
-        let calm_since = members.calm_since(self.shard, how.patience)?;
-        let held = members.holds(how.patience)?;
         let hand_over = self.hand_over.get().cloned().unwrap_or_else(|| Arc::new(|| {}));
         let attention = Arc::clone(beats).attend(self.shard, tenure.epoch, hand_over);
         let seat = members.seat(self.shard);
@@ -289,7 +290,7 @@ impl Tenant {
         let durable = Materialized::start(durable)?;
         let last_commit = commit_in(durable.store.as_ref() as &dyn Reader)?;
         let first = last_commit.map_or(1, |commit| commit.next_batch);
-        let calm_since = if is_calm { calm_since } else { first };
+        let calm_since = calm_since.unwrap_or(first);
         shared.set_calm_since(tenure.epoch, calm_since)?;
         let log_bytes = shared.bytes()?;
         let snapshots = Snapshots::start(
