@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use server::Server;
 
 use crate::campaign::{Course, Outcome, Share, run};
-use crate::load::{Node, Plan, Visits, finish_now};
+use crate::load::{Listening, Node, Plan, Visits, finish_now};
 
 /// Number of faults of one hub.
 const FAULTS: u64 = 10;
@@ -48,9 +48,11 @@ enum Fault {
     DatabaseAndNode,
     /// Only the network between the nodes fails.
     Network,
+    /// Nothing fails until the nodes run about the same number of shards.
+    Nothing,
 }
 
-/// Every fault but that of the network.
+/// Every fault of any hub.
 const ALL: [Fault; 10] = [
     Fault::Restart,
     Fault::Kill,
@@ -99,7 +101,7 @@ pub(crate) fn cluster(share: &Share) -> Outcome {
     let pauses = Mutex::new(Vec::new());
     let outcome = run("cluster", "faults", share, |seed, course| round(seed, course, &pauses));
     let pauses = pauses.into_inner().unwrap_or_else(PoisonError::into_inner);
-    for fault in ALL.into_iter().chain([Fault::Network]) {
+    for fault in ALL.into_iter().chain([Fault::Network, Fault::Nothing]) {
         let of_this = pauses.iter().filter(|(of, _)| *of == fault);
         let mut of_fault: Vec<Duration> = of_this.map(|(_, pause)| *pause).collect();
         of_fault.sort_unstable();
@@ -133,19 +135,23 @@ fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
     };
     // In half of the hubs, every node has clients.
     let listen = random.bool();
-    let mut nodes = Nodes::start(NODES, listen, &server, &plan, place.path());
+    // In half of those, they divide the hub.
+    let shards = if listen && random.bool() { random.u16(2..6) } else { 1 };
+    let mut nodes = Nodes::start(NODES, listen, shards, &server, &plan, place.path());
+    course.note("divided hubs", u64::from(nodes.is_divided()));
     let mut service = || -> Result<(), String> {
         nodes.wait_for_service(course.patience())?;
         for _ in 0..FAULTS {
             // What one fault draws does not change the next one.
             let mut random = random.fork();
             std::thread::sleep(Duration::from_micros(random.u64(..300_000)));
-            let fault = if listen && random.u8(..3) == 0 {
-                Fault::Network
-            } else {
-                ALL[random.usize(..ALL.len())]
+            let fault = match random.u8(..6) {
+                0 | 1 if listen => Fault::Network,
+                2 if shards > 1 => Fault::Nothing,
+                _ => ALL[random.usize(..ALL.len())],
             };
-            let is_disturbed = fault == Fault::Network || listen && random.u8(..4) == 0;
+            let is_disturbed = fault == Fault::Network || listen && fault != Fault::Nothing && random.u8(..4) == 0;
+            nodes.aim(&mut random);
             let network = is_disturbed.then(|| Disturbance::draw(&mut random));
             nodes.look()?;
             nodes.note(format!("{fault:?}"));
@@ -174,7 +180,8 @@ fn round(seed: u64, course: &Course, pauses: &Mutex<Vec<(Fault, Duration)>>) {
     let last = Node {
         url: server.url(),
         directory: place.path().join("last"),
-        listens: None,
+        listens: (shards > 1).then(Listening::alone),
+        shards,
     };
     let plan = Plan {
         node: Some(last),
@@ -203,7 +210,13 @@ fn endure(
     if let Some(network) = network {
         nodes.set_links(network.flow, network.everywhere);
     }
-    let since = fail(fault, nodes, server, random, patience)?;
+    let mut since = fail(fault, nodes, server, random, patience)?;
+    if nodes.is_divided() && network.is_some() {
+        // No node has all shards, so the clients need the others.
+        std::thread::sleep(Duration::from_millis(random.u64(..1_000)));
+        nodes.heal_links();
+        since = Instant::now();
+    }
     nodes.wait_for_service(patience)?;
     if fault == Fault::Network {
         nodes.wait_for_every_node(patience)?;
@@ -279,6 +292,10 @@ fn fail(
             // The copies need the database alone.
             nodes.wait_for_reads(patience)?;
             nodes.heal_links();
+            since = Instant::now();
+        }
+        Fault::Nothing => {
+            nodes.wait_for_balance(server, patience)?;
             since = Instant::now();
         }
     }

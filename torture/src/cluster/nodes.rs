@@ -1,5 +1,6 @@
 //! The nodes of a hub: which of them run, and which one runs the hub.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
@@ -17,6 +18,9 @@ use crate::worker::{Ended, Worker};
 /// node has everything.
 const REPLACED: [&str; 3] = ["another node runs this hub", "Corruption", "the copy is damaged"];
 
+/// Number of answers after which a client of a hub of several shards has probably asked all of them.
+const ANSWERS: usize = 4;
+
 /// Time between two looks at the nodes.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -25,12 +29,14 @@ pub(super) struct Nodes {
     place: PathBuf,
     plan: Plan,
     nodes: Vec<Running>,
-    /// The node that has opened the hub last.
+    /// The node that fails: the one that has opened the hub last, or any node if there are several shards.
     owner: usize,
     opened: Receiver<(usize, u64)>,
     tell: Sender<(usize, u64)>,
     /// The nodes listen, so that each of them has clients, whichever runs the hub.
     listen: bool,
+    /// Number of shards of the hub. If there are several, more than one node runs the hub.
+    shards: u16,
     /// Set from the end of the owner until another node runs the hub.
     awaits_owner: bool,
     /// Length of the ledger after the last fault.
@@ -73,7 +79,7 @@ impl Running {
 }
 
 impl Nodes {
-    pub(super) fn start(count: usize, listen: bool, server: &Server, plan: &Plan, place: &Path) -> Self {
+    pub(super) fn start(count: usize, listen: bool, shards: u16, server: &Server, plan: &Plan, place: &Path) -> Self {
         let (tell, opened) = channel();
         let running = |number| Running {
             proxy: Proxy::start(server.port()),
@@ -92,6 +98,7 @@ impl Nodes {
             opened,
             tell,
             listen,
+            shards,
             awaits_owner: true,
             acknowledged: 0,
             is_short: false,
@@ -122,6 +129,7 @@ impl Nodes {
                     url: format!("postgres://abide@127.0.0.1:{}/postgres", node.proxy.port()),
                     directory: node.directory.clone(),
                     listens: self.listen.then_some(listening),
+                    shards: self.shards,
                 }),
                 ..self.plan.clone()
             };
@@ -156,10 +164,9 @@ impl Nodes {
     /// Waits until something is acknowledged, and starts the nodes again that have ended.
     pub(super) fn wait_for_service(&mut self, patience: Duration) -> Result<(), String> {
         let end = Instant::now() + patience;
-        // What a node that is away acknowledges was on its way before.
-        while self.awaits_owner || self.nodes[self.owner].is_away() || ledger_bytes(&self.place) <= self.acknowledged {
+        while !self.serves() {
             if Instant::now() > end {
-                return Err(format!("nothing was acknowledged for {} s", patience.as_secs()));
+                return Err(format!("the hub has not served for {} s", patience.as_secs()));
             }
             std::thread::sleep(LOOK);
             self.look()?;
@@ -167,15 +174,68 @@ impl Nodes {
         self.look()
     }
 
+    /// Returns `true` if all of the hub has served since the last fault.
+    fn serves(&self) -> bool {
+        if self.is_divided() {
+            let answers = answered_since(&self.place, self.acknowledged);
+            let is_served = |client| answers.get(&client).is_some_and(|answers| *answers >= ANSWERS);
+            let has_clients = |node: &Running| node.worker.is_some() && !node.is_away() && node.resting.is_none();
+            let clients_of = |number: usize| (0..self.plan.clients).skip(number).step_by(self.nodes.len());
+            let mut nodes = self.nodes.iter().enumerate().filter(|(_, node)| has_clients(node));
+            return nodes.all(|(number, _)| clients_of(number).all(is_served));
+        }
+        // What a node that is away acknowledges was on its way before.
+        !self.awaits_owner && !self.nodes[self.owner].is_away() && ledger_bytes(&self.place) > self.acknowledged
+    }
+
+    pub(super) fn is_divided(&self) -> bool {
+        self.shards > 1
+    }
+
+    /// Chooses the node that fails next, if each of them may run a part of the hub.
+    pub(super) fn aim(&mut self, random: &mut fastrand::Rng) {
+        if self.is_divided() {
+            self.owner = random.usize(..self.nodes.len());
+        }
+    }
+
+    /// Waits until the nodes run about the same number of shards.
+    pub(super) fn wait_for_balance(&mut self, server: &Server, patience: Duration) -> Result<(), String> {
+        let least = usize::from(self.shards) / self.nodes.len();
+        let end = Instant::now() + patience;
+        loop {
+            let owners = server.run("SELECT owner FROM abide.shard WHERE owner IS NOT NULL");
+            let mut loads = BTreeMap::new();
+            for owner in owners.lines() {
+                *loads.entry(owner).or_insert(0_usize) += 1;
+            }
+            let all = loads.values().sum::<usize>() == usize::from(self.shards);
+            let is_even = loads.values().all(|load| *load <= least + 1);
+            if all && is_even && loads.len() >= usize::from(self.shards).min(self.nodes.len()) {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(format!(
+                    "after {} s, the nodes run {loads:?} shards",
+                    patience.as_secs()
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            self.look()?;
+        }
+    }
+
     /// Notes which node has opened the hub, and replaces the nodes that have ended.
     pub(super) fn look(&mut self) -> Result<(), String> {
         loop {
             match self.opened.try_recv() {
                 Ok((number, life)) if self.nodes[number].life == life => {
-                    self.owner = number;
-                    self.awaits_owner = false;
                     self.note(format!("node {number} has opened the hub"));
-                    self.forget_service();
+                    if !self.is_divided() {
+                        self.owner = number;
+                        self.awaits_owner = false;
+                        self.forget_service();
+                    }
                 }
                 Ok(_) => {}
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
@@ -245,7 +305,7 @@ impl Nodes {
         let (count, from) = (self.nodes.len() as u64, ledger_bytes(&self.place));
         self.wait_for_each("no client of it was answered", patience, |nodes, number| {
             let is_here = |client: &u64| client % count == number as u64;
-            !nodes.listen || answered_since(&nodes.place, from).iter().any(is_here)
+            !nodes.listen || answered_since(&nodes.place, from).keys().any(is_here)
         })
     }
 

@@ -184,9 +184,9 @@ pub(crate) fn ledger_bytes(place: &Path) -> u64 {
 }
 
 /// Returns the clients with a request that was answered after the ledger had this length.
-pub(crate) fn answered_since(place: &Path, bytes: u64) -> BTreeSet<u64> {
+pub(crate) fn answered_since(place: &Path, bytes: u64) -> BTreeMap<u64, usize> {
     let Ok(mut ledger) = File::open(ledger_path(place)) else {
-        return BTreeSet::new();
+        return BTreeMap::new();
     };
     let mut text = String::new();
     let read = ledger
@@ -197,7 +197,11 @@ pub(crate) fn answered_since(place: &Path, bytes: u64) -> BTreeSet<u64> {
         ["answered", client, ..] => client.parse().ok(),
         _ => None,
     };
-    text.lines().filter_map(client).collect()
+    let mut answers = BTreeMap::new();
+    for client in text.lines().filter_map(client) {
+        *answers.entry(client).or_default() += 1;
+    }
+    answers
 }
 
 /// The calls that were acknowledged, also by other processes.

@@ -37,7 +37,9 @@ pub(crate) fn hub(place: &Path) -> PathBuf {
 fn builder(place: &Path, plan: &Plan) -> HubBuilder {
     let builder = match &plan.node {
         Some(node) => {
-            let builder = Hub::cluster(&node.url, "torture").directory(&node.directory);
+            let builder = Hub::cluster(&node.url, "torture")
+                .directory(&node.directory)
+                .shards(node.shards);
             match &node.listens {
                 Some(place) => builder.listen(&place.address).advertise(&place.advertised),
                 None => builder,

@@ -42,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) directory: PathBuf,
     /// Set if all nodes listen. The clients are then divided between the nodes.
     pub(crate) listens: Option<Listening>,
+    /// Number of shards of the hub.
+    pub(crate) shards: u16,
 }
 
 /// The place of a node among the others.
@@ -54,6 +56,19 @@ pub(crate) struct Listening {
     pub(crate) address: String,
     /// The address at which the others reach it.
     pub(crate) advertised: String,
+}
+
+impl Listening {
+    /// Returns the place of a node that has no other beside it.
+    pub(crate) fn alone() -> Self {
+        let address = "127.0.0.1:0".to_owned();
+        Self {
+            number: 0,
+            count: 1,
+            advertised: address.clone(),
+            address,
+        }
+    }
 }
 
 impl Node {
