@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
+
 use crate::client::source::{Inspected, Source};
 use crate::engine::panic_text;
 use crate::entity::{Entity, Key, reference};
@@ -157,10 +159,11 @@ impl Client {
     pub(super) async fn durable(&self, source: Source) -> Result<()> {
         match source {
             Source::Shards(shards) => {
-                for (source, hub) in shards.into_iter().zip(self.hub.shards()) {
-                    source.durable().await.map_err(|error| hub.not_read(error))?;
-                }
-                Ok(())
+                let all = shards
+                    .into_iter()
+                    .zip(self.hub.shards())
+                    .map(async |(source, hub)| source.durable().await.map_err(|error| hub.not_read(error)));
+                try_join_all(all).await.map(drop)
             }
             source => source.durable().await.map_err(|error| self.hub.not_read(error)),
         }

@@ -32,6 +32,8 @@ use crate::schedule::{self, ScheduleEntity};
 use crate::store::rocks::replicated::OpenOptions;
 use crate::store::{LOG_LIMIT, MEMORY_BUDGET, MemoryStore, PARTITIONS, Store, USUAL_PARTITIONS};
 use crate::time::{Clock, SMALL_STEP};
+#[cfg(feature = "cluster")]
+use crate::transport::MAX_PAYLOAD_BYTES;
 
 /// Tells an open that nobody waits for it any more.
 #[derive(Debug, Default)]
@@ -371,7 +373,7 @@ impl HubBuilder {
         self
     }
 
-    /// Maximum size of the payload of one message in bytes (default: 2 MiB).
+    /// Maximum size of the payload of one message in bytes (default: 2 MiB). In a hub whose nodes listen, it is at most 64 MiB.
     pub fn payload_limit(mut self, bytes: usize) -> Self {
         self.limits.payload_bytes = bytes;
         self
@@ -574,6 +576,16 @@ impl HubBuilder {
         }
         if self.shards > 1 {
             self.check_divided()?;
+        }
+        #[cfg(feature = "cluster")]
+        if let Place::Cluster(place) = &self.place
+            && place.listens().is_some()
+            && self.limits.payload_bytes > MAX_PAYLOAD_BYTES
+        {
+            return Err(configuration(
+                "`payload_limit` must be at most 64 MiB (67108864) with `.listen`, because nodes send no larger messages to each \
+                 other",
+            ));
         }
         if self.limits.activities == 0 {
             return Err(configuration("`activity_limit` must be at least 1"));

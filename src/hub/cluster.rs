@@ -210,6 +210,19 @@ mod tests {
         }
     }
 
+    /// A larger message would wait for ever on its way to another node.
+    #[test]
+    fn nodes_send_no_payload_that_is_too_large() {
+        let builder = || {
+            Hub::cluster("postgres://db/app", "orders")
+                .directory("data")
+                .payload_limit((64 << 20) + 1)
+        };
+        let error = builder().listen("127.0.0.1:0").check().unwrap_err();
+        assert!(error.to_string().contains("at most 64 MiB"), "{error}");
+        builder().check().unwrap();
+    }
+
     #[test]
     fn the_options_of_a_cluster_are_for_a_cluster() {
         let mut builder = Hub::in_memory().open_patience(Duration::ZERO);

@@ -320,7 +320,7 @@ impl Hub {
     /// Returns the same errors as [`shutdown`](Hub::shutdown).
     pub async fn shutdown_within(self, patience: Duration) -> Result<()> {
         // The tokio runtime that the hub was opened in may be gone by now.
-        let tokio = Handle::try_current().or_else(|_| self.runtime().map(|runtime| runtime.tokio.clone()))?;
+        let tokio = Handle::try_current().or_else(|_| self.tokio())?;
         // The whole hub moves into the task, so that it is dropped like any other if the task never runs.
         let closing = tokio.spawn_blocking(move || self.close(patience));
         closing.await.map_err(|error| {
@@ -338,6 +338,15 @@ impl Hub {
             #[cfg(feature = "cluster")]
             Some(Open::Node(node)) => node.close(patience),
             None => Ok(()),
+        }
+    }
+
+    /// Returns the tokio runtime that the hub was opened in.
+    fn tokio(&self) -> Result<Handle> {
+        match &self.open {
+            #[cfg(feature = "cluster")]
+            Some(Open::Node(node)) => Ok(node.roles()[0].standby().tokio.clone()),
+            _ => self.runtime().map(|runtime| runtime.tokio.clone()),
         }
     }
 

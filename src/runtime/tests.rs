@@ -7,11 +7,12 @@ mod replays;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Runtime, RuntimeConfig, Threads};
+use super::{Envelope, Runtime, RuntimeConfig, Threads};
 use crate::client::Client;
+use crate::engine::message::Input;
 use crate::engine::{Limits, Registry};
 use crate::entity::entity_code;
-use crate::id::Shard;
+use crate::id::{Shard, ShardId};
 use crate::model::CommitRecord;
 use crate::prelude::*;
 use crate::store::Model;
@@ -38,10 +39,15 @@ impl Busy {
 pub(super) fn start(model: &Arc<Model>, executors: usize) -> (Arc<Runtime>, Threads, Client) {
     let mut registry = Registry::default();
     registry.add_entity(entity_code::<Busy>()).unwrap();
-    start_with(model, executors, registry)
+    start_with(model, executors, registry, Shard::WHOLE)
 }
 
-fn start_with(model: &Arc<Model>, executors: usize, registry: Registry) -> (Arc<Runtime>, Threads, Client) {
+fn start_with(
+    model: &Arc<Model>,
+    executors: usize,
+    registry: Registry,
+    shard: Shard,
+) -> (Arc<Runtime>, Threads, Client) {
     let config = RuntimeConfig {
         hub: "hub".into(),
         registry,
@@ -51,7 +57,7 @@ fn start_with(model: &Arc<Model>, executors: usize, registry: Registry) -> (Arc<
         },
         partitions: 8,
         feed: Arc::default(),
-        shard: Shard::WHOLE,
+        shard,
         executors,
         in_flight: 100,
         held: Default::default(),
@@ -108,6 +114,34 @@ async fn a_full_hub_takes_orders_of_operators() {
         .unwrap();
     runtime.stop(Duration::ZERO);
     threads.join(Duration::ZERO).unwrap();
+}
+
+/// A process that was replaced and does not know it may learn of messages that it has not sent. It has no damage then.
+#[tokio::test]
+async fn an_executor_tells_damage_from_the_work_of_the_next_process() {
+    let shard = Shard {
+        id: ShardId(0),
+        count: 2,
+    };
+    for (is_replaced, kind) in [(false, ErrorKind::Corrupted), (true, ErrorKind::Replaced)] {
+        let model = Arc::new(Model::new());
+        let (runtime, threads, _client) = start_with(&model, 1, Registry::default(), shard);
+        let (failed, has_failed) = tokio::sync::oneshot::channel();
+        let failed = std::sync::Mutex::new(Some(failed));
+        runtime.when_failed(move || failed.lock().unwrap().take().unwrap().send(()).unwrap());
+        if is_replaced {
+            model.replace();
+        }
+        let input = Input::MailTaken {
+            to: ShardId(1),
+            upto: 9,
+        };
+        runtime.inboxes[0].send(Envelope::Input(Box::new(input)));
+        has_failed.await.unwrap();
+        assert_eq!(runtime.failure().unwrap().kind(), kind);
+        runtime.stop(Duration::ZERO);
+        threads.join(Duration::ZERO).unwrap();
+    }
 }
 
 /// During a slow write, a read does not block a thread of tokio. It waits as a task until its result may be returned.

@@ -42,6 +42,8 @@ struct Faults {
     syncs: Option<u64>,
     /// Set by the first failure. Like RocksDB, the store then refuses every change.
     failed: bool,
+    /// Another process has taken over the store, and this one does not know it yet.
+    is_replaced: bool,
 }
 
 impl Model {
@@ -153,6 +155,11 @@ impl Model {
         self.stall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has another process take over the store. This one learns it only from [`confirm`](Store::confirm).
+    pub(crate) fn replace(&self) {
+        self.state().faults.is_replaced = true;
+    }
+
     /// Lets `succeed` more syncs pass. The sync after them fails, and from then on every change.
     pub(crate) fn fail_sync_after(&self, succeed: u64) {
         self.state().faults.syncs = Some(succeed);
@@ -174,6 +181,13 @@ impl Store for Model {
         let mut state = self.state();
         state.faults.before_sync()?;
         state.unsynced.clear();
+        Ok(())
+    }
+
+    fn confirm(&self) -> Result<()> {
+        if self.state().faults.is_replaced {
+            return Err(Error::new(ErrorKind::Replaced, "the test has replaced the store"));
+        }
         Ok(())
     }
 

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Maximum size of a request and of an answer, in bytes: 65 MiB.
 pub(crate) const MAX_BODY_BYTES: usize = 65 << 20;
 
+/// Maximum size of one payload in a hub whose nodes listen, in bytes: 64 MiB. With everything else, a message fits in a
+/// request.
+pub(crate) const MAX_PAYLOAD_BYTES: usize = 64 << 20;
+
 /// Maximum number of connections that a listener has open.
 pub(super) const MAX_CONNECTIONS: usize = 256;
 

@@ -32,5 +32,6 @@ pub(crate) use fingerprint::Fingerprint;
 pub(crate) use identity::Identity;
 #[cfg(test)]
 pub(crate) use limits::MAX_BODY_BYTES;
+pub(crate) use limits::MAX_PAYLOAD_BYTES;
 pub(crate) use server::Listener;
 pub(crate) use service::{BoxFuture, Service};

@@ -74,6 +74,48 @@ fn a_node_whose_first_takeover_fails_tries_again() {
     });
 }
 
+/// A node that has failed neither counts for the others nor keeps its shards, although its program still has the hub.
+#[test]
+fn a_node_that_has_failed_is_left_alone() {
+    let Some(server) = Server::start() else { return };
+    let places = places::<2>();
+    let database = Database::at(server.url());
+    runtime().block_on(async {
+        let first = open(&server, &places[0]).await;
+        let failing = server.run("SELECT owner FROM abide.shard LIMIT 1");
+        let second = open(&server, &places[1]).await;
+        // Both have a role in each shard.
+        until("the second node is not ready", async || {
+            server.run("SELECT bool_and(ready) FROM abide.node") == "t"
+        })
+        .await;
+        server.run(&format!(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+             $$BEGIN IF (SELECT owner FROM abide.shard s WHERE s.hub = NEW.hub AND s.shard = NEW.shard) = '{failing}' \
+             THEN RAISE EXCEPTION 'refused'; END IF; RETURN NEW; END$$"
+        ));
+        server.run("CREATE TRIGGER refuse BEFORE INSERT ON abide.log FOR EACH ROW EXECUTE FUNCTION refuse()");
+        let refused = first.client().entity::<Counter>("one").add().await.unwrap_err();
+        assert!(refused.to_string().contains("refused"), "{refused}");
+        until("the node that has failed counts", async || {
+            let status = database.hub("orders").await.unwrap();
+            let gone = |id: &str| status.nodes.iter().all(|node| node.id != id || !node.is_connected);
+            gone(&failing)
+                && status
+                    .shards
+                    .iter()
+                    .all(|shard| shard.owner.as_deref() != Some(&failing))
+        })
+        .await;
+        assert!(first.client().health().is_err());
+        for key in 0..8 {
+            assert_eq!(second.client().entity::<Counter>(key).add().await.unwrap(), 1);
+        }
+        second.shutdown().await.unwrap();
+        first.shutdown().await.unwrap_err();
+    });
+}
+
 /// An operation that keeps its thread does not keep its node from leaving the shard. The node stays open, forwards requests,
 /// and can run the shard again when the operation has returned.
 #[test]

@@ -1,5 +1,6 @@
 //! The end of a node when a part of it fails.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub(super) struct Ending {
     pub(super) roles: Vec<Arc<Roles>>,
     /// To the threads of the shards.
     pub(super) signals: Vec<Sender<Signal>>,
+    /// Number of these threads that have not ended.
+    pub(super) running: AtomicUsize,
     pub(super) member: Weak<Member>,
 }
 
@@ -31,6 +34,19 @@ impl Ending {
         }
         if let Some(member) = self.member.upgrade() {
             member.cancel();
+        }
+    }
+}
+
+/// Counts the end of the thread of a shard. After the last one, the node does not beat any more, so that others may claim what
+/// it could not release. The program may keep the hub that has ended.
+pub(super) struct EndOfThread(pub(super) Arc<Ending>);
+
+impl Drop for EndOfThread {
+    fn drop(&mut self) {
+        let is_last = self.0.running.fetch_sub(1, Ordering::AcqRel) == 1;
+        if let Some(member) = self.0.member.upgrade().filter(|_| is_last) {
+            member.leave();
         }
     }
 }
@@ -74,6 +90,7 @@ mod tests {
         let ending = Arc::new(Ending {
             roles: vec![roles(0), roles(1)],
             signals: vec![signals],
+            running: AtomicUsize::new(1),
             member: Weak::new(),
         });
         let guarded = Arc::clone(&ending);

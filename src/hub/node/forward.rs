@@ -248,8 +248,9 @@ async fn answer(
         LAST_ANSWERS
     };
     let mut may_have_happened = false;
-    let mut attempt = first;
+    let (mut attempt, mut refused) = (first, None);
     loop {
+        let asked = attempt.node.as_ref().map(Arc::downgrade);
         match attempt.end(role, grace).await {
             Attempt::Answered(answer) => return answer.into_response(),
             Attempt::Failed(error) => return Err(error),
@@ -261,7 +262,11 @@ async fn answer(
                 deadline = Deadline::after(PATIENCE);
             }
             Attempt::Refused => {
-                deadline = Deadline::after(PATIENCE);
+                // The hub moves. One that refuses again and again does not run the hub in time.
+                if refused.as_ref().is_none_or(|refused| !is_same(refused, &asked)) {
+                    deadline = Deadline::after(PATIENCE);
+                }
+                refused = Some(asked);
                 if let Some(roles) = roles.upgrade() {
                     roles.look_again();
                 }
@@ -277,6 +282,14 @@ async fn answer(
             Err(_) if may_have_happened => return Err(unconfirmed()),
             Err(error) => return Err(error),
         };
+    }
+}
+
+/// Returns `true` if both are the same node, which is this one if it is `None`.
+fn is_same(one: &Option<Weak<OtherNode>>, other: &Option<Weak<OtherNode>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.ptr_eq(other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The start and the end of a node.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -77,6 +77,7 @@ impl NodeHub {
         let ending = Arc::new(Ending {
             roles: roles.clone(),
             signals: channels.iter().map(|(signals, _)| signals.clone()).collect(),
+            running: AtomicUsize::new(channels.len()),
             member: Arc::downgrade(&member),
         });
         gateway.open(Opening {

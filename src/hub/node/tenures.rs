@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use super::ending::{EndOnPanic, Ending};
+use super::ending::{EndOfThread, EndOnPanic, Ending};
 use super::peers::Peers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::HubBuilder;
@@ -65,6 +65,7 @@ impl Tenures {
             // If this fails, the thread has ended and runs nothing.
             let _ = signals.send(Signal::HandOver);
         }));
+        let _end = EndOfThread(Arc::clone(&self.ending));
         let _guard = EndOnPanic(Arc::clone(&self.ending));
         let ended = self.serve();
         let reason = match &ended {
@@ -126,6 +127,7 @@ impl Tenures {
     fn wait_after(&self, error: &Error) {
         tracing::warn!(shard = self.tenant.shard().id.0, %error, "this node cannot run a shard; it waits and tries again");
         self.roles.set(Role::WAITING);
+        self.tenant.withdraw();
         std::thread::park_timeout(PAUSE);
     }
 
@@ -153,13 +155,10 @@ impl Tenures {
             Err(error) => return Err(error),
         };
         self.forget_signals();
+        let (epoch, crashes_before) = (opened.epoch, opened.crashes_before);
         let opened = cluster::opened_store(self.tenant.member().hub_name(), self.tenant.shard(), opened);
-        let store = Arc::clone(&opened.store);
         let run = self.builder.clone().run(opened, Arc::default(), self.tokio.clone());
-        let (running, unregistered) = run.inspect_err(|_| {
-            // If this fails, the others wait until this node claims the shard again or ends.
-            let _ = store.leave();
-        })?;
+        let (running, unregistered) = run.inspect_err(|_| self.tenant.give_up(epoch, crashes_before))?;
         *self.unregistered.lock().unwrap_or_else(PoisonError::into_inner) = unregistered;
         let failed = self.signals.0.clone();
         running.runtime.when_failed(move || {
@@ -218,11 +217,19 @@ impl Tenures {
     /// Returns `error` if the node is stopped before that.
     fn wait_for_operations(&self, runtime: &Weak<Runtime>, error: Error) -> Result<()> {
         tracing::warn!(shard = self.tenant.shard().id.0, %error, "another node may run a shard that this one cannot close yet");
+        self.tenant.withdraw();
         let mut told = None;
         while runtime.strong_count() > 0 {
+            if self.tenant.is_owner()
+                && let Some(runtime) = runtime.upgrade()
+            {
+                // The database could not be reached before. If this fails, the next turn tries it again.
+                let _ = runtime.order.store().leave();
+            }
             let owner = self.tenant.other_owner();
-            if owner.as_ref().map(|owner| owner.id) != told {
-                told = owner.as_ref().map(|owner| owner.id);
+            let known = owner.as_ref().map(|owner| (owner.id, owner.endpoint.clone()));
+            if known != told {
+                told = known;
                 self.roles.set(Role::Waiting {
                     copy: None,
                     owner: owner.and_then(|owner| self.peers.of(&owner)),

@@ -184,6 +184,11 @@ impl Members {
         self.shards
     }
 
+    /// Closes the connection that shows that this node lives.
+    pub(crate) fn disconnect(&self) {
+        self.session.disconnect();
+    }
+
     /// Returns the place of this node in a shard.
     pub(crate) fn seat(&self, shard: ShardId) -> Seat {
         Seat {
@@ -315,7 +320,7 @@ impl Members {
     /// Records that this owner has served for a while, so that the deaths of earlier ones no longer count.
     pub(crate) fn forget_crashes(&self, shard: ShardId, epoch: u64, patience: Duration) -> Result<()> {
         let text = "UPDATE abide.shard SET crashes = 0 WHERE hub = $1 AND shard = $2 AND epoch = $3 AND crashes > 0";
-        self.claims.run(patience, async |connected: &Connected| {
+        self.session.run(patience, async |connected: &Connected| {
             let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
                 [&self.identity.hub, &number(shard), &(epoch as i64)];
             connected.client.execute(text, &parameters).await.map(drop)

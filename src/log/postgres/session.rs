@@ -22,9 +22,9 @@ use crate::time::Stopwatch;
 /// Time that the connection to one server may take, of those that the URL names.
 const SERVER: Duration = Duration::from_secs(3);
 
-/// Time that one attempt may take. After it, the connection counts as broken, and whether the attempt had an effect is
-/// unknown.
-const ATTEMPT: Duration = Duration::from_secs(10);
+/// Maximum time that one attempt may take. After it, the connection counts as broken, and whether the attempt had an effect
+/// is unknown. If the caller has less patience, it is less, but not below the second value.
+const ATTEMPT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3));
 
 /// The first and the longest pause between two attempts to connect.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
@@ -212,10 +212,11 @@ impl Session {
         let Inner { runtime, connected } = &mut *inner;
         let runtime = runtime.as_ref().expect("a session has its runtime until it is dropped");
         let watch = Stopwatch::start();
+        let limit = patience.clamp(ATTEMPT.1, ATTEMPT.0);
         let mut pause = PAUSES.0;
         runtime.block_on(async {
             loop {
-                let reason = match self.attempt(connected, &job).await {
+                let reason = match self.attempt(connected, &job, limit).await {
                     Ok(done) => return Ok(done),
                     Err(Failed::Final(error)) => return Err(error),
                     Err(Failed::Broken(reason)) => reason,
@@ -238,23 +239,30 @@ impl Session {
         })
     }
 
+    /// Closes the connection. The next call opens another one.
+    pub(super) fn disconnect(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.connected = None;
+    }
+
     async fn attempt<R>(
         &self,
         connected: &mut Option<Connected>,
         job: &impl AsyncFn(&Connected) -> Result<R, tokio_postgres::Error>,
+        limit: Duration,
     ) -> Result<R, Failed> {
         let connected = match connected {
             Some(connected) => connected,
-            None => connected.insert(self.connect().await?),
+            None => connected.insert(self.connect(limit).await?),
         };
         let mut driver = std::mem::replace(&mut connected.driver, Box::pin(std::future::pending()));
         let done = tokio::select! {
             biased;
-            done = tokio::time::timeout(ATTEMPT, job(connected)) => done,
+            done = tokio::time::timeout(limit, job(connected)) => done,
             () = &mut driver => return Err(Failed::Broken("the connection is closed".to_owned())),
         };
         connected.driver = driver;
-        let done = done.map_err(|_| Failed::Broken(format!("no answer within {} s", ATTEMPT.as_secs())))?;
+        let done = done.map_err(|_| no_answer(limit))?;
         let done = done.map_err(|error| self.failed(error))?;
         if connected.is_unreplicated.load(Ordering::Relaxed) {
             let reason = "a wait for the synchronous standby was canceled";
@@ -263,26 +271,26 @@ impl Session {
         Ok(done)
     }
 
-    async fn connect(&self) -> Result<Connected, Failed> {
+    async fn connect(&self, limit: Duration) -> Result<Connected, Failed> {
         let mut config = self.address.config.clone();
         // A pooler drops this, or gives this session what another one has set.
         let session = random::uuid().to_string();
         let options = config.get_options().unwrap_or_default();
         config.options(format!("{options} -c {}={session}", settings::SESSION));
         let connected = if config.get_ssl_mode() == SslMode::Disable {
-            self.connect_over(&config, NoTls).await
+            self.connect_over(&config, NoTls, limit).await
         } else {
-            self.connect_over(&config, self.address.tls.clone()).await
+            self.connect_over(&config, self.address.tls.clone(), limit).await
         };
         let mut connected = connected?;
         let mut driver = std::mem::replace(&mut connected.driver, Box::pin(std::future::pending()));
         let checked = tokio::select! {
             biased;
-            checked = tokio::time::timeout(ATTEMPT, settings::read(&connected.client)) => checked,
+            checked = tokio::time::timeout(limit, settings::read(&connected.client)) => checked,
             () = &mut driver => return Err(Failed::Broken("the connection is closed".to_owned())),
         };
         connected.driver = driver;
-        let settings = checked.map_err(|_| Failed::Broken(format!("no answer within {} s", ATTEMPT.as_secs())))?;
+        let settings = checked.map_err(|_| no_answer(limit))?;
         let settings = settings.map_err(|error| self.failed(error))?;
         settings
             .check(&self.address.name(), &session, self.address.requires_standby)
@@ -290,7 +298,7 @@ impl Session {
         Ok(connected)
     }
 
-    async fn connect_over<T>(&self, config: &Config, tls: T) -> Result<Connected, Failed>
+    async fn connect_over<T>(&self, config: &Config, tls: T, limit: Duration) -> Result<Connected, Failed>
     where
         T: MakeTlsConnect<Socket>,
         T::Stream: Send + 'static,
@@ -299,8 +307,8 @@ impl Session {
     {
         // The first servers may not answer at all.
         let servers = config.get_hosts().len().max(1) as u32;
-        let connecting = tokio::time::timeout(ATTEMPT + SERVER * servers, config.connect(tls)).await;
-        let connecting = connecting.map_err(|_| Failed::Broken(format!("no answer within {} s", ATTEMPT.as_secs())))?;
+        let connecting = tokio::time::timeout(limit + SERVER * servers, config.connect(tls)).await;
+        let connecting = connecting.map_err(|_| no_answer(limit))?;
         let (client, mut connection) = connecting.map_err(|error| self.failed(error))?;
         let is_unreplicated = Arc::new(AtomicBool::new(false));
         let warned = Arc::clone(&is_unreplicated);
@@ -363,6 +371,10 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Session").field(&self.address.name()).finish()
     }
+}
+
+fn no_answer(limit: Duration) -> Failed {
+    Failed::Broken(format!("no answer within {} s", limit.as_secs()))
 }
 
 /// Returns the texts of an error and of its causes.

@@ -45,7 +45,7 @@ impl Orchestration for Listens {
 async fn a_closing_hub_ends_a_replay_at_its_next_turn() {
     let mut registry = Registry::default();
     registry.add_orchestration(orchestration_code::<Listens>()).unwrap();
-    let (runtime, threads, client) = start_with(&Arc::new(Model::new()), 1, registry);
+    let (runtime, threads, client) = start_with(&Arc::new(Model::new()), 1, registry, Shard::WHOLE);
     let run = client.start::<Listens>(()).await.unwrap();
     for _ in 0..3 {
         run.raise_event("go", ()).await.unwrap();

@@ -35,8 +35,10 @@ struct Shared {
     members: Arc<Members>,
     state: Mutex<State>,
     changed: Condvar,
-    /// Set when the copy of a shard has been brought up to date, by the numbers of the shards.
+    /// Whether the copy of a shard is up to date, by the numbers of the shards.
     ready: Vec<AtomicBool>,
+    /// Set when the node ends.
+    is_withdrawn: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +84,7 @@ impl Beats {
             members,
             state: Mutex::default(),
             changed: Condvar::new(),
+            is_withdrawn: AtomicBool::new(false),
         });
         let thread = spawn("abide-beat", {
             let shared = Arc::clone(&shared);
@@ -93,9 +96,21 @@ impl Beats {
         })
     }
 
-    /// Notes that the copy of a shard is up to date.
-    pub(super) fn note_ready(&self, shard: ShardId) {
-        self.shared.ready[shard.index()].store(true, Ordering::Relaxed);
+    /// Notes whether the copy of a shard is up to date, so that this node could run the shard.
+    pub(super) fn note_ready(&self, shard: ShardId, is_ready: bool) {
+        self.shared.ready[shard.index()].store(is_ready, Ordering::Relaxed);
+    }
+
+    /// Tells the other nodes from now on that this one cannot run a shard.
+    pub(super) fn withdraw(&self) {
+        self.shared.is_withdrawn.store(true, Ordering::Relaxed);
+        self.look();
+    }
+
+    /// Ends the beats: this node runs nothing any more, so that the others may claim what it could not release.
+    pub(super) fn stop(&self) {
+        self.shared.state().is_stopped = true;
+        self.shared.changed.notify_all();
     }
 
     /// Makes the next beat due, and wakes those that wait for one.
@@ -146,6 +161,12 @@ impl Beats {
         self.newest().is_some_and(|seen| seen.hands_over(shard))
     }
 
+    /// Returns `true` if this node owns a shard, as far as it has seen.
+    pub(super) fn is_owner(&self, shard: ShardId) -> bool {
+        let me = self.shared.members.node().id;
+        self.newest().is_some_and(|seen| seen.shard(shard).owner == Some(me))
+    }
+
     /// Returns the owner of a shard that this node has seen last, if it is another node.
     pub(super) fn other_owner(&self, shard: ShardId) -> Option<NodeView> {
         self.newest()?.other_owner(shard).cloned()
@@ -187,13 +208,15 @@ impl Shared {
             let number = {
                 let mut state = self.state();
                 if state.is_stopped {
-                    return;
+                    drop(state);
+                    return self.members.disconnect();
                 }
                 state.is_due = false;
                 state.begun += 1;
                 state.begun
             };
-            let is_ready = self.ready.iter().all(|ready| ready.load(Ordering::Relaxed));
+            let are_current = self.ready.iter().all(|ready| ready.load(Ordering::Relaxed));
+            let is_ready = are_current && !self.is_withdrawn.load(Ordering::Relaxed);
             // A database that cannot be reached is reported by the session, and by the logs.
             let seen = self.members.beat(is_ready, BEAT * 2);
             let seen = seen.map(|view| Arc::new(watch.see(self.members.node().id, view, start.elapsed())));
@@ -225,7 +248,7 @@ impl Shared {
     /// Tells each tenure what the beat means for it.
     fn attend_tenures(&self, seen: &Result<Arc<Sighting>>) {
         let mut calls: Vec<HandOver> = Vec::new();
-        let mut serving_well = Vec::new();
+        let mut serving_well = None;
         for (shard, tenure) in &mut self.state().tenures {
             let is_replaced = match seen {
                 Ok(sighting) => sighting.shard(*shard).epoch > tenure.epoch,
@@ -240,18 +263,22 @@ impl Shared {
             if seen.as_ref().is_ok_and(|sighting| sighting.hands_over(*shard)) {
                 calls.push(Arc::clone(&tenure.hand_over));
             }
-            if seen.is_ok() && tenure.is_new && service.elapsed() > GOOD_SERVICE {
-                serving_well.push((*shard, tenure.epoch));
+            if let Ok(sighting) = seen
+                && tenure.is_new
+                && service.elapsed() > GOOD_SERVICE
+            {
+                if sighting.shard(*shard).crashes > 0 {
+                    // One of them with each beat, which must not be late.
+                    serving_well = Some((*shard, tenure.epoch));
+                } else {
+                    tenure.is_new = false;
+                }
             }
         }
         calls.iter().for_each(|hand_over| hand_over());
-        for (shard, epoch) in serving_well {
-            if self.members.forget_crashes(shard, epoch, BEAT * 2).is_ok()
-                && let Some(tenure) = self.state().tenures.get_mut(&shard)
-                && tenure.epoch == epoch
-            {
-                tenure.is_new = false;
-            }
+        if let Some((shard, epoch)) = serving_well {
+            // If this fails, the next beat tries it again.
+            let _ = self.members.forget_crashes(shard, epoch, BEAT);
         }
     }
 }
@@ -259,7 +286,7 @@ impl Shared {
 impl Attention {
     /// Notes that the service begins.
     pub(super) fn serve(&self) {
-        self.beats.note_ready(self.shard);
+        self.beats.note_ready(self.shard, true);
         if let Some(tenure) = self.beats.shared.state().tenures.get_mut(&self.shard) {
             tenure.service = Some(Stopwatch::start());
         }
@@ -287,8 +314,7 @@ impl Drop for Attention {
 
 impl Drop for Beats {
     fn drop(&mut self) {
-        self.shared.state().is_stopped = true;
-        self.shared.changed.notify_all();
+        self.stop();
         if let Some(thread) = self.thread.take() {
             // The panic hook has already reported any panic.
             let _ = thread.join();

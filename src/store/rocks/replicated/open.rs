@@ -86,6 +86,8 @@ pub(crate) struct Opened {
     /// The first batch since which no crash has happened.
     pub(crate) calm_since: u64,
     pub(crate) epoch: u64,
+    /// Number of owners that died one after the other, as of before the claim.
+    pub(crate) crashes_before: u32,
     /// The ids of the entities that are held.
     pub(crate) held: Vec<String>,
 }
@@ -170,10 +172,15 @@ impl Member {
         self.beats.look();
     }
 
-    /// Ends the wait for other nodes.
+    /// Ends the wait for other nodes. They no longer count on this one.
     pub(crate) fn cancel(&self) {
         self.how.canceled.store(true, Ordering::Relaxed);
-        self.beats.look();
+        self.beats.withdraw();
+    }
+
+    /// Ends the beats of a node that runs nothing any more, and whose process may go on.
+    pub(crate) fn leave(&self) {
+        self.beats.stop();
     }
 
     pub(crate) fn is_canceled(&self) -> bool {
@@ -212,6 +219,22 @@ impl Tenant {
         self.member.beats.hands_over(self.shard)
     }
 
+    /// Tells the other nodes that this one cannot run the shard, until its copy is up to date the next time.
+    pub(crate) fn withdraw(&self) {
+        self.member.beats.note_ready(self.shard, false);
+    }
+
+    /// Ends a tenure of this node that did not get as far as to serve.
+    pub(crate) fn give_up(&self, epoch: u64, crashes_before: u32) {
+        // If this fails, the others wait until this node claims the shard again or ends.
+        let _ = self.member.members.give_up(self.shard, epoch, crashes_before, LEAVE);
+    }
+
+    /// Returns `true` if this node owns the shard, as far as it has seen.
+    pub(crate) fn is_owner(&self) -> bool {
+        self.member.beats.is_owner(self.shard)
+    }
+
     /// Returns the owner of the shard that this node has seen last, if it is another node.
     pub(crate) fn other_owner(&self) -> Option<NodeView> {
         self.member.beats.other_owner(self.shard)
@@ -241,7 +264,7 @@ impl Tenant {
                     None => {
                         let log = PostgresLog::with_patience(&how.address, members.seat(self.shard), FOLLOWER)?;
                         let (beats, shard) = (Arc::clone(beats), self.shard);
-                        let when_current = move || beats.note_ready(shard);
+                        let when_current = move || beats.note_ready(shard, true);
                         follower.insert(Follower::start(self.source(Arc::new(log)), when_current)?)
                     }
                 };
@@ -250,10 +273,8 @@ impl Tenant {
             },
         )?;
         let (epoch, crashes_before) = (claimed.tenure.epoch, claimed.crashes_before);
-        self.serve(claimed, follower).inspect_err(|_| {
-            // If this fails, the others wait until this node claims the shard again or ends.
-            let _ = members.give_up(self.shard, epoch, crashes_before, LEAVE);
-        })
+        self.serve(claimed, follower)
+            .inspect_err(|_| self.give_up(epoch, crashes_before))
     }
 
     /// Returns the copy of this node, and the log that it follows.
@@ -277,7 +298,7 @@ impl Tenant {
             tenure,
             calm_since,
             held,
-            ..
+            crashes_before,
         } = claimed;
         let identity = members.identity();
         let hand_over = self.hand_over.get().cloned().unwrap_or_else(|| Arc::new(|| {}));
@@ -325,6 +346,7 @@ impl Tenant {
             incarnation: tenure.log.incarnation,
             calm_since,
             epoch: tenure.epoch,
+            crashes_before,
             held,
         })
     }
