@@ -24,11 +24,13 @@ thread_local! {
 
 /// The id of an instance: its text, and the hash that determines its partition.
 ///
-/// Cheap to clone. The hash is `xxh3_64` of the text, and part of the stored format.
+/// Cheap to clone. The hashes are `xxh3_64`, and the second one is part of the stored format.
 #[derive(Clone)]
 pub(crate) struct InstanceId {
     text: Arc<str>,
     hash: u64,
+    /// The hash of the placement, or of the whole text if it has none.
+    placement: u64,
 }
 
 impl InstanceId {
@@ -36,7 +38,8 @@ impl InstanceId {
     pub(crate) fn trusted(text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
         let hash = xxh3_64(text.as_bytes());
-        Self { text, hash }
+        let placement = placement(&text).map_or(hash, |placement| xxh3_64(placement.as_bytes()));
+        Self { text, hash, placement }
     }
 
     /// Returns the text without a copy.
@@ -84,9 +87,15 @@ impl InstanceId {
         &self.text
     }
 
+    /// Places a generated id with this instance, if this one has a placement that leaves room for it.
+    pub(crate) fn place(&self, id: String) -> String {
+        let placed = placement(&self.text).map(|placement| format!("{{{placement}}}{id}"));
+        placed.filter(|placed| placed.len() <= MAX_ID_BYTES).unwrap_or(id)
+    }
+
     /// Returns the partition that owns this instance in a hub of `partitions` partitions.
     pub(crate) fn partition(&self, partitions: u16) -> PartitionId {
-        PartitionId((self.hash % u64::from(partitions)) as u16)
+        PartitionId((self.placement % u64::from(partitions)) as u16)
     }
 }
 
@@ -122,6 +131,13 @@ impl From<&str> for InstanceId {
     fn from(text: &str) -> Self {
         Self::trusted(text)
     }
+}
+
+/// Returns the placement in the text of an id, if it has one. See [`Placed`](crate::Placed).
+pub(crate) fn placement(id: &str) -> Option<&str> {
+    let (_, rest) = id.split_once('{')?;
+    let (placement, _) = rest.split_once('}')?;
+    (!placement.is_empty()).then_some(placement)
 }
 
 /// Lists ids, for error texts.

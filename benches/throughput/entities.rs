@@ -23,6 +23,11 @@ impl Counter {
         self.total
     }
 
+    /// Signals another counter.
+    pub fn add_to(&mut self, context: &mut EntityContext, key: u64, n: i64) {
+        context.entity::<Self>(key).add(n).signal();
+    }
+
     pub fn total(&self) -> i64 {
         self.total
     }

@@ -62,6 +62,7 @@ pub(crate) enum Place {
         copy: PathBuf,
         /// The node listens for others.
         listens: bool,
+        shards: u16,
     },
 }
 
@@ -87,8 +88,9 @@ pub(crate) async fn open(place: impl Into<Place>) -> Hub {
             name,
             copy,
             listens,
+            shards,
         } => {
-            let builder = Hub::cluster(url, name).directory(copy);
+            let builder = Hub::cluster(url, name).directory(copy).shards(shards);
             if listens {
                 builder.listen("127.0.0.1:0")
             } else {

@@ -7,6 +7,8 @@ mod arguments;
 mod chains;
 mod child;
 mod connection;
+#[cfg(feature = "cluster")]
+mod divided;
 mod entities;
 mod floors;
 mod http;
@@ -98,6 +100,7 @@ async fn measure(arguments: &Arguments) -> ExitCode {
         if let Some(postgres) = &postgres {
             postgres.measure_callers(arguments, &mut report).await;
             postgres.measure_waiting(arguments, &mut report).await;
+            divided::measure(postgres, arguments, &mut report).await;
         }
     }
     for _ in 0..arguments.rounds() {

@@ -54,28 +54,36 @@ impl Database {
         }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns the name of a hub that does not exist yet.
+    pub(crate) fn fresh_name(&self) -> String {
+        let number = self.hubs.fetch_add(1, Ordering::Relaxed);
+        format!("bench-{}-{number}", std::process::id())
+    }
+
     /// The place of a hub that does not exist yet.
     fn fresh(&self) -> Place {
-        let number = self.hubs.fetch_add(1, Ordering::Relaxed);
-        let name = format!("bench-{}-{number}", std::process::id());
+        let name = self.fresh_name();
         Place::Database {
             url: self.url.clone(),
             copy: self.directory.join(&name),
             name,
             listens: false,
+            shards: 1,
         }
     }
 
-    /// Opens two nodes of a hub that does not exist yet. The first one runs it, and the second one waits.
-    async fn open_two(&self) -> [Hub; 2] {
-        let Place::Database { url, name, copy, .. } = self.fresh() else {
-            unreachable!("the place of a hub over PostgreSQL");
-        };
+    /// Opens two nodes of a hub with a name. The first one runs all of it, and the second one waits.
+    pub(crate) async fn open_two(&self, name: &str, shards: u16) -> [Hub; 2] {
         let node = |number: u32| Place::Database {
-            url: url.clone(),
-            name: name.clone(),
-            copy: copy.join(number.to_string()),
+            url: self.url.clone(),
+            name: name.to_owned(),
+            copy: self.directory.join(name).join(number.to_string()),
             listens: true,
+            shards,
         };
         [hubs::open(node(1)).await, hubs::open(node(2)).await]
     }
@@ -90,7 +98,7 @@ impl Database {
         if !arguments.wants(&[CALL, STATE, MANY, STATES]) {
             return;
         }
-        let [owner, waiting] = self.open_two().await;
+        let [owner, waiting] = self.open_two(&self.fresh_name(), 1).await;
         let client = waiting.client();
         assert!(!client.runs_hub(), "the second node waits");
         let load = entities::counters(&client, entities::Request::Call, 1, CALLED, warm_up, measured).await;

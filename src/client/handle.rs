@@ -145,9 +145,7 @@ impl Client {
         }
         match self.hub.shards() {
             [hub] => source_of(hub).await,
-            shards => futures_util::future::try_join_all(shards.iter().map(source_of))
-                .await
-                .map(Source::Shards),
+            shards => try_join_all(shards.iter().map(source_of)).await.map(Source::Shards),
         }
     }
 

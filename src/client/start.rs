@@ -12,12 +12,13 @@ use crate::client::json;
 use crate::client::orchestration::{AnyOrchestration, OrchestrationHandle};
 use crate::client::reply::{into_error, unexpected};
 use crate::client::submit::{SendOptions, Submission};
-use crate::entity::Argument;
+use crate::entity::{Argument, Key};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, set_tag};
 use crate::json::write_value;
 use crate::model::orchestration::{Order, ReusePolicy, StartRecord};
 use crate::orchestration::Orchestration;
+use crate::placed::Placed;
 use crate::runtime::Response;
 use crate::time::Timestamp;
 #[cfg(feature = "http")]
@@ -57,12 +58,19 @@ use crate::trace::TraceContext;
 #[must_use = "an orchestration is started when this is awaited"]
 pub struct Start<O = AnyOrchestration> {
     client: Client,
-    instance: Option<String>,
+    id: Id,
     sending: SendOptions,
     after: Option<Duration>,
     /// The start, or the reason why its input could not be serialized.
     record: Result<StartRecord>,
     of: PhantomData<fn() -> O>,
+}
+
+/// The id of a new orchestration.
+#[derive(Debug)]
+enum Id {
+    Given(String),
+    Generated { placement: Option<String> },
 }
 
 impl Client {
@@ -154,7 +162,7 @@ impl<O> Start<O> {
     pub(super) fn new(client: Client, record: Result<StartRecord>) -> Self {
         Self {
             client,
-            instance: None,
+            id: Id::Generated { placement: None },
             sending: SendOptions::default(),
             after: None,
             record,
@@ -175,7 +183,16 @@ impl<O> Start<O> {
     /// An id contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, and is not a dot segment of
     /// a URL (`.`, `..`). It has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
-        self.instance = Some(id.into());
+        self.id = Id::Given(id.into());
+        self
+    }
+
+    /// Generates an id with a [placement](crate::Placed): the orchestration is in the same shard as everything else that has
+    /// it. Replaces an [`instance_id`](Self::instance_id).
+    pub fn placed_with(mut self, placement: impl Key) -> Self {
+        let mut text = String::new();
+        placement.write_key(&mut text);
+        self.id = Id::Generated { placement: Some(text) };
         self
     }
 
@@ -333,9 +350,13 @@ impl<O> Start<O> {
         if let Some(delay) = self.after {
             record.at = Some(self.client.runtime()?.clock.now().after(delay));
         }
-        let id = match &self.instance {
-            Some(id) => InstanceId::orchestration(id)?,
-            None => InstanceId::trusted(draw_id("start", self.sending.request_id.as_deref())),
+        let drawn = || draw_id("start", self.sending.request_id.as_deref());
+        let id = match &self.id {
+            Id::Given(id) => InstanceId::orchestration(id)?,
+            Id::Generated { placement: None } => InstanceId::trusted(drawn()),
+            Id::Generated {
+                placement: Some(placement),
+            } => InstanceId::orchestration(&Placed::with(placement, drawn()).to_string())?,
         };
         let submission = Submission::order(id.clone(), Order::Start(Box::new(record))).with(self.sending);
         match submission.run(self.client.hub()).await.map_err(into_error)? {
@@ -369,7 +390,7 @@ impl<O: 'static> IntoFuture for Start<O> {
 impl<O> fmt::Debug for Start<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Start")
-            .field("instance", &self.instance)
+            .field("id", &self.id)
             .field("record", &self.record)
             .finish_non_exhaustive()
     }

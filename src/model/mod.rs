@@ -20,7 +20,7 @@ use crate::trace::TraceContext;
 pub(crate) use outcome::Outcome;
 
 /// The version of the stored format: keys, records and the files of a directory.
-pub(crate) const STORED_FORMAT: u32 = 9;
+pub(crate) const STORED_FORMAT: u32 = 10;
 
 /// The first byte of every record of this build.
 const VERSION: u8 = 1;

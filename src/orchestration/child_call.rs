@@ -54,14 +54,14 @@ impl<O: Orchestration> ChildCall<O> {
         execution.check_child(O::NAME)?;
         let command = start::<O>(execution, claim, input, Wait::ForEnd)?;
         let what = What::Child {
-            instance: InstanceId::trusted(execution.derived_id(claim.sequence)),
+            instance: InstanceId::trusted(execution.child_id(claim.sequence)),
             attempts: Attempts::default(),
         };
         execution.open(claim, what, command, Some(Normalize::argument::<O::Input>()));
         Ok(())
     }
 
-    /// Sets the id of the sub-orchestration (default: a unique id).
+    /// Sets the id of the sub-orchestration (default: a unique id, [placed](crate::Placed) with this orchestration).
     ///
     /// An id contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a
     /// URL (`.`, `..`), and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
@@ -204,7 +204,7 @@ impl<O: Orchestration> ChildStart<O> {
         Self {
             execution: Rc::clone(execution),
             sequence: claim.sequence,
-            instance: execution.derived_id(claim.sequence),
+            instance: execution.child_id(claim.sequence),
             emission,
             orchestration: PhantomData,
         }
@@ -215,7 +215,7 @@ impl<O: Orchestration> ChildStart<O> {
         &self.instance
     }
 
-    /// Sets the id of the orchestration (default: a unique id).
+    /// Sets the id of the orchestration (default: a unique id, [placed](crate::Placed) with this orchestration).
     ///
     /// An id contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a
     /// URL (`.`, `..`), and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
@@ -293,7 +293,7 @@ fn start<O: Orchestration>(execution: &ExecutionState, claim: Claim, input: &O::
     )?;
     Ok(Command::StartOrchestration {
         sequence: claim.sequence,
-        instance: InstanceId::trusted(execution.derived_id(claim.sequence)),
+        instance: InstanceId::trusted(execution.child_id(claim.sequence)),
         name: O::NAME.to_owned(),
         version: None,
         input,

@@ -106,12 +106,13 @@ impl EntityContext {
     fn draw_instance_id(&self, place: usize) -> InstanceId {
         let hash = xxh3_128(format!("{}/{place}", self.idempotency_key()).as_bytes());
         let id: Uuid = uuid::Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid();
-        InstanceId::trusted(id.to_string())
+        InstanceId::trusted(self.id().instance().place(id.to_string()))
     }
 }
 
 impl EntityStart<'_> {
-    /// Sets the id of the new orchestration (default: derived from the message that requested the operation).
+    /// Sets the id of the new orchestration (default: derived from the message that requested the operation, and
+    /// [placed](crate::Placed) with this entity).
     ///
     /// An id contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a
     /// URL (`.`, `..`), and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.

@@ -374,6 +374,11 @@ impl ExecutionState {
         format!("{seed}:{sequence}")
     }
 
+    /// Returns the id of a sub-orchestration whose step has this number. It is placed with this orchestration.
+    pub(super) fn child_id(&self, sequence: Sequence) -> String {
+        self.begin.instance.place(self.derived_id(sequence))
+    }
+
     /// Returns the approximate memory that the execution takes, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let state = self.state.borrow();

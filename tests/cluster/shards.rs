@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use abide::Placed;
 use abide::cluster::Database;
 use abide::prelude::*;
 use futures::future::join_all;
@@ -84,6 +85,46 @@ fn the_nodes_share_the_shards() {
         third.shutdown().await.unwrap();
         balanced(&database, &[4, 0, 0]).await;
         first.shutdown().await.unwrap();
+    });
+}
+
+/// Instances with the same placement are in one shard, so a node that has one of them has all, and nothing is forwarded.
+#[test]
+fn what_is_placed_together_is_on_one_node() {
+    let Some(server) = Server::start() else { return };
+    let places = places::<2>();
+    runtime().block_on(async {
+        let database = Database::at(server.url());
+        let hubs = [open(&server, &places[0]).await, open(&server, &places[1]).await];
+        balanced(&database, &[2, 2]).await;
+        until("a node runs nothing", async || {
+            hubs.iter().all(|hub| hub.client().runs_hub())
+        })
+        .await;
+        let mut owners = BTreeSet::new();
+        for tenant in 0..8_u32 {
+            let mut forwarded = Vec::new();
+            for hub in &hubs {
+                let before = hub.stats().forwarded;
+                for key in 0..10_u32 {
+                    let counter = hub.client().entity::<Counter>(Placed::with(tenant, key));
+                    counter.add().await.unwrap();
+                }
+                let start = hub.client().start::<approval>("a chair".to_owned()).placed_with(tenant);
+                let run = start.await.unwrap();
+                assert!(run.id().starts_with(&format!("{{{tenant}}}")), "{}", run.id());
+                run.raise_event("decision", true).await.unwrap();
+                forwarded.push(hub.stats().forwarded - before);
+            }
+            assert_eq!(
+                forwarded.iter().filter(|forwarded| **forwarded == 0).count(),
+                1,
+                "{forwarded:?}"
+            );
+            owners.insert(forwarded[0] == 0);
+        }
+        assert_eq!(owners.len(), 2, "all placements are on one node");
+        join_all(hubs.into_iter().map(Hub::shutdown)).await;
     });
 }
 

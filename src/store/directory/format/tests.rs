@@ -19,12 +19,12 @@ fn the_file_is_pinned() {
     insta::assert_snapshot!(fixed().encode().unwrap(), @r#"
     {
       "magic": "abide hub",
-      "version": 9,
+      "version": 10,
       "hub": "01234567-89ab-cdef-0123-456789abcdef",
       "partitions": 64,
       "incarnation": 2,
       "copy": true,
-      "crc32": 3219224636
+      "crc32": 3914992372
     }
     "#);
 }
@@ -48,18 +48,18 @@ fn another_content_is_refused() {
     let good = fixed().encode().unwrap();
     let cases = [
         (
-            good.replace("\"version\": 9", "\"version\": 1"),
+            good.replace("\"version\": 10", "\"version\": 1"),
             ErrorKind::Format,
-            "version 1, but this build supports version 9",
+            "version 1, but this build supports version 10",
         ),
         (
-            good.replace("\"version\": 9", "\"version\": 0"),
+            good.replace("\"version\": 10", "\"version\": 0"),
             ErrorKind::Format,
             "use an older build",
         ),
         // A later version may have any other fields.
         (
-            "{\"magic\": \"abide hub\", \"version\": 10, \"x\": []}".to_owned(),
+            "{\"magic\": \"abide hub\", \"version\": 11, \"x\": []}".to_owned(),
             ErrorKind::Format,
             "use a newer build",
         ),
