@@ -1,6 +1,7 @@
 //! Hubs in a database, seen from outside.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,18 +176,23 @@ impl Database {
     }
 
     /// Moves the hub of a directory into the database, under a name. It keeps its id, so that activities that are repeated
-    /// have the same idempotency keys. All rows are read back and compared. The hub has one shard in the database.
+    /// have the same idempotency keys. All rows are read back and compared. The hub gets one shard in the database, or
+    /// [more](Import::shards).
     ///
-    /// No process may have the directory open. Afterwards, [`Hub::cluster`](crate::Hub::cluster) opens it, and an open of the
+    /// The hub moves when this is awaited. No process may have the directory open. Afterwards, [`Hub::cluster`](crate::Hub::cluster) opens it, and an open of the
     /// directory is refused with [`ErrorKind::Moved`]. If the import is interrupted, repeat it.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::AlreadyExists`] if the database has this hub already or another one of this
     /// name, of kind [`ErrorKind::Moved`] if the directory was imported before or is older than what the database had, and
     /// the errors of [`HubBuilder::open`](crate::HubBuilder::open).
-    pub async fn import(&self, directory: impl AsRef<Path>, name: &str) -> Result<Moved> {
-        self.moves(directory.as_ref().to_owned(), name, replicated::import)
-            .await
+    pub fn import(&self, directory: impl AsRef<Path>, name: &str) -> Import {
+        Import {
+            database: self.clone(),
+            directory: directory.as_ref().to_owned(),
+            name: name.to_owned(),
+            shards: 1,
+        }
     }
 
     /// Moves a hub from the database into a directory, which has to be empty or missing. All rows are compared.
@@ -291,7 +297,7 @@ impl Database {
         &self,
         directory: PathBuf,
         name: &str,
-        run: fn(&MoveOptions) -> Result<replicated::Moved>,
+        run: impl FnOnce(&MoveOptions) -> Result<replicated::Moved> + Send + 'static,
     ) -> Result<Moved> {
         // The caller may give up.
         let canceled = Canceled::default();
@@ -309,6 +315,43 @@ impl Database {
             rows: moved.rows,
             bytes: moved.bytes,
             commits: moved.commit,
+        })
+    }
+}
+
+/// The move of a hub from a directory into a database. Created by [`Database::import`].
+#[derive(Clone, Debug)]
+#[must_use = "a hub moves when this is awaited"]
+pub struct Import {
+    database: Database,
+    directory: PathBuf,
+    name: String,
+    shards: u16,
+}
+
+impl Import {
+    /// Sets the number of shards that the hub has in the database (default: 1). The nodes open it with the same number, see
+    /// [`HubBuilder::shards`](crate::HubBuilder::shards). It is at most the number of partitions of the hub.
+    pub fn shards(mut self, count: u16) -> Self {
+        self.shards = count;
+        self
+    }
+}
+
+impl IntoFuture for Import {
+    type Output = Result<Moved>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self {
+            database,
+            directory,
+            name,
+            shards,
+        } = self;
+        Box::pin(async move {
+            let import = move |how: &MoveOptions| replicated::import(how, shards);
+            database.moves(directory, &name, import).await
         })
     }
 }

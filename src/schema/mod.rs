@@ -22,6 +22,8 @@ pub(crate) mod timer;
 
 use std::ops::Range;
 
+#[cfg(feature = "cluster")]
+use crate::id::Shard;
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::model::Place;
 use crate::time::Timestamp;
@@ -115,6 +117,13 @@ pub(crate) fn partition_and_table(key: &[u8]) -> Option<(PartitionId, Table)> {
     let byte = rest.first()?;
     let table = Table::ALL.into_iter().find(|table| *table as u8 == *byte)?;
     Some((PartitionId(u16::from_be_bytes(*partition)), table))
+}
+
+/// Returns `true` if a shard has a row of a hub that was not divided before. Every shard has the row of the newest commit.
+#[cfg(feature = "cluster")]
+pub(crate) fn is_in(key: &[u8], shard: Shard) -> bool {
+    key.split_first_chunk()
+        .is_none_or(|(partition, _)| shard.has(PartitionId(u16::from_be_bytes(*partition))))
 }
 
 /// All rows of a partition, in all tables.

@@ -12,7 +12,7 @@ use super::{Counter, builder, greet, runtime, shout};
 /// The program of the command line, if it was built.
 const ABIDE: Option<&str> = option_env!("CARGO_BIN_EXE_abide");
 
-fn in_directory(directory: &Path) -> abide::HubBuilder {
+pub(crate) fn in_directory(directory: &Path) -> abide::HubBuilder {
     Hub::builder(directory)
         .entity::<Counter>()
         .activity::<shout>()
@@ -22,7 +22,7 @@ fn in_directory(directory: &Path) -> abide::HubBuilder {
 }
 
 /// Adds to some counters, and starts an orchestration that sleeps when the hub closes.
-async fn use_hub(hub: &Hub, id: &str) {
+pub(crate) async fn use_hub(hub: &Hub, id: &str) {
     for key in 0..50 {
         hub.client().entity::<Counter>(key).add().await.unwrap();
     }

@@ -9,10 +9,11 @@ use abide::prelude::*;
 use futures::future::join_all;
 use tempfile::TempDir;
 
+use crate::moves::{in_directory, use_hub};
 use crate::nodes::{approval, listening, places};
 use crate::server::Server;
 use crate::shards_cast::{Purse, Relay, transfer, with_cast};
-use crate::{Counter, runtime, until};
+use crate::{Counter, greet, runtime, until};
 
 const SHARDS: u16 = 4;
 
@@ -217,6 +218,85 @@ fn the_others_continue_with_the_shards_of_a_node_that_is_gone() {
         }
         balanced(&database, &[4, 0]).await;
         other.shutdown().await.unwrap();
+    });
+}
+
+/// A hub that was in a directory can have several shards in the database. Everything that was on its way goes on there: counts,
+/// orchestrations that wait for events, hold locks or sleep, and signals that are due later.
+#[test]
+fn a_hub_is_divided_when_it_is_imported() {
+    let Some(server) = Server::start() else { return };
+    let places = places::<3>();
+    let data = places[2].path().join("data");
+    runtime().block_on(async {
+        let database = Database::at(server.url());
+        let hub = with_cast(in_directory(&data).orchestration::<approval>().partitions(16));
+        let hub = hub.open().await.unwrap();
+        use_hub(&hub, "sleeps").await;
+        let client = hub.client();
+        for n in 0..8_u32 {
+            let start = client
+                .start::<transfer>((n, n + 1))
+                .instance_id(format!("transfer-{n}"));
+            start.await.unwrap();
+            let start = client.start::<approval>(format!("a chair {n}"));
+            start.instance_id(format!("chair-{n}")).await.unwrap();
+            let late = client.entity::<Counter>(n).add();
+            late.timer_id("late")
+                .signal_after(Duration::from_secs(3))
+                .await
+                .unwrap();
+        }
+        hub.shutdown().await.unwrap();
+
+        let impossible = database.import(&data, "orders").shards(17).await.unwrap_err();
+        assert_eq!(impossible.kind(), ErrorKind::Configuration);
+        assert!(
+            impossible.to_string().contains("1 to 16 shards, and not 17"),
+            "{impossible}"
+        );
+        database.import(&data, "orders").shards(SHARDS).await.unwrap();
+        let status = database.hub("orders").await.unwrap();
+        assert_eq!(
+            (status.shards.len(), status.stage.as_str()),
+            (usize::from(SHARDS), "open")
+        );
+        // The hub runs, and this does not change it.
+        let again = database.import(&data, "orders").shards(8).await.unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::Moved, "{again}");
+
+        let hubs = [open(&server, &places[0]).await, open(&server, &places[1]).await];
+        let client = hubs[1].client();
+        for n in 0..8 {
+            let run = client.orchestration::<transfer>(format!("transfer-{n}"));
+            run.raise_event("go", true).await.unwrap();
+            assert_eq!(run.result().await.unwrap(), 100);
+            let run = client.orchestration::<approval>(format!("chair-{n}"));
+            run.raise_event("decision", true).await.unwrap();
+            assert_eq!(run.result().await.unwrap(), format!("a chair {n}: true"));
+        }
+        let sleeps = client.orchestration::<greet>("sleeps");
+        assert_eq!(sleeps.result().await.unwrap(), "ADA");
+        let mut cents = 0;
+        for n in 0..9 {
+            cents += client
+                .entity::<Purse>(n)
+                .state()
+                .await
+                .unwrap()
+                .map_or(0, |purse| purse.cents);
+        }
+        assert_eq!(cents, 0);
+        until("a signal that was due later did not come", async || {
+            let mut counted = Vec::new();
+            for n in 0..50 {
+                counted.push(client.entity::<Counter>(n).count().await.unwrap());
+            }
+            counted[..8] == [2; 8] && counted[8..] == [1; 42]
+        })
+        .await;
+        assert_eq!(client.orchestrations().count().await.unwrap(), 8 * 2 + 8 + 1);
+        join_all(hubs.into_iter().map(Hub::shutdown)).await;
     });
 }
 

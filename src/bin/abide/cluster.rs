@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Lets a hub continue after its database has lost acknowledged data. All of its nodes replace their copies.
     AcceptLoss(AcceptLoss),
     /// Moves the hub of a directory into a database. No process may have it open.
-    Import(Move),
+    Import(Import),
     /// Moves a hub from a database into a directory. All of its nodes have to be shut down.
     Export(Move),
 }
@@ -83,6 +83,16 @@ pub(crate) struct Move {
 
     #[command(flatten)]
     place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    #[command(flatten)]
+    hub: Move,
+
+    /// The number of shards that the hub gets, which several nodes can share.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    shards: u16,
 }
 
 #[derive(Debug, Args)]
@@ -137,9 +147,11 @@ pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
             session.done(&line, &json!({ "node": node, "isDraining": false }))
         }
         Command::AcceptLoss(arguments) => accept_loss(session, arguments),
-        Command::Import(arguments) => {
+        Command::Import(Import { hub: arguments, shards }) => {
             let waiting = spinner("importing");
-            let moved = runtime()?.block_on(arguments.place.database().import(&arguments.directory, &arguments.name));
+            let database = arguments.place.database();
+            let import = database.import(&arguments.directory, &arguments.name).shards(*shards);
+            let moved = runtime()?.block_on(import.into_future());
             waiting.finish_and_clear();
             moved_to(session, &moved.map_err(|error| refused(&error))?)?;
             note(&format!(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -17,9 +18,6 @@ use crate::model;
 pub(super) const OPEN: &str = "open";
 const IMPORTING: &str = "importing";
 const EXPORTED: &str = "exported";
-
-/// The only shard of a hub that moves.
-const WHOLE: ShardId = ShardId(0);
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -42,6 +40,8 @@ pub(crate) struct Moving {
     pub(crate) id: Uuid,
     pub(crate) incarnation: u64,
     pub(crate) partitions: u16,
+    /// Number of shards that it gets.
+    pub(crate) shards: u16,
     /// Its newest commit.
     pub(crate) commit: u64,
     /// The id of this import. Its repetition has the same.
@@ -50,7 +50,7 @@ pub(crate) struct Moving {
     pub(crate) is_repeated: bool,
 }
 
-/// The place in the database that a hub moves to.
+/// The place in the database that a shard moves to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     /// The process that imports has the place of a node.
@@ -61,33 +61,43 @@ pub(crate) struct Arrival {
     pub(crate) before: Chain,
 }
 
-/// Begins an import. Nodes cannot run the hub until [`finish`]. An import that was interrupted begins again.
+/// Begins an import. Returns the places of the shards. Nodes cannot run the hub until [`open`]. An import that was interrupted
+/// begins again.
 ///
 /// # Errors
 /// Returns an error of kind [`ErrorKind::AlreadyExists`] if the database has a hub of this name that is not a former state
 /// of this one, of kind [`ErrorKind::Moved`] if the database had a newer state of it, or any error of [`Session::run`].
-pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Duration) -> Result<Arrival> {
+pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Duration) -> Result<Vec<Arrival>> {
     schema::ensure(session, patience)?;
-    let newest = "SELECT s.commit FROM abide.hub h JOIN abide.shard s ON s.hub = h.hub AND s.shard = $3 \
+    let newest = "SELECT coalesce(max(s.commit), 0) FROM abide.hub h JOIN abide.shard s ON s.hub = h.hub \
                   WHERE h.name = $1 AND h.id = $2";
     let create = "INSERT INTO abide.hub (name, id, incarnation, partitions, shards, format, stage, move) \
-                  VALUES ($1, $2, $3, $4, 1, $5, $6, $7) ON CONFLICT DO NOTHING";
-    let shard = "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) \
-                 SELECT hub, $3, $4, $4 FROM abide.hub WHERE name = $1 AND id = $2 ON CONFLICT DO NOTHING";
-    // One statement, so that no node can run the hub between the look at its stage and the claim.
-    let claim = "WITH mine AS (UPDATE abide.hub SET incarnation = $3, format = $5, stage = $6, move = $7 \
-                     WHERE name = $1 AND id = $2 AND partitions = $4 AND stage <> 'open' \
-                     AND (NOT $8 OR (stage = $6 AND move = $7)) RETURNING hub) \
-                 UPDATE abide.shard AS s SET epoch = s.epoch + 1, owner = $10 FROM mine \
-                 WHERE s.hub = mine.hub AND s.shard = $9 RETURNING s.hub, s.epoch, s.head, s.chain";
+                  VALUES ($1, $2, $3, $4, $5, $6, 'importing', $7) ON CONFLICT DO NOTHING";
+    // No node runs the hub from here on.
+    let take = "UPDATE abide.hub SET incarnation = $3, shards = $5, format = $6, stage = 'importing', move = $7 \
+                WHERE name = $1 AND id = $2 AND partitions = $4 AND stage <> 'open' \
+                AND (NOT $8 OR (stage = 'importing' AND move = $7)) RETURNING hub";
+    // The hub may have had another number of shards before it was exported. If another import has taken it meanwhile, nothing
+    // changes.
+    let mine = "h.hub = $1 AND h.stage = 'importing' AND h.move = $2";
+    let fewer = ["log", "snapshot", "copy", "shard"].map(|table| {
+        format!("DELETE FROM abide.{table} AS t USING abide.hub h WHERE {mine} AND t.hub = h.hub AND t.shard >= $3")
+    });
+    let more = format!(
+        "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) \
+         SELECT h.hub, number, $4, $4 FROM abide.hub h, generate_series(0, $3::int4 - 1) AS number WHERE {mine} \
+         ON CONFLICT DO NOTHING"
+    );
+    let claim = format!(
+        "UPDATE abide.shard AS s SET epoch = s.epoch + 1, owner = $3 FROM abide.hub h WHERE {mine} AND s.hub = h.hub \
+         RETURNING s.hub, s.epoch, s.head, s.chain, s.shard"
+    );
     let (incarnation, partitions) = (moving.incarnation as i64, i32::from(moving.partitions));
-    let format = model::STORED_FORMAT as i32;
+    let (shards, format) = (i32::from(moving.shards), model::STORED_FORMAT as i32);
     let begun = session.run(patience, async |connected: &Connected| {
         let client = &connected.client;
-        let found = client
-            .query_opt(newest, &[&moving.name, &moving.id, &number(WHOLE)])
-            .await?;
-        let found = found.map_or(0, |row| row.get::<_, i64>(0) as u64);
+        let found = client.query_one(newest, &[&moving.name, &moving.id]).await?;
+        let found = found.get::<_, i64>(0) as u64;
         if found > moving.commit {
             return Ok(Begun::Newer(found));
         }
@@ -96,36 +106,35 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
             &moving.id,
             &incarnation,
             &partitions,
+            &shards,
             &format,
-            &IMPORTING,
             &moving.id_of_move,
             &moving.is_repeated,
-            &number(WHOLE),
-            &node,
         ];
         if !moving.is_repeated {
             client.execute(create, &parameters[..7]).await?;
-            let chain = &Chain::default().0[..];
+        }
+        let Some(hub) = client.query_opt(take, parameters).await? else {
+            return Ok(Begun::Other);
+        };
+        let (hub, id_of_move): (i32, _) = (hub.get(0), &moving.id_of_move);
+        for delete in &fewer {
             client
-                .execute(shard, &[&moving.name, &moving.id, &number(WHOLE), &chain])
+                .execute(delete, &[&hub, id_of_move, &(moving.shards as i16)])
                 .await?;
         }
-        let row = client.query_opt(claim, parameters).await?;
-        Ok(row.map_or(Begun::Other, |row| {
-            Begun::Here(Arrival {
-                seat: Seat {
-                    hub: row.get(0),
-                    shard: WHOLE,
-                    node,
-                },
-                epoch: row.get::<_, i64>(1) as u64,
-                position: row.get::<_, i64>(2) as u64 + 1,
-                before: chain(row.get(3)),
-            })
-        }))
+        let chain = &Chain::default().0[..];
+        client.execute(&more, &[&hub, id_of_move, &shards, &chain]).await?;
+        let rows = client.query(&claim, &[&hub, id_of_move, &node]).await?;
+        let mut arrivals: Vec<Arrival> = rows.iter().map(|row| arrival(row, node)).collect();
+        arrivals.sort_by_key(|arrival| arrival.seat.shard);
+        Ok(match arrivals.len() {
+            0 => Begun::Other,
+            _ => Begun::Here(arrivals),
+        })
     })?;
     match begun {
-        Begun::Here(arrival) => Ok(arrival),
+        Begun::Here(arrivals) => Ok(arrivals),
         Begun::Newer(found) => Err(Error::new(
             ErrorKind::Moved,
             format!(
@@ -147,14 +156,28 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
 
 /// How an import has begun.
 enum Begun {
-    Here(Arrival),
+    Here(Vec<Arrival>),
     /// The database had this commit of the hub.
     Newer(u64),
     /// The hub is open, or another one has the name.
     Other,
 }
 
-/// Ends an import: the hub is open, and continues after the record that stands for all commits before the move.
+/// Reads the columns hub, epoch, head, chain and shard, in this order.
+fn arrival(row: &Row, node: Uuid) -> Arrival {
+    Arrival {
+        seat: Seat {
+            hub: row.get(0),
+            shard: ShardId(row.get::<_, i16>(4) as u16),
+            node,
+        },
+        epoch: row.get::<_, i64>(1) as u64,
+        position: row.get::<_, i64>(2) as u64 + 1,
+        before: chain(row.get(3)),
+    }
+}
+
+/// Ends the import of a shard: it continues after the record that stands for all commits before the move.
 ///
 /// # Errors
 /// Returns [`LogError::Fenced`] if another import has begun, or any error of [`Session::run`].
@@ -166,12 +189,11 @@ pub(crate) fn finish(
     calm_since: u64,
     patience: Duration,
 ) -> Result<(), LogError> {
-    let open = "WITH mine AS (UPDATE abide.shard SET head = $4, commit = $5, chain = $6, owner = NULL, crashes = 0, \
+    let finish = "WITH mine AS (UPDATE abide.shard SET head = $4, commit = $5, chain = $6, owner = NULL, crashes = 0, \
                     calm_since = $7, snapshot_epoch = $3, snapshot = $4, snapshot_parts = $8, snapshot_before = $9 \
-                    WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $10 AND head = $4::bigint - 1 RETURNING hub), \
-                record AS (INSERT INTO abide.log (hub, shard, position, epoch, first_commit, last_commit, chain, body) \
-                    SELECT hub, $2, $4, $3, $5, $5, $6, $11 FROM mine) \
-                UPDATE abide.hub SET stage = 'open' WHERE hub IN (SELECT hub FROM mine)";
+                    WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $10 AND head = $4::bigint - 1 RETURNING hub) \
+                  INSERT INTO abide.log (hub, shard, position, epoch, first_commit, last_commit, chain, body) \
+                      SELECT hub, $2, $4, $3, $5, $5, $6, $11 FROM mine";
     // A write, so that it waits for the synchronous standby like the first attempt.
     let confirm = "UPDATE abide.shard AS s SET confirmed = confirmed + 1 WHERE s.hub = $1 AND s.shard = $2 \
                    AND EXISTS (SELECT FROM abide.log AS l WHERE l.hub = $1 AND l.shard = $2 AND l.position = $3 AND l.chain = $4)";
@@ -192,12 +214,34 @@ pub(crate) fn finish(
             &arrival.seat.node,
             &record.body,
         ];
-        match connected.client.execute(open, parameters).await? {
+        match connected.client.execute(finish, parameters).await? {
             // An earlier attempt may have succeeded, and its answer was lost.
             0 => {
                 let parameters: Parameters<'_> = &[&arrival.seat.hub, &number(arrival.seat.shard), &position, &after];
                 connected.client.execute(confirm, parameters).await
             }
+            changed => Ok(changed),
+        }
+    });
+    match changed.map_err(LogError::Failed)? {
+        0 => Err(LogError::Fenced),
+        _ => Ok(()),
+    }
+}
+
+/// Lets nodes run a hub all of whose shards were imported.
+///
+/// # Errors
+/// Returns [`LogError::Fenced`] if another import has begun, or any error of [`Session::run`].
+pub(crate) fn open(session: &Session, moving: &Moving, patience: Duration) -> Result<(), LogError> {
+    let open = "UPDATE abide.hub AS h SET stage = 'open' WHERE name = $1 AND id = $2 AND stage = 'importing' AND move = $3 \
+                AND NOT EXISTS (SELECT FROM abide.shard s WHERE s.hub = h.hub AND s.owner IS NOT NULL)";
+    // An earlier attempt may have succeeded, and its answer was lost.
+    let confirm = "UPDATE abide.hub SET stage = 'open' WHERE name = $1 AND id = $2 AND stage = 'open' AND move = $3";
+    let changed = session.run(patience, async |connected: &Connected| {
+        let parameters: Parameters<'_> = &[&moving.name, &moving.id, &moving.id_of_move];
+        match connected.client.execute(open, parameters).await? {
+            0 => connected.client.execute(confirm, parameters).await,
             changed => Ok(changed),
         }
     });

@@ -15,8 +15,10 @@ use super::copy::Copy;
 use super::replay::damaged_or_replaced;
 use super::store::OwnedStore;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::Shard;
 use crate::log::replicated::Appended;
 use crate::log::shared::{Chain, SharedLog, Snapshot};
+use crate::schema;
 use crate::spawn::spawn;
 use crate::store::Reader;
 use crate::store::durable::Base;
@@ -114,10 +116,11 @@ fn all_rows() -> Range<Vec<u8>> {
     Vec::new()..vec![0xff; 64]
 }
 
-/// Writes all rows of a view to the database as the parts of a snapshot, reads them back and compares. Nobody sees the
-/// snapshot before it is published.
+/// Writes all rows of a view that a shard has to the database as the parts of a snapshot, reads them back and compares.
+/// Nobody sees the snapshot before it is published.
 pub(super) fn store(
     view: &dyn Reader,
+    shard: Shard,
     epoch: u64,
     position: u64,
     before: Chain,
@@ -133,6 +136,9 @@ pub(super) fn store(
         log.put_part(epoch, position, parts - 1, &body)
     };
     view.visit(all_rows(), &mut |key, value| {
+        if !schema::is_in(key, shard) {
+            return ControlFlow::Continue(());
+        }
         counting.add(key, value);
         put(&mut part, key, value);
         if part.len() >= part_bytes
@@ -213,8 +219,16 @@ pub(super) fn make(
     let Some(place) = appended.of(commit).filter(|place| place.first <= commit + 1) else {
         return Ok(None);
     };
-    let stored = store(view.as_ref(), epoch, place.position, place.before, log, part_bytes)
-        .map_err(|error| damaged_or_replaced(error, epoch, log))?;
+    let stored = store(
+        view.as_ref(),
+        Shard::WHOLE,
+        epoch,
+        place.position,
+        place.before,
+        log,
+        part_bytes,
+    )
+    .map_err(|error| damaged_or_replaced(error, epoch, log))?;
     log.publish(epoch, stored.snapshot, place.chain)?;
     tracing::info!(
         commit,
