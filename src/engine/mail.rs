@@ -12,6 +12,8 @@ use crate::engine::ctx::Ctx;
 use crate::engine::mailboxes::Mailboxes;
 use crate::engine::message::{Effect, Message, Output, Response, Token};
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "cluster")]
+use crate::id::MessageId;
 use crate::id::{InstanceId, Shard, ShardId};
 use crate::model::{self, MailMark, MailRecord};
 use crate::schema;
@@ -128,6 +130,13 @@ pub(super) fn take_mail(
     let taken = ctx.mail.with(from).taken.number;
     ctx.step.settle(token, Response::of_number(taken));
     Ok(())
+}
+
+/// Returns the row of a message that has arrived at its instance under an id, in a hub of so many partitions.
+#[cfg(feature = "cluster")]
+pub(crate) fn arrive(id: MessageId, record: MailRecord, partitions: u16) -> Result<(Vec<u8>, Vec<u8>)> {
+    let message = Message::from_record(id, record.target, record.message);
+    message.row(message.target.partition(partitions))
 }
 
 /// Deletes the messages up to number `upto`, which another shard has.

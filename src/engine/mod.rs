@@ -46,6 +46,8 @@ pub use changes::{ChangeKind, InstanceChange};
 pub(crate) use changes::{ChangeKinds, NotedChange, WatchedKinds};
 pub(crate) use core_step::{CoreStep, Counts, Fact};
 pub(crate) use limits::Limits;
+#[cfg(feature = "cluster")]
+pub(crate) use mail::arrive;
 pub(crate) use operation::{caught, panic_text};
 pub(crate) use progress::Progress;
 pub use registry::VersionPolicy;

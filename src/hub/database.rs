@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::client::admin::Admin;
+use crate::engine::arrive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::Canceled;
 use crate::hub::cluster::PATIENCE;
@@ -198,16 +199,16 @@ impl Database {
     /// Moves a hub from the database into a directory, which has to be empty or missing. All rows are compared.
     ///
     /// All nodes of the hub have to be shut down. Afterwards, [`Hub::builder`](crate::Hub::builder) opens the directory, and
-    /// nodes are refused with [`ErrorKind::Moved`]. Only a hub of one shard can be exported. The export works in a hidden
+    /// nodes are refused with [`ErrorKind::Moved`]. In the directory, the hub has one shard. The export works in a hidden
     /// directory beside the target. If it is interrupted, repeat it with the same directory.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if the database has no hub of this name, of kind
     /// [`ErrorKind::Locked`] if a node runs it or waits for it, of kind [`ErrorKind::Configuration`] if the directory is not
-    /// empty or the hub has several shards, and the errors of [`HubBuilder::open`](crate::HubBuilder::open).
+    /// empty, and the errors of [`HubBuilder::open`](crate::HubBuilder::open).
     pub async fn export(&self, name: &str, directory: impl AsRef<Path>) -> Result<Moved> {
-        self.moves(directory.as_ref().to_owned(), name, replicated::export)
-            .await
+        let export = |how: &MoveOptions| replicated::export(how, arrive);
+        self.moves(directory.as_ref().to_owned(), name, export).await
     }
 
     /// Holds an entity from the next open of the hub on, whichever node opens it, as [`HubBuilder::hold`] does for one open.

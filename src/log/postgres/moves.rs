@@ -257,23 +257,29 @@ pub(crate) fn open(session: &Session, moving: &Moving, patience: Duration) -> Re
 /// Returns [`LogError::Fenced`] if another node has become the owner, or any error of [`Session::run`].
 pub(crate) fn depart(
     session: &Session,
-    seat: Seat,
-    epoch: u64,
+    tenures: &[(Seat, u64)],
     id_of_move: Uuid,
     patience: Duration,
 ) -> Result<(), LogError> {
     // The epoch changes, so that a claim that has begun finds another one.
-    let depart = "WITH mine AS (UPDATE abide.shard SET epoch = epoch + 1, owner = NULL, crashes = 0 \
-                      WHERE hub = $1 AND shard = $2 AND epoch = $3 AND owner = $4 RETURNING hub) \
-                  UPDATE abide.hub SET stage = 'exported', move = $5 WHERE hub IN (SELECT hub FROM mine)";
+    let depart = "WITH mine AS (UPDATE abide.shard AS s SET epoch = s.epoch + 1, owner = NULL, crashes = 0 \
+                      FROM unnest($2::int2[], $3::int8[]) AS mine (shard, epoch) \
+                      WHERE s.hub = $1 AND s.shard = mine.shard AND s.epoch = mine.epoch AND s.owner = $4 RETURNING s.hub) \
+                  UPDATE abide.hub SET stage = 'exported', move = $5 \
+                  WHERE hub = $1 AND (SELECT count(*) FROM mine) = cardinality($2::int2[])";
     // An earlier attempt may have succeeded, and its answer was lost.
     let confirm = "UPDATE abide.hub SET stage = 'exported' WHERE hub = $1 AND stage = 'exported' AND move = $2";
-    let epoch = epoch as i64;
-    let Seat { hub, shard, node } = seat;
+    let Some((Seat { hub, node, .. }, _)) = tenures.first() else {
+        unreachable!("a hub has shards");
+    };
+    let (shards, epochs): (Vec<i16>, Vec<i64>) = tenures
+        .iter()
+        .map(|(seat, epoch)| (number(seat.shard), *epoch as i64))
+        .unzip();
     let changed = session.run(patience, async |connected: &Connected| {
-        let parameters: Parameters<'_> = &[&hub, &number(shard), &epoch, &node, &id_of_move];
+        let parameters: Parameters<'_> = &[hub, &shards, &epochs, node, &id_of_move];
         match connected.client.execute(depart, parameters).await? {
-            0 => connected.client.execute(confirm, &[&hub, &id_of_move]).await,
+            0 => connected.client.execute(confirm, &[hub, &id_of_move]).await,
             changed => Ok(changed),
         }
     });

@@ -32,6 +32,8 @@ enum Fault {
     Kill,
     /// It is killed, and its copy is lost or damaged.
     Damage,
+    /// It is killed, and starts again on a disk that is full from some write on.
+    FullDisk,
     /// It sleeps for longer than the others wait for it, and then goes on.
     Sleep,
     /// It sleeps for less time than that.
@@ -53,10 +55,11 @@ enum Fault {
 }
 
 /// Every fault of any hub.
-const ALL: [Fault; 10] = [
+const ALL: [Fault; 11] = [
     Fault::Restart,
     Fault::Kill,
     Fault::Damage,
+    Fault::FullDisk,
     Fault::Sleep,
     Fault::Nap,
     Fault::Leave,
@@ -260,6 +263,7 @@ fn fail(
             nodes.kill_owner()?;
             nodes::damage(&copy, random);
         }
+        Fault::FullDisk => nodes.fill_disk_of_owner(random)?,
         Fault::Sleep => nodes.signal_owner(Signal::STOP),
         Fault::Nap => {
             nodes.signal_owner(Signal::STOP);

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use super::proxy::{Flow, Proxy};
 use super::server::Server;
 use crate::bitrot::find;
-use crate::calls::Calls;
+use crate::calls::{Calls, Errno, Fault, Report};
 use crate::load::{Listening, Node, Plan, answered_since, ledger_bytes, states_read};
 use crate::worker::{Ended, Worker};
 
@@ -61,11 +61,23 @@ struct Running {
     resting: Option<u64>,
     /// The life that sleeps, is cut off or leaves, so that another node replaces it.
     away: Option<u64>,
+    /// The life whose disk is full from some call on.
+    full: Option<u64>,
 }
 
 impl Running {
     fn is_away(&self) -> bool {
         self.away == Some(self.life)
+    }
+
+    /// The report about the call from which on the disk was full.
+    fn report(&self) -> PathBuf {
+        self.directory.with_extension("report")
+    }
+
+    /// Returns `true` if this life may end with an error because its disk is full.
+    fn may_fail(&self) -> bool {
+        self.full == Some(self.life) && Report::read(&self.report()).failed.is_some()
     }
 
     /// Has the clients go on that rest.
@@ -89,6 +101,7 @@ impl Nodes {
             life: 0,
             resting: None,
             away: None,
+            full: None,
         };
         let mut nodes = Self {
             place: place.to_owned(),
@@ -110,6 +123,11 @@ impl Nodes {
     }
 
     fn start_missing(&mut self) {
+        self.start_with(None);
+    }
+
+    /// Starts the nodes that do not run. Their disks are full from the call `full_from` on.
+    fn start_with(&mut self, full_from: Option<u64>) {
         let count = self.nodes.len() as u64;
         for number in 0..self.nodes.len() {
             let node = &mut self.nodes[number];
@@ -124,6 +142,13 @@ impl Nodes {
                 address: format!("127.0.0.1:{}", node.links.target()),
                 advertised: format!("127.0.0.1:{}", node.links.port()),
             };
+            let calls = match full_from {
+                Some(number) => {
+                    node.full = Some(life);
+                    Calls::failing(full_disk(number), node.directory.clone(), node.report())
+                }
+                None => Calls::default(),
+            };
             let plan = Plan {
                 node: Some(Node {
                     url: format!("postgres://abide@127.0.0.1:{}/postgres", node.proxy.port()),
@@ -133,7 +158,7 @@ impl Nodes {
                 }),
                 ..self.plan.clone()
             };
-            let mut worker = Worker::start(&self.place, &plan, &Calls::default());
+            let mut worker = Worker::start(&self.place, &plan, &calls);
             worker.when_open(move |is_open| {
                 if is_open {
                     // Nobody listens any more at the end of the case.
@@ -249,7 +274,7 @@ impl Nodes {
             match ended {
                 Ended::Done => {}
                 // The others may take over from a node that was away, and from one that hung on a machine that is busy.
-                Ended::Refused(why) if is_replaced(&why) => {}
+                Ended::Refused(why) if is_replaced(&why) || node.may_fail() => {}
                 Ended::Refused(why) | Ended::Badly(why) => return Err(why),
             }
             node.worker = None;
@@ -275,6 +300,14 @@ impl Nodes {
     /// them has noticed that it was replaced.
     pub(super) fn wake(&mut self, patience: Duration) -> Result<(), String> {
         self.is_short = false;
+        for node in &mut self.nodes {
+            if node.full == Some(node.life)
+                && let Some(worker) = node.worker.take()
+                && let Err(Ended::Badly(why)) = worker.kill()
+            {
+                return Err(why);
+            }
+        }
         self.look()?;
         for number in 0..self.nodes.len() {
             let Some(life) = self.nodes[number].away.take() else {
@@ -362,6 +395,16 @@ impl Nodes {
         }
     }
 
+    /// Kills the owner, and starts it again on a disk that is full from some write on.
+    pub(super) fn fill_disk_of_owner(&mut self, random: &mut fastrand::Rng) -> Result<(), String> {
+        self.kill_owner()?;
+        // Sometimes in the middle of the open, and sometimes after it.
+        let most = [30, 300, 3_000][random.usize(..3)];
+        self.start_with(Some(random.u64(1..most)));
+        self.stay_short();
+        Ok(())
+    }
+
     /// Has the clients of the owner ask nothing until [`wake`](Self::wake). Its readers continue.
     pub(super) fn rest_owner(&mut self) {
         let owner = &mut self.nodes[self.owner];
@@ -403,6 +446,17 @@ impl Nodes {
 
     pub(super) fn copy_of_owner(&self) -> PathBuf {
         self.nodes[self.owner].directory.clone()
+    }
+}
+
+/// A disk that is full from a call on.
+fn full_disk(number: u64) -> Fault {
+    Fault {
+        kinds: "wsc",
+        number,
+        error: Errno::NoSpace,
+        later: true,
+        half: number % 2 == 0,
     }
 }
 

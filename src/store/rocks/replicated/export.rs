@@ -12,14 +12,16 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::merge::{Arrive, merge};
 use super::moves::{MoveOptions, Moved};
-use super::open::{OpenOptions, Opened, open};
+use super::open::{OpenOptions, Opened, open_all};
 use super::snapshot::{self, Content};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_private_directory, io_error, is_absent_or_empty, read_if_present, replace, sync_parent};
 use crate::log::postgres::{Session, moves, status};
 use crate::random;
 use crate::store::directory::Format;
+use crate::store::rocks::checkpoint;
 use crate::store::rocks::open::{number, open_read_only};
 use crate::store::{LOG_LIMIT, Store, USUAL_PARTITIONS};
 use crate::time::Stopwatch;
@@ -32,12 +34,12 @@ const PARTING: Duration = Duration::from_secs(1);
 /// Interval between two looks at the nodes.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Moves a hub from the database into a directory, which has to be empty or missing.
+/// Moves a hub from the database into a directory, which has to be empty or missing. There it has one shard.
 ///
 /// # Errors
 /// Returns an error of kind [`ErrorKind::NotFound`] if the database has no such hub, of kind [`ErrorKind::Locked`] if a node
 /// has joined it, of kind [`ErrorKind::Configuration`] if the directory is not empty, or any error of an open.
-pub(crate) fn export(how: &MoveOptions) -> Result<Moved> {
+pub(crate) fn export(how: &MoveOptions, arrive: Arrive) -> Result<Moved> {
     let session = Session::new(how.address.clone())?;
     let place = Place::beside(&how.directory)?;
     let id = match place.export()? {
@@ -52,9 +54,9 @@ pub(crate) fn export(how: &MoveOptions) -> Result<Moved> {
         None => random::uuid(),
     };
     place.check_target()?;
-    check_idle(how, &session)?;
+    let shards = check_idle(how, &session)?;
     place.begin(id)?;
-    let opened = open(&OpenOptions {
+    let opened = open_all(&OpenOptions {
         address: how.address.clone(),
         name: how.name.clone(),
         directory: place.node(),
@@ -64,25 +66,46 @@ pub(crate) fn export(how: &MoveOptions) -> Result<Moved> {
         partitions: USUAL_PARTITIONS,
         patience: how.patience,
         canceled: how.canceled.clone(),
-        shards: 1,
+        shards,
         endpoint: None,
     })?;
-    let commit = number(opened.last_commit);
-    if let Err(error) = write(how, &opened, &place.hub(), commit) {
-        // Otherwise, the next owner would take this for a crash.
-        let closed = opened.store.close(commit);
-        return Err(closed.err().unwrap_or(error));
+    if let Err(error) = write(how, &opened, &place, arrive) {
+        // Otherwise, the next owners would take this for a crash.
+        let closed = opened.iter().map(|shard| shard.store.close(number(shard.last_commit)));
+        return Err(closed.filter_map(Result::err).next().unwrap_or(error));
     }
-    opened.store.depart(&session, id, how.patience)?;
+    let tenures = opened
+        .iter()
+        .map(|shard| shard.store.retire())
+        .collect::<Result<Vec<_>>>()?;
+    moves::depart(&session, &tenures, id, how.patience)?;
     drop(opened);
     place.finish(how)
 }
 
 /// Writes the hub to a directory, as a copy that cannot run, and compares all rows.
-fn write(how: &MoveOptions, opened: &Opened, directory: &Path, commit: u64) -> Result<()> {
-    opened.store.copy_to(directory, commit, opened.calm_since)?;
+fn write(how: &MoveOptions, shards: &[Opened], place: &Place, arrive: Arrive) -> Result<()> {
+    let directory = &place.hub();
+    let expected = match shards {
+        [whole] => {
+            let commit = number(whole.last_commit);
+            whole.store.copy_to(directory, commit, whole.calm_since)?;
+            snapshot::content(whole.store.rows().as_ref())?
+        }
+        shards => {
+            let merged = merge(shards, &place.merged(), how.memory_budget, arrive)?;
+            let format = Format {
+                hub: shards[0].hub,
+                incarnation: shards[0].incarnation,
+                ..Format::new(shards[0].partitions)
+            };
+            let (commit, calm_since) = (merged.commit.number, merged.calm_since);
+            checkpoint::create(&merged.base.database, &format, directory, commit, calm_since)?;
+            snapshot::content(&merged.base)?
+        }
+    };
     let (written, _) = read(how, directory)?;
-    if written == snapshot::content(opened.store.snapshot().as_ref())? {
+    if written == expected {
         return Ok(());
     }
     let text = format!(
@@ -98,21 +121,14 @@ fn read(how: &MoveOptions, directory: &Path) -> Result<(Content, u64)> {
     Ok((snapshot::content(&written.store)?, written.last_commit))
 }
 
-/// Checks that there is a hub of one shard, and that no living node has joined it. The database notices the end of a node a moment later.
-fn check_idle(how: &MoveOptions, session: &Session) -> Result<()> {
+/// Checks that there is a hub, and that no living node has joined it. The database notices the end of a node a moment later.
+/// Returns the number of shards.
+fn check_idle(how: &MoveOptions, session: &Session) -> Result<u16> {
     let watch = Stopwatch::start();
     loop {
         let hub = status::hub_named(session, &how.name, how.patience)?;
-        if hub.shards.len() > 1 {
-            let text = format!(
-                "the hub `{}` has {} shards, and only a hub of one shard can be exported to a directory",
-                how.name,
-                hub.shards.len()
-            );
-            return Err(Error::new(ErrorKind::Configuration, text));
-        }
         let Some(node) = hub.nodes.iter().find(|node| node.is_connected) else {
-            return Ok(());
+            return Ok(hub.shards.len() as u16);
         };
         if watch.elapsed() > PARTING {
             let text = format!(
@@ -153,6 +169,11 @@ impl Place {
 
     fn hub(&self) -> PathBuf {
         self.work.join("hub")
+    }
+
+    /// The database into which shards are merged.
+    fn merged(&self) -> PathBuf {
+        self.node().join("merged")
     }
 
     /// Returns the id of an export that was interrupted.

@@ -22,6 +22,7 @@ mod export;
 mod follow;
 mod import;
 mod mark;
+mod merge;
 mod moves;
 mod node;
 mod open;

@@ -118,6 +118,18 @@ pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
     Tenant::new(&member, ShardId(0)).own(false, &mut |_, _| {})
 }
 
+/// Waits until this node owns all shards of a hub, and opens them.
+///
+/// # Errors
+/// Returns the errors of [`Member::join`] and [`Tenant::own`].
+pub(super) fn open_all(how: &OpenOptions) -> Result<Vec<Opened>> {
+    let member = Arc::new(Member::join(how.clone())?);
+    let shards = (0..member.shards()).map(ShardId);
+    shards
+        .map(|shard| Tenant::new(&member, shard).own(false, &mut |_, _| {}))
+        .collect()
+}
+
 impl Member {
     /// Takes the directory, joins the hub and begins to beat.
     ///

@@ -112,7 +112,7 @@ pub(super) fn content(view: &dyn Reader) -> Result<Content> {
     Ok(counting.end())
 }
 
-fn all_rows() -> Range<Vec<u8>> {
+pub(super) fn all_rows() -> Range<Vec<u8>> {
     Vec::new()..vec![0xff; 64]
 }
 

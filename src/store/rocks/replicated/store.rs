@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rocksdb::properties;
-use uuid::Uuid;
 
 use super::beats::Attention;
 use super::copy::Copy;
 use super::snapshot::Snapshots;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
-use crate::log::postgres::{Seat, Session, moves};
+use crate::log::postgres::Seat;
 use crate::log::replicated::ReplicatedLog;
 use crate::log::shared::{LogError, SharedLog};
 use crate::store::directory::{DirectoryLock, Format};
@@ -45,11 +44,16 @@ pub(crate) struct ReplicatedStore {
 }
 
 impl ReplicatedStore {
-    /// Ends the last tenure: the hub was exported, and no node can run it any more.
-    pub(super) fn depart(&self, session: &Session, id_of_move: Uuid, patience: Duration) -> Result<()> {
-        self.still_open()?;
+    /// Makes everything durable, and refuses everything from now on. Returns the tenure, which is still there.
+    pub(super) fn retire(&self) -> Result<(Seat, u64)> {
+        self.sync()?;
         self.closed.store(true, Ordering::Release);
-        Ok(moves::depart(session, self.seat, self.epoch, id_of_move, patience)?)
+        Ok((self.seat, self.epoch))
+    }
+
+    /// Returns a consistent view of all rows.
+    pub(super) fn rows(&self) -> Box<dyn Reader + '_> {
+        Box::new(self.durable.store.view())
     }
 
     /// Copies all data to a directory. No crash has happened since the batch `calm_since`.
