@@ -107,7 +107,8 @@ impl ClientCaller for Client {
     fn read_state(self, target: Result<EntityId>) -> ReadingState {
         Box::pin(async move {
             let target = target?;
-            self.read_newest(|view| read_state(view, &target)).await
+            let client = self.of(target.instance())?;
+            client.read_newest(|view| read_state(view, &target)).await
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The client type.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::client::source::{Inspected, Source};
 use crate::engine::panic_text;
 use crate::entity::{Entity, Key, reference};
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::InstanceId;
 #[cfg(feature = "cluster")]
 use crate::runtime::closed;
 #[cfg(feature = "cluster")]
@@ -136,6 +138,15 @@ impl Client {
     pub(crate) fn rows(&self) -> Result<Vec<crate::store::Row>> {
         let source = Source::Open(self.runtime()?);
         source.newest(|view| view.reader.scan(Vec::new()..vec![u8::MAX; 3], usize::MAX))
+    }
+
+    /// Returns a client that reads from the shard of an instance only.
+    pub(super) fn of(&self, instance: &InstanceId) -> Result<Cow<'_, Self>> {
+        let HubRef::Shards(_) = self.hub else {
+            return Ok(Cow::Borrowed(self));
+        };
+        let hub = self.hub.of(instance)?.clone();
+        Ok(Cow::Owned(Self { hub, inspected: None }))
     }
 
     /// Returns the source that this client reads from. It has everything that was acknowledged before the call.

@@ -44,7 +44,8 @@ impl<O> OrchestrationHandle<O> {
     /// error](crate::Error).
     pub async fn history(&self) -> Result<Vec<HistoryEvent>> {
         let instance = self.instance()?.clone();
-        self.client.on_blocking_thread(move |view| read(view, &instance)).await
+        let client = self.client.of(&instance)?;
+        client.on_blocking_thread(move |view| read(view, &instance)).await
     }
 
     /// Reads some turns of the history of the newest execution, for histories that are too long to be read at once.
@@ -77,8 +78,9 @@ impl<O> OrchestrationHandle<O> {
     /// Returns the same errors as [`history`](Self::history).
     pub async fn history_turns(&self, turns: Range<u32>) -> Result<HistoryPart> {
         let instance = self.instance()?.clone();
+        let client = self.client.of(&instance)?.into_owned();
         let read = move |view: View<'_>| read_part(view, &instance, turns);
-        self.client.on_blocking_thread(read).await
+        client.on_blocking_thread(read).await
     }
 
     /// Reads the history of the newest execution in a form that can be kept outside of the hub, so that later builds can
@@ -88,9 +90,10 @@ impl<O> OrchestrationHandle<O> {
     /// Returns the same errors as [`history`](Self::history).
     pub async fn recorded_history(&self) -> Result<RecordedHistory> {
         let instance = self.instance()?.clone();
+        let client = self.client.of(&instance)?.into_owned();
         let read = move |view: View<'_>| {
             RecordedHistory::read(view, &instance)?.ok_or_else(|| Error::no_orchestration(instance.as_str()))
         };
-        self.client.on_blocking_thread(read).await
+        client.on_blocking_thread(read).await
     }
 }

@@ -279,9 +279,10 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// Returns a start with the name, version, input and tags of this orchestration.
     async fn again(&self) -> Result<Start<O>> {
         let instance = self.instance()?.clone();
-        let source = self.client.source().await?;
+        let client = self.client.of(&instance)?;
+        let source = client.source().await?;
         let known = source.snapshot(|view| info::start(view.reader, view.partitions, &instance))?;
-        self.client.durable(source).await?;
+        client.durable(source).await?;
         let Some(start) = known else {
             return Err(Error::no_orchestration(instance.as_str()));
         };

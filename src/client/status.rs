@@ -58,10 +58,11 @@ impl<O> Status<O> {
 
     pub(super) async fn read(self) -> Result<Option<OrchestrationInfo>> {
         let instance = self.handle.instance()?.clone();
+        let client = self.handle.client.of(&instance)?;
         loop {
-            let source = self.handle.client.source().await?;
+            let source = client.source().await?;
             let info = source.snapshot(|view| read(view, &instance, self.payloads))?;
-            match self.handle.client.durable(source).await {
+            match client.durable(source).await {
                 Ok(()) => return Ok(info),
                 // The hub has moved to another node meanwhile.
                 Err(error) if error.kind() == ErrorKind::Unavailable => {}

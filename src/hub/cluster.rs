@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    /// A larger message would wait for ever on its way to another node.
+    /// A larger message would never reach another node.
     #[test]
     fn nodes_send_no_payload_that_is_too_large() {
         let builder = || {

@@ -262,7 +262,7 @@ async fn answer(
                 deadline = Deadline::after(PATIENCE);
             }
             Attempt::Refused => {
-                // The hub moves. One that refuses again and again does not run the hub in time.
+                // The hub moves. One that refuses repeatedly does not run the hub in time.
                 if refused.as_ref().is_none_or(|refused| !is_same(refused, &asked)) {
                     deadline = Deadline::after(PATIENCE);
                 }
