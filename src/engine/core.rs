@@ -16,7 +16,7 @@ use crate::engine::ctx::{Ctx, Settings};
 use crate::engine::dead_letters::settle_dead_letter;
 use crate::engine::limits::Limits;
 use crate::engine::locks::Locks;
-use crate::engine::mail::{Mail, mail_was_taken, no_instance_here, take_mail, write_mail};
+use crate::engine::mail::{Mail, delete_mail, mail_was_taken, no_instance_here, take_mail, write_mail};
 use crate::engine::mailbox::BlockReason;
 use crate::engine::mailboxes::{Mailboxes, QueueMemory};
 use crate::engine::message::{Effect, Output};
@@ -433,6 +433,7 @@ fn close(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
             ctx.step.batch.put(&key, &model::encode(&partition.record)?);
         }
     }
+    delete_mail(ctx);
     ctx.states.age();
     ctx.orchestrations.age();
     Ok(())

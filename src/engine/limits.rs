@@ -67,6 +67,9 @@ pub(crate) struct Limits {
     pub(crate) dead_letter_retention: Duration,
     /// Maximum number of dead letters in a partition.
     pub(crate) dead_letters: u64,
+    /// Number of messages to another shard, which has them, from which on they are deleted with a commit of their own. Fewer
+    /// wait for another commit.
+    pub(crate) sent_mail: u64,
 }
 
 impl Limits {
@@ -115,6 +118,7 @@ impl Default for Limits {
             request_youth: Duration::from_secs(60),
             dead_letter_retention: Duration::from_secs(30 * 24 * 60 * 60),
             dead_letters: 1_000,
+            sent_mail: 64,
         }
     }
 }

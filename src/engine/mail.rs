@@ -33,6 +33,8 @@ struct Pair {
     taken: MailMark,
     /// The number of the oldest message to it that has a row. Greater than that of the newest message if there is none.
     oldest: u64,
+    /// The number of the newest message that it has, as far as it has said. The rows up to it can go.
+    answered: u64,
     /// True if the current step has sent messages to it.
     has_sent: bool,
     /// True if the current step has taken in messages from it.
@@ -68,6 +70,7 @@ impl Pair {
             oldest: oldest
                 .and_then(|key| schema::mail::number_of(&key))
                 .unwrap_or(sent.number + 1),
+            answered: 0,
             has_sent: false,
             has_taken: false,
         })
@@ -139,7 +142,7 @@ pub(crate) fn arrive(id: MessageId, record: MailRecord, partitions: u16) -> Resu
     message.row(message.target.partition(partitions))
 }
 
-/// Deletes the messages up to number `upto`, which another shard has.
+/// Notes that another shard has the messages up to number `upto`. They are [deleted](delete_mail) later.
 ///
 /// # Errors
 /// Returns an error of kind [`ErrorKind::Corrupted`] if the other shard has messages that this one has not sent.
@@ -149,12 +152,25 @@ pub(super) fn mail_was_taken(to: ShardId, upto: u64, ctx: &mut Ctx<'_>) -> Resul
         let newest = pair.sent.number;
         return Err(lost(ctx.settings.shard.id, newest, to, upto));
     }
-    let taken = pair.oldest..=upto;
-    pair.oldest = pair.oldest.max(upto + 1);
-    for number in taken {
-        ctx.step.batch.delete(&schema::mail::key(to, number));
-    }
+    pair.answered = pair.answered.max(upto);
     Ok(())
+}
+
+/// Deletes the messages that the other shards have, if the step has a commit anyway or if there are many. An idle shard keeps
+/// some of them, and its next owner sends them again, which has no effect.
+pub(super) fn delete_mail(ctx: &mut Ctx<'_>) {
+    for other in ctx.settings.shard.others() {
+        let pair = ctx.mail.with(other);
+        let taken = pair.oldest..=pair.answered;
+        let count = (pair.answered + 1).saturating_sub(pair.oldest);
+        if count == 0 || count < ctx.settings.limits.sent_mail && ctx.step.batch.is_empty() {
+            continue;
+        }
+        pair.oldest = pair.answered + 1;
+        for number in taken {
+            ctx.step.batch.delete(&schema::mail::key(other, number));
+        }
+    }
 }
 
 /// Writes how far the messages of the step were sent and taken in, and sends them when the commit is durable.

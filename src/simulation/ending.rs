@@ -175,7 +175,8 @@ impl World {
         }
     }
 
-    /// Returns all rows except those that expire, because an open removes expired rows immediately.
+    /// Returns all rows except those that expire, because an open removes expired rows immediately, and those of messages
+    /// between shards, which have all arrived.
     fn lasting_rows(&self) -> BTreeMap<(ShardId, Vec<u8>), Vec<u8>> {
         let mut rows = self.rows_of_all_shards();
         rows.retain(|(_, key), _| {
@@ -183,6 +184,7 @@ impl World {
                 !matches!(
                     table,
                     Table::Partition
+                        | Table::Mail
                         | Table::Request
                         | Table::RequestAge
                         | Table::DeadLetter

@@ -8,6 +8,9 @@ use super::padding::{MOST_PAYLOAD_BYTES, PAYLOAD_BYTES};
 use super::random::Random;
 use crate::engine::Limits;
 
+/// Maximum number of messages to another shard that are kept although it has them. See [`Limits::sent_mail`].
+pub(super) const MOST_SENT_MAIL: u64 = 5;
+
 /// A kind of event.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
@@ -184,7 +187,7 @@ impl Profile {
             true => Duration::from_secs(1),
             false => Duration::from_secs(24 * 60 * 60),
         };
-        Limits {
+        let limits = Limits {
             payload_bytes: PAYLOAD_BYTES,
             batch_operations: *random.pick(&[1, 2, 3, 8, 1_024]),
             batch_bytes: *random.pick(&[200, 2_000, 4 << 20, 4 << 20]),
@@ -199,6 +202,11 @@ impl Profile {
             requests: if self.forgetful { 1 } else { 100_000 },
             request_youth: Duration::from_millis(10),
             ..Limits::default()
+        };
+        Limits {
+            // Not drawn, so that the seeds of the corpus keep their runs.
+            sent_mail: (limits.page as u64).min(MOST_SENT_MAIL),
+            ..limits
         }
     }
 }

@@ -211,7 +211,7 @@ impl World {
     }
 
     /// Returns the number of the newest message of a shard that the shard with this partition has.
-    fn taken(&self, from: ShardId, to: PartitionId) -> u64 {
+    pub(super) fn taken(&self, from: ShardId, to: PartitionId) -> u64 {
         let row = self.model_of(to).get(&schema::mail::taken(from));
         let row = row.expect("the model's reads do not fail");
         row.map_or(0, |row| {

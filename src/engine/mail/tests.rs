@@ -178,15 +178,27 @@ fn messages_arrive_once_and_in_order() {
 fn a_message_is_kept_until_the_other_shard_has_it() {
     let mut sender = Side::new(0);
     let taken = |upto| Input::MailTaken { to: ShardId(1), upto };
+    let numbers = |sender: &Side| sender.mail(1).iter().map(|(number, _)| *number).collect::<Vec<_>>();
     sender.send(1, &[1, 2, 3]);
-    assert_eq!(sender.mail(1).len(), 3);
-    for (upto, left) in [(0, 3), (2, 1), (1, 1), (3, 0), (3, 0)] {
-        sender.reopen();
-        sender.process(taken(upto)).unwrap();
-        assert_eq!(sender.mail(1).len(), left);
-    }
+    sender.process(taken(2)).unwrap();
+    assert_eq!(
+        numbers(&sender),
+        [1, 2, 3],
+        "a few messages have no commit of their own"
+    );
     sender.reopen();
     assert_eq!(sender.send(1, &[4]), 4);
+    assert_eq!(numbers(&sender), [1, 2, 3, 4], "the answer was forgotten");
+    for (upto, kept) in [(2, &[3, 4, 5][..]), (1, &[3, 4, 5, 6]), (6, &[7])] {
+        sender.process(taken(upto)).unwrap();
+        let next = sender.send(1, &[0]);
+        assert_eq!(next, kept[kept.len() - 1]);
+        assert_eq!(numbers(&sender), kept);
+    }
+    assert_eq!(sender.send(1, &[0; 100]), 107);
+    sender.process(taken(107)).unwrap();
+    assert!(sender.mail(1).is_empty(), "many messages have one");
+    assert_eq!(sender.send(1, &[0]), 108);
 }
 
 /// If one of two shards loses commits that it has acknowledged, the next message or answer shows it, and nothing is passed
