@@ -1,10 +1,12 @@
 //! The cost of an operation: calls, signals and forwarded signals.
 
 use std::path::Path;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use abide::prelude::*;
+use tokio::sync::watch;
 
 use crate::hubs;
 use crate::load::{Load, closed_loop};
@@ -23,15 +25,24 @@ impl Counter {
         self.total
     }
 
-    /// Signals another counter.
-    pub fn add_to(&mut self, context: &mut EntityContext, key: u64, n: i64) {
-        context.entity::<Self>(key).add(n).signal();
+    /// Sends one to another counter, where it lands.
+    pub fn launch(&mut self, context: &mut EntityContext, key: u64) {
+        context.entity::<Self>(key).land().signal();
+    }
+
+    /// Adds one, and tells this process, before that is durable.
+    pub fn land(&mut self) {
+        self.total += 1;
+        LANDED.send_replace(self.total);
     }
 
     pub fn total(&self) -> i64 {
         self.total
     }
 }
+
+/// The total of the counter on which something has landed last.
+pub(crate) static LANDED: LazyLock<watch::Sender<i64>> = LazyLock::new(watch::Sender::default);
 
 /// The kind of request that a measurement makes.
 #[derive(Clone, Copy)]

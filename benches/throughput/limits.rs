@@ -36,7 +36,7 @@ const fn times_plus(factor: f64, offset: f64) -> Bound {
     Bound { factor, offset }
 }
 
-fn limits(memory_budget_mib: f64) -> [Limit; 25] {
+fn limits(memory_budget_mib: f64) -> [Limit; 26] {
     let below = |figure, base, must, aim| Limit {
         figure,
         base,
@@ -145,6 +145,12 @@ fn limits(memory_budget_mib: f64) -> [Limit; 25] {
             Some("floor.postgres.append.p50_us"),
             times(2.0),
             times(1.3),
+        ),
+        below(
+            "postgres.shards2.hop.callers1.p50_us",
+            Some("floor.postgres.append.p50_us"),
+            times(4.0),
+            times(2.5),
         ),
         above(
             "postgres.entity.call.callers256.per_s",
