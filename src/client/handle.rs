@@ -140,6 +140,15 @@ impl Client {
         source.newest(|view| view.reader.scan(Vec::new()..vec![u8::MAX; 3], usize::MAX))
     }
 
+    /// Returns a client for each shard.
+    pub(super) fn shards(&self) -> Vec<Self> {
+        let of_shard = |hub: &HubRef| Self {
+            hub: hub.clone(),
+            inspected: self.inspected.clone(),
+        };
+        self.hub.shards().iter().map(of_shard).collect()
+    }
+
     /// Returns a client that reads from the shard of an instance only.
     pub(super) fn of(&self, instance: &InstanceId) -> Result<Cow<'_, Self>> {
         let HubRef::Shards(_) = self.hub else {

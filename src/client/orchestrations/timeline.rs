@@ -1,6 +1,6 @@
 //! Starts and ends of orchestrations over time.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use crate::client::admin::Admin;
 use crate::client::source::Source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::orchestration::OrchestrationStatus;
-use crate::runtime::timeline::{INTERVAL_MS, INTERVALS, Interval, Intervals, Past};
+use crate::runtime::timeline::{INTERVAL_MS, INTERVALS, Interval, Past};
 use crate::time::Timestamp;
 use crate::views::json;
 
@@ -109,37 +109,16 @@ impl Admin {
         let mut bars: Vec<Interval> = Vec::new();
         bars.resize((last - first).div_ceil(per_bar) as usize, Interval::default());
         let mut add = |number: u64, interval: Interval| bars[((number - first) / per_bar) as usize].add(interval);
-        let add_all = |add: &mut dyn FnMut(u64, Interval), intervals: &Intervals| {
-            for (number, interval) in intervals.range(first..last) {
-                add(*number, *interval);
-            }
-        };
-        let running = match self.client.inspected() {
-            Some(_) => None,
-            // Each shard knows only its own part.
-            None if self.client.hub().shards().len() > 1 => None,
-            None => Some(self.client.runtime()?).filter(|runtime| !runtime.is_standby),
-        };
-        let read = match running {
-            None => {
-                let past = self.past(Timestamp(u64::MAX)).await?;
-                add_all(&mut add, &past.intervals);
-                past.read
-            }
-            Some(runtime) => {
-                let past = runtime.past.get_or_try_init(|| self.past(runtime.opened)).await?;
-                add_all(&mut add, &past.intervals);
-                runtime.timeline.visit(first..last, &mut add);
-                self.client.durable(Source::Open(Arc::clone(&runtime))).await?;
-                past.read
-            }
-        };
+        let mut is_truncated = false;
+        for shard in self.client.shards() {
+            is_truncated |= shard.admin().count(first..last, &mut add).await? > MOST_READ;
+        }
         let start = |number: u64| SystemTime::from(Timestamp(number * INTERVAL_MS));
         Ok(Timeline {
             from: start(first),
             to: start(first + per_bar * bars.len() as u64),
             bar: Duration::from_millis(per_bar * INTERVAL_MS),
-            is_truncated: read > MOST_READ,
+            is_truncated,
             bars: (0..)
                 .zip(bars)
                 .map(|(index, interval)| TimelineBar {
@@ -151,6 +130,29 @@ impl Admin {
                 })
                 .collect(),
         })
+    }
+
+    /// Adds what happened in some intervals of a hub of one shard. Returns the number of rows that were read for it.
+    async fn count(&self, intervals: Range<u64>, add: &mut impl FnMut(u64, Interval)) -> Result<u64> {
+        let add_past = |past: &Past, add: &mut dyn FnMut(u64, Interval)| {
+            for (number, interval) in past.intervals.range(intervals.clone()) {
+                add(*number, *interval);
+            }
+            past.read
+        };
+        let running = match self.client.inspected() {
+            Some(_) => None,
+            None => Some(self.client.runtime()?).filter(|runtime| !runtime.is_standby),
+        };
+        let Some(runtime) = running else {
+            let past = self.past(Timestamp(u64::MAX)).await?;
+            return Ok(add_past(&past, add));
+        };
+        let past = runtime.past.get_or_try_init(|| self.past(runtime.opened)).await?;
+        let read = add_past(past, add);
+        runtime.timeline.visit(intervals, add);
+        self.client.durable(Source::Open(Arc::clone(&runtime))).await?;
+        Ok(read)
     }
 
     /// Reads what happened before the hub was opened.

@@ -204,7 +204,9 @@ impl Nodes {
         if self.is_divided() {
             let answers = answered_since(&self.place, self.acknowledged);
             let is_served = |client| answers.get(&client).is_some_and(|answers| *answers >= ANSWERS);
-            let has_clients = |node: &Running| node.worker.is_some() && !node.is_away() && node.resting.is_none();
+            // A node whose disk is full may be unable to read.
+            let is_well = |node: &Running| !node.is_away() && node.resting.is_none() && node.full != Some(node.life);
+            let has_clients = |node: &Running| node.worker.is_some() && is_well(node);
             let clients_of = |number: usize| (0..self.plan.clients).skip(number).step_by(self.nodes.len());
             let mut nodes = self.nodes.iter().enumerate().filter(|(_, node)| has_clients(node));
             return nodes.all(|(number, _)| clients_of(number).all(is_served));
