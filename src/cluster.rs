@@ -2,4 +2,4 @@
 //!
 //! [`Hub::cluster`](crate::Hub::cluster) runs a hub in a database.
 
-pub use crate::hub::database::{ClusterStatus, Database, Moved, NodeStatus, ShardStatus};
+pub use crate::hub::database::{ClusterStatus, Database, Import, Moved, NodeStatus, ShardStatus};

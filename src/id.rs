@@ -68,6 +68,19 @@ impl InstanceId {
         Ok(Self::trusted(text))
     }
 
+    /// Creates the id of an orchestration with a placement.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the placement is empty or contains `}`, or the errors of
+    /// [`orchestration`](Self::orchestration).
+    pub(crate) fn placed(with: &str, id: &str) -> Result<Self> {
+        let text = format!("{{{with}}}{id}");
+        if placement(&text) != Some(with) {
+            return Err(invalid(&text, "a placement is not empty, and contains no `}`"));
+        }
+        Self::orchestration(&text)
+    }
+
     /// Returns whether the id names an entity. All other ids name orchestrations.
     pub(crate) fn is_entity(&self) -> bool {
         self.text.starts_with('@')

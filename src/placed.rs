@@ -16,7 +16,7 @@ use crate::entity::Key;
 /// The placement is a part of the id: `{tenant-7}lamp` is `lamp`, placed with `tenant-7`. As in
 /// [Redis Cluster](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags), the text between
 /// the first `{` of a key or an id and the next `}` determines where the instance is, unless it is empty. So a placement
-/// contains no `}`, and a program in another language writes the same text.
+/// contains no `}` and is not empty, and a program in another language writes the same text.
 ///
 /// ```
 /// use abide::Placed;

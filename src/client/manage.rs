@@ -13,6 +13,7 @@ use crate::client::reply::{into_error, unexpected};
 use crate::client::start::Start;
 use crate::client::submit::{SendOptions, Submission};
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::placement;
 use crate::json::write_value;
 use crate::model::orchestration::{Order, StartRecord};
 use crate::runtime::Response;
@@ -293,7 +294,11 @@ impl<O: 'static> OrchestrationHandle<O> {
             tags: start.tags,
             ..StartRecord::default()
         };
-        Ok(Start::new(self.client.clone(), Ok(record)))
+        let start = Start::new(self.client.clone(), Ok(record));
+        Ok(match placement(instance.as_str()) {
+            Some(placement) => start.placed_with(placement),
+            None => start,
+        })
     }
 
     /// Deletes an orchestration that has ended: its history, input and output.

@@ -18,7 +18,6 @@ use crate::id::{InstanceId, set_tag};
 use crate::json::write_value;
 use crate::model::orchestration::{Order, ReusePolicy, StartRecord};
 use crate::orchestration::Orchestration;
-use crate::placed::Placed;
 use crate::runtime::Response;
 use crate::time::Timestamp;
 #[cfg(feature = "http")]
@@ -188,7 +187,8 @@ impl<O> Start<O> {
     }
 
     /// Generates an id with a [placement](crate::Placed): the orchestration is in the same shard as everything else that has
-    /// it. Replaces an [`instance_id`](Self::instance_id).
+    /// it. Replaces an [`instance_id`](Self::instance_id). An empty placement, or one with a `}`, is refused with
+    /// [`ErrorKind::InvalidId`].
     pub fn placed_with(mut self, placement: impl Key) -> Self {
         let mut text = String::new();
         placement.write_key(&mut text);
@@ -356,7 +356,7 @@ impl<O> Start<O> {
             Id::Generated { placement: None } => InstanceId::trusted(drawn()),
             Id::Generated {
                 placement: Some(placement),
-            } => InstanceId::orchestration(&Placed::with(placement, drawn()).to_string())?,
+            } => InstanceId::placed(placement, &drawn())?,
         };
         let submission = Submission::order(id.clone(), Order::Start(Box::new(record))).with(self.sending);
         match submission.run(self.client.hub()).await.map_err(into_error)? {

@@ -328,7 +328,8 @@ impl HubBuilder {
     }
 
     /// Number of shards of a new hub [over PostgreSQL](crate::Hub::cluster) or [in memory](crate::Hub::in_memory), at most the
-    /// number of partitions (default: 1). An existing hub keeps its number, and another one is refused.
+    /// number of partitions (default: 1). An existing hub is refused with another number. To change it, export the
+    /// hub and import it, see `cluster::Import::shards`.
     ///
     /// Over PostgreSQL, the nodes share the work: each runs some of the shards. Each shard has an executor, an order of commits
     /// and a log of its own. A message between instances of different shards is stored by both of them, so it takes at

@@ -119,11 +119,14 @@ pub(crate) fn partition_and_table(key: &[u8]) -> Option<(PartitionId, Table)> {
     Some((PartitionId(u16::from_be_bytes(*partition)), table))
 }
 
-/// Returns `true` if a shard has a row of a hub that was not divided before. Every shard has the row of the newest commit.
+/// The rows of a shard of a hub that was not divided before, in order. Every shard has the row of the newest commit.
 #[cfg(feature = "cluster")]
-pub(crate) fn is_in(key: &[u8], shard: Shard) -> bool {
-    key.split_first_chunk()
-        .is_none_or(|(partition, _)| shard.has(PartitionId(u16::from_be_bytes(*partition))))
+pub(crate) fn rows_of_shard(shard: Shard, partitions: u16) -> Vec<Range<Vec<u8>>> {
+    let commit = COMMIT.to_vec()..vec![COMMIT[0], 0];
+    let partitions = (0..partitions)
+        .map(PartitionId)
+        .filter(|partition| shard.has(*partition));
+    std::iter::once(commit).chain(partitions.map(rows_of)).collect()
 }
 
 /// All rows of a partition, in all tables.

@@ -346,17 +346,30 @@ fn a_divided_hub_moves_into_a_directory_and_back() {
         }
         hub.shutdown().await.unwrap();
 
-        // And in again, with fewer shards.
-        database.import(&data, "orders").shards(2).await.unwrap();
-        let hub = divided(&server, &places[1]).shards(2).open().await.unwrap();
-        for n in 4..8 {
-            let run = hub.client().orchestration::<transfer>(format!("transfer-{n}"));
-            run.raise_event("go", true).await.unwrap();
-            assert_eq!(run.result().await.unwrap(), 100);
+        // And in again, with fewer shards, out, and in with more. The node still has the copies of before.
+        let again = places[2].path().join("again");
+        for (from, to, shards, n) in [(&data, Some(&again), 2, 4), (&again, None, SHARDS, 6)] {
+            database.import(from, "orders").shards(shards).await.unwrap();
+            let other = divided(&server, &places[1]).shards(3).open().await.unwrap_err();
+            assert!(other.to_string().contains("import it with another one"), "{other}");
+            let hub = divided(&server, &places[1]).shards(shards).open().await.unwrap();
+            for n in n..n + 2 {
+                let run = hub.client().orchestration::<transfer>(format!("transfer-{n}"));
+                run.raise_event("go", true).await.unwrap();
+                assert_eq!(run.result().await.unwrap(), 100);
+            }
+            let status = database.hub("orders").await.unwrap();
+            assert_eq!(
+                (status.hub.as_str(), status.shards.len()),
+                (id.as_str(), usize::from(shards))
+            );
+            let seen = hub.client().entity::<Relay>(12).state().await.unwrap().unwrap().seen;
+            assert_eq!(seen.len(), RELAYS as usize);
+            hub.shutdown().await.unwrap();
+            if let Some(to) = to {
+                database.export("orders", to).await.unwrap();
+            }
         }
-        let status = database.hub("orders").await.unwrap();
-        assert_eq!((status.hub, status.shards.len()), (id, 2));
-        hub.shutdown().await.unwrap();
     });
 }
 

@@ -16,11 +16,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::planted::{self, Fault};
 use crate::runtime::roles::{OtherNode, PATIENCE, Role, Roles, Target, target, unavailable, unconfirmed};
 use crate::runtime::{Envelope, InboxReceiver, Reply, Response, Runtime};
-use crate::time::Deadline;
+use crate::time::{Deadline, Stopwatch};
 use crate::transport::{BoxFuture, Peer, SendError};
 
 /// Pause before a request goes to a node that did not take it a moment ago.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
+
+/// Time after which a node that refuses a request had accepted it: such as a wait, at a node that ran the hub until now.
+const SERVED: Duration = Duration::from_secs(10);
 
 /// Time for the answers of a node that no longer runs the hub.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -248,9 +251,9 @@ async fn answer(
         LAST_ANSWERS
     };
     let mut may_have_happened = false;
-    let (mut attempt, mut refused) = (first, None);
+    let (mut attempt, mut may_renew) = (first, true);
     loop {
-        let asked = attempt.node.as_ref().map(Arc::downgrade);
+        let begun = Stopwatch::start();
         match attempt.end(role, grace).await {
             Attempt::Answered(answer) => return answer.into_response(),
             Attempt::Failed(error) => return Err(error),
@@ -262,11 +265,11 @@ async fn answer(
                 deadline = Deadline::after(PATIENCE);
             }
             Attempt::Refused => {
-                // The hub moves. One that refuses repeatedly does not run the hub in time.
-                if refused.as_ref().is_none_or(|refused| !is_same(refused, &asked)) {
+                // The hub moves. It may do so repeatedly, and not run anywhere.
+                may_renew |= begun.elapsed() >= SERVED;
+                if std::mem::take(&mut may_renew) {
                     deadline = Deadline::after(PATIENCE);
                 }
-                refused = Some(asked);
                 if let Some(roles) = roles.upgrade() {
                     roles.look_again();
                 }
@@ -282,14 +285,6 @@ async fn answer(
             Err(_) if may_have_happened => return Err(unconfirmed()),
             Err(error) => return Err(error),
         };
-    }
-}
-
-/// Returns `true` if both are the same node, which is this one if it is `None`.
-fn is_same(one: &Option<Weak<OtherNode>>, other: &Option<Weak<OtherNode>>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => one.ptr_eq(other),
-        (one, other) => one.is_none() && other.is_none(),
     }
 }
 

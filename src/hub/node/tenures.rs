@@ -147,6 +147,7 @@ impl Tenures {
                 owner: peers.of(owner),
             });
             tell(started, Ok(()));
+            Ok(())
         };
         let opened = match tenant.own(has_started, &mut wait_for) {
             Ok(opened) => opened,

@@ -205,7 +205,7 @@ impl Members {
     /// Returns an error of kind [`ErrorKind::Moved`] if the hub has left the database, of kind [`ErrorKind::Corrupted`] if the
     /// database has lost a shard, or any error of [`Session::run`].
     pub(crate) fn beat(&self, is_ready: bool, patience: Duration) -> Result<View> {
-        let (view, stage) = self.session.run(patience, async |connected: &Connected| {
+        let (view, hub) = self.session.run(patience, async |connected: &Connected| {
             let (hub, node) = (self.identity.hub, self.node.id);
             let class = CONNECTED + hub;
             // The lock ends with the connection. Other nodes see its absence sooner than a beat that stands still.
@@ -225,7 +225,7 @@ impl Members {
                              OR EXISTS (SELECT FROM abide.shard s WHERE s.hub = $1 AND s.owner = n.node)";
             let nodes = connected.statement(nodes).await?;
             let nodes = connected.client.query(&nodes, &[&hub, &class, &node]).await?;
-            let shards = "SELECT s.epoch, s.owner, s.crashes, h.stage FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub \
+            let shards = "SELECT s.epoch, s.owner, s.crashes, h.stage, h.shards FROM abide.shard s JOIN abide.hub h ON h.hub = s.hub \
                           WHERE s.hub = $1 ORDER BY s.shard";
             let shards = connected.statement(shards).await?;
             let shards = connected.client.query(&shards, &[&hub]).await?;
@@ -233,8 +233,15 @@ impl Members {
                 nodes: nodes.iter().map(node_view).collect(),
                 shards: shards.iter().map(shard_view).collect(),
             };
-            Ok((view, shards.first().map(|row| row.get::<_, String>(3))))
+            let hub = shards.first().map(|row| (row.get::<_, String>(3), row.get::<_, i32>(4)));
+            Ok((view, hub))
         })?;
+        if let Some((stage, shards)) = &hub {
+            check_stage(&self.name, stage)?;
+            if *shards != i32::from(self.shards) {
+                return Err(divided_again(&self.name, *shards, self.shards));
+            }
+        }
         if view.shards.len() != usize::from(self.shards) {
             let text = format!(
                 "the database has {} of the {} shards of the hub `{}`; restore a backup of it",
@@ -244,7 +251,6 @@ impl Members {
             );
             return Err(Error::new(ErrorKind::Corrupted, text));
         }
-        check_stage(&self.name, stage.as_deref().unwrap_or_default())?;
         Ok(view)
     }
 
@@ -351,14 +357,23 @@ impl Found {
         }
         if self.shards != i32::from(wish.shards) {
             let text = format!(
-                "the hub `{name}` in the database has {} shards, and this program opens it with {}; a hub keeps the number of \
-                 shards that it was created with",
+                "the hub `{name}` in the database has {} shards, and this program opens it with {}; specify the same \
+                 number, or export the hub and import it with another one",
                 self.shards, wish.shards
             );
             return Err(Error::new(ErrorKind::Configuration, text));
         }
         Ok(())
     }
+}
+
+/// Creates the error for a hub that has another number of shards since it was exported and imported.
+fn divided_again(hub: &str, shards: i32, before: u16) -> Error {
+    let text = format!(
+        "the hub `{hub}` was exported and imported, and has {shards} shards instead of {before} now; open it with \
+         `.shards({shards})`"
+    );
+    Error::new(ErrorKind::Moved, text)
 }
 
 async fn find_or_create(connected: &Connected, wish: &Wish) -> Result<Found, tokio_postgres::Error> {

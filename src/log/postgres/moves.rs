@@ -77,21 +77,6 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
     let take = "UPDATE abide.hub SET incarnation = $3, shards = $5, format = $6, stage = 'importing', move = $7 \
                 WHERE name = $1 AND id = $2 AND partitions = $4 AND stage <> 'open' \
                 AND (NOT $8 OR (stage = 'importing' AND move = $7)) RETURNING hub";
-    // The hub may have had another number of shards before it was exported. If another import has taken it meanwhile, nothing
-    // changes.
-    let mine = "h.hub = $1 AND h.stage = 'importing' AND h.move = $2";
-    let fewer = ["log", "snapshot", "copy", "shard"].map(|table| {
-        format!("DELETE FROM abide.{table} AS t USING abide.hub h WHERE {mine} AND t.hub = h.hub AND t.shard >= $3")
-    });
-    let more = format!(
-        "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) \
-         SELECT h.hub, number, $4, $4 FROM abide.hub h, generate_series(0, $3::int4 - 1) AS number WHERE {mine} \
-         ON CONFLICT DO NOTHING"
-    );
-    let claim = format!(
-        "UPDATE abide.shard AS s SET epoch = s.epoch + 1, owner = $3 FROM abide.hub h WHERE {mine} AND s.hub = h.hub \
-         RETURNING s.hub, s.epoch, s.head, s.chain, s.shard"
-    );
     let (incarnation, partitions) = (moving.incarnation as i64, i32::from(moving.partitions));
     let (shards, format) = (i32::from(moving.shards), model::STORED_FORMAT as i32);
     let begun = session.run(patience, async |connected: &Connected| {
@@ -117,22 +102,12 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
         let Some(hub) = client.query_opt(take, parameters).await? else {
             return Ok(Begun::Other);
         };
-        let (hub, id_of_move): (i32, _) = (hub.get(0), &moving.id_of_move);
-        for delete in &fewer {
-            client
-                .execute(delete, &[&hub, id_of_move, &(moving.shards as i16)])
-                .await?;
-        }
-        let chain = &Chain::default().0[..];
-        client.execute(&more, &[&hub, id_of_move, &shards, &chain]).await?;
-        let rows = client.query(&claim, &[&hub, id_of_move, &node]).await?;
-        let mut arrivals: Vec<Arrival> = rows.iter().map(|row| arrival(row, node)).collect();
-        arrivals.sort_by_key(|arrival| arrival.seat.shard);
-        Ok(match arrivals.len() {
-            0 => Begun::Other,
-            _ => Begun::Here(arrivals),
-        })
+        Ok(Begun::Taken(hub.get(0)))
     })?;
+    let begun = match begun {
+        Begun::Taken(hub) => arrange(session, moving, hub, node, patience)?,
+        begun => begun,
+    };
     match begun {
         Begun::Here(arrivals) => Ok(arrivals),
         Begun::Newer(found) => Err(Error::new(
@@ -143,7 +118,7 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
                 moving.commit, moving.name
             ),
         )),
-        Begun::Other => Err(Error::new(
+        Begun::Taken(_) | Begun::Other => Err(Error::new(
             ErrorKind::AlreadyExists,
             format!(
                 "the hub cannot be imported as `{}`: the database has it already, or another hub has this name, perhaps an empty \
@@ -154,8 +129,64 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
     }
 }
 
+/// Arranges the shards of a hub that an import has taken, and claims them. The hub may have had another number of shards
+/// before it was exported. If another import has taken it meanwhile, nothing changes.
+fn arrange(session: &Session, moving: &Moving, hub: i32, node: Uuid, patience: Duration) -> Result<Begun> {
+    let mine = "h.hub = $1 AND h.stage = 'importing' AND h.move = $2";
+    // All positions and epochs are new in each shard, so that the copy of a node shows that it is from before the move,
+    // also that of a shard that was removed in between.
+    let raise = format!(
+        "UPDATE abide.shard AS s SET head = m.head, epoch = m.epoch, commit = m.commit FROM abide.hub h, \
+             (SELECT max(head) AS head, max(epoch) AS epoch, max(commit) AS commit FROM abide.shard WHERE hub = $1) AS m \
+         WHERE {mine} AND s.hub = h.hub"
+    );
+    let id_of_move = &moving.id_of_move;
+    session.run(patience, async |connected: &Connected| {
+        connected.client.execute(&raise, &[&hub, id_of_move]).await
+    })?;
+    let first_gone = moving.shards as i16;
+    for table in ["log", "snapshot", "copy", "shard"] {
+        // In small steps, each of which ends in time.
+        let remove = format!(
+            "DELETE FROM abide.{table} WHERE ctid = ANY (ARRAY(SELECT t.ctid FROM abide.{table} t JOIN abide.hub h ON h.hub = t.hub \
+             WHERE {mine} AND t.shard >= $3 LIMIT 200))"
+        );
+        let remove = async |connected: &Connected| {
+            let parameters: Parameters<'_> = &[&hub, id_of_move, &first_gone];
+            connected.client.execute(&remove, parameters).await
+        };
+        while session.run(patience, remove)? > 0 {}
+    }
+    let add = format!(
+        "INSERT INTO abide.shard (hub, shard, head, epoch, commit, chain, snapshot_before) \
+         SELECT h.hub, number, m.head, m.epoch, m.commit, $4, $4 FROM abide.hub h, generate_series(0, $3::int4 - 1) AS number, \
+             (SELECT coalesce(max(head), 0) AS head, coalesce(max(epoch), 0) AS epoch, coalesce(max(commit), 0) AS commit \
+              FROM abide.shard WHERE hub = $1) AS m WHERE {mine} ON CONFLICT DO NOTHING"
+    );
+    let claim = format!(
+        "UPDATE abide.shard AS s SET epoch = s.epoch + 1, owner = $3 FROM abide.hub h WHERE {mine} AND s.hub = h.hub \
+         RETURNING s.hub, s.epoch, s.head, s.chain, s.shard"
+    );
+    session.run(patience, async |connected: &Connected| {
+        let (shards, chain) = (i32::from(moving.shards), &Chain::default().0[..]);
+        connected
+            .client
+            .execute(&add, &[&hub, id_of_move, &shards, &chain])
+            .await?;
+        let rows = connected.client.query(&claim, &[&hub, id_of_move, &node]).await?;
+        let mut arrivals: Vec<Arrival> = rows.iter().map(|row| arrival(row, node)).collect();
+        arrivals.sort_by_key(|arrival| arrival.seat.shard);
+        Ok(match arrivals.len() {
+            0 => Begun::Other,
+            _ => Begun::Here(arrivals),
+        })
+    })
+}
+
 /// How an import has begun.
 enum Begun {
+    /// It has the hub with this number, and no shards yet.
+    Taken(i32),
     Here(Vec<Arrival>),
     /// The database had this commit of the hub.
     Newer(u64),

@@ -302,15 +302,25 @@ impl Nodes {
     /// them has noticed that it was replaced.
     pub(super) fn wake(&mut self, patience: Duration) -> Result<(), String> {
         self.is_short = false;
-        for node in &mut self.nodes {
+        for (number, node) in self.nodes.iter_mut().enumerate() {
             if node.full == Some(node.life)
                 && let Some(worker) = node.worker.take()
-                && let Err(Ended::Badly(why)) = worker.kill()
             {
-                return Err(why);
+                self.awaits_owner |= number == self.owner;
+                if let Err(Ended::Badly(why)) = worker.kill() {
+                    return Err(why);
+                }
             }
         }
         self.look()?;
+        let end = Instant::now() + patience;
+        while self.awaits_owner && !self.is_divided() {
+            if Instant::now() > end {
+                return Err(format!("no node has opened the hub for {} s", patience.as_secs()));
+            }
+            std::thread::sleep(LOOK);
+            self.look()?;
+        }
         for number in 0..self.nodes.len() {
             let Some(life) = self.nodes[number].away.take() else {
                 continue;

@@ -220,6 +220,8 @@ impl Shared {
             // A database that cannot be reached is reported by the session, and by the logs.
             let seen = self.members.beat(is_ready, BEAT * 2);
             let seen = seen.map(|view| Arc::new(watch.see(self.members.node().id, view, start.elapsed())));
+            // An old tenure ends before anybody learns of the next one.
+            self.end_tenures(&seen);
             self.note(number, &seen);
             self.attend_tenures(&seen);
             let state = self.state();
@@ -245,11 +247,9 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Tells each tenure what the beat means for it.
-    fn attend_tenures(&self, seen: &Result<Arc<Sighting>>) {
-        let mut calls: Vec<HandOver> = Vec::new();
-        let mut serving_well = None;
-        for (shard, tenure) in &mut self.state().tenures {
+    /// Ends the tenures of this node that another one has replaced.
+    fn end_tenures(&self, seen: &Result<Arc<Sighting>>) {
+        for (shard, tenure) in &self.state().tenures {
             let is_replaced = match seen {
                 Ok(sighting) => sighting.shard(*shard).epoch > tenure.epoch,
                 Err(error) => error.kind() == ErrorKind::Moved,
@@ -257,6 +257,15 @@ impl Shared {
             if is_replaced {
                 tenure.is_replaced.store(true, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Tells each tenure what the beat means for it.
+    fn attend_tenures(&self, seen: &Result<Arc<Sighting>>) {
+        let mut calls: Vec<HandOver> = Vec::new();
+        let mut serving_well = None;
+        for (shard, tenure) in &mut self.state().tenures {
+            let is_replaced = tenure.is_replaced.load(Ordering::Relaxed);
             let Some(service) = tenure.service.as_ref().filter(|_| !is_replaced) else {
                 continue;
             };

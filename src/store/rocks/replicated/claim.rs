@@ -12,7 +12,8 @@ use crate::time::Stopwatch;
 /// Time for which a waiting node tries to reach the database. The owner waits as long.
 const OUTAGE: Duration = Duration::from_secs(600);
 
-/// Time that one attempt to claim a shard may take, so that the other shards of the node do not wait for it.
+/// Time after which a claim is not tried again, so that the other shards of the node do not wait for it. The session gives
+/// one attempt a few seconds.
 const ATTEMPT: Duration = Duration::from_secs(1);
 
 /// Waits until this node owns a shard, or until `canceled`. Calls `watch_owner` with each other owner that it sees. `was_seen`

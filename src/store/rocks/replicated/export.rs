@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::merge::{Arrive, merge};
 use super::moves::{MoveOptions, Moved};
-use super::open::{OpenOptions, Opened, open_all};
+use super::open::{OpenOptions, Opened, close_all, open_all, runs_elsewhere};
 use super::snapshot::{self, Content};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_private_directory, io_error, is_absent_or_empty, read_if_present, replace, sync_parent};
@@ -23,7 +23,7 @@ use crate::random;
 use crate::store::directory::Format;
 use crate::store::rocks::checkpoint;
 use crate::store::rocks::open::{number, open_read_only};
-use crate::store::{LOG_LIMIT, Store, USUAL_PARTITIONS};
+use crate::store::{LOG_LIMIT, USUAL_PARTITIONS};
 use crate::time::Stopwatch;
 
 const EXPORT: &str = "EXPORT";
@@ -69,16 +69,16 @@ pub(crate) fn export(how: &MoveOptions, arrive: Arrive) -> Result<Moved> {
         shards,
         endpoint: None,
     })?;
-    if let Err(error) = write(how, &opened, &place, arrive) {
+    let departed = write(how, &opened, &place, arrive).and_then(|()| {
+        let tenures = opened.iter().map(|shard| shard.store.retire());
+        let tenures = tenures.collect::<Result<Vec<_>>>()?;
+        Ok(moves::depart(&session, &tenures, id, how.patience)?)
+    });
+    if let Err(error) = departed {
         // Otherwise, the next owners would take this for a crash.
-        let closed = opened.iter().map(|shard| shard.store.close(number(shard.last_commit)));
-        return Err(closed.filter_map(Result::err).next().unwrap_or(error));
+        close_all(&opened);
+        return Err(error);
     }
-    let tenures = opened
-        .iter()
-        .map(|shard| shard.store.retire())
-        .collect::<Result<Vec<_>>>()?;
-    moves::depart(&session, &tenures, id, how.patience)?;
     drop(opened);
     place.finish(how)
 }
@@ -131,11 +131,7 @@ fn check_idle(how: &MoveOptions, session: &Session) -> Result<u16> {
             return Ok(hub.shards.len() as u16);
         };
         if watch.elapsed() > PARTING {
-            let text = format!(
-                "the node {} runs the hub `{}` or waits for it; shut its nodes down, and export it then",
-                node.name, how.name
-            );
-            return Err(Error::new(ErrorKind::Locked, text));
+            return Err(runs_elsewhere(&node.name, &how.name));
         }
         std::thread::park_timeout(LOOK);
     }

@@ -9,6 +9,7 @@ use crate::log::postgres::moves::{self, Arrival, Moving};
 use crate::log::postgres::{PostgresLog, Session};
 use crate::log::shared::Record;
 use crate::random;
+use crate::schema;
 use crate::store::directory::{Format, moved};
 use crate::store::rocks::open::{OpenOptions, number, open};
 use crate::store::{Reader, Store};
@@ -101,7 +102,7 @@ fn write(how: &MoveOptions, store: &dyn Store, moving: &Moving, calm_since: u64)
         };
         let Stored { snapshot, content } = snapshot::store(
             view.as_ref(),
-            shard,
+            &schema::rows_of_shard(shard, moving.partitions),
             arrival.epoch,
             arrival.position,
             arrival.before,

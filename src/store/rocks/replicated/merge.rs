@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::open::Opened;
 use super::snapshot::{PART, all_rows};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::create_private_directory;
 use crate::id::{MessageId, ShardId};
 use crate::model::{self, CommitRecord, MailMark, MailRecord};
@@ -64,7 +64,10 @@ pub(super) fn merge(shards: &[Opened], directory: &Path, memory_budget: usize, a
     expected += more.len() as u64;
     let more: Vec<(&[u8], &[u8])> = more.iter().map(|(key, row)| (&key[..], &row[..])).collect();
     base.load(&more)?;
-    debug_assert_eq!(count(&base)?, expected, "the shards have no key in common");
+    if count(&base)? != expected {
+        let text = "two shards of the hub have the same row; this is a fault of Abide, and the hub in the database is unchanged";
+        return Err(Error::new(ErrorKind::Corrupted, text));
+    }
     Ok(Merged {
         base,
         commit,
@@ -113,6 +116,16 @@ fn count(base: &RocksBase) -> Result<u64> {
     Ok(count)
 }
 
+/// Creates the error for messages between two shards that do not follow each other.
+fn lost(from: ShardId, to: ShardId) -> Error {
+    let text = format!(
+        "messages from shard {} of the hub to shard {} are missing: one of the two shards has lost commits; restore a backup of \
+         the whole database",
+        from.0, to.0
+    );
+    Error::new(ErrorKind::Corrupted, text)
+}
+
 /// Returns the rows of the messages that one shard has sent and another one has not taken in, in order.
 fn arrivals(
     views: &[Box<dyn Reader + '_>],
@@ -128,14 +141,18 @@ fn arrivals(
     for (from, to) in ids().flat_map(|from| ids().map(move |to| (from, to))) {
         let taken = views[to.index()].get(&schema::mail::taken(from))?;
         let taken = taken.map(|row| model::decode::<MailMark>(&row, "mark of messages between shards"));
-        let taken = taken.transpose()?.map_or(0, |mark| mark.number);
+        let mut taken = taken.transpose()?.unwrap_or_default();
         let mut on_their_way = Vec::new();
-        views[from.index()].visit(schema::mail::from(to, taken + 1), &mut |_, row| {
-            on_their_way.push(row.to_vec());
+        views[from.index()].visit(schema::mail::from(to, taken.number + 1), &mut |key, row| {
+            on_their_way.push((schema::mail::number_of(key), row.to_vec()));
             ControlFlow::Continue(())
         })?;
-        for row in on_their_way {
-            let record = model::decode(&row, "message to another shard")?;
+        for (number, row) in on_their_way {
+            let record: MailRecord = model::decode(&row, "message to another shard")?;
+            if number != Some(taken.number + 1) || record.before != taken.chain {
+                return Err(lost(from, to));
+            }
+            taken = taken.after(&row);
             let (key, row) = arrive(id, record, commit.partitions)?;
             rows.insert(key, row);
             id = id.next();
@@ -156,7 +173,7 @@ mod tests {
     #[test]
     fn messages_that_were_on_their_way_arrive_once() {
         let target = InstanceId::trusted("@counter@a");
-        let record = |number: u8| MailRecord {
+        let record = |number: u8, before: u64| MailRecord {
             target: target.clone(),
             message: MessageRecord {
                 source: Some("@counter@b".into()),
@@ -169,19 +186,21 @@ mod tests {
                 request: None,
                 trace: None,
             },
-            before: 0,
+            before,
         };
         let (from, to) = (ShardId(1), ShardId(0));
         let (sender, receiver) = (Model::new(), Model::new());
         let mut batch = Batch::default();
+        let mut marks = vec![MailMark::default()];
         for number in 1..=5 {
-            let row = model::encode(&record(number)).unwrap();
+            let before = marks[marks.len() - 1];
+            let row = model::encode(&record(number, before.chain)).unwrap();
             batch.insert(&schema::mail::key(to, number.into()), &row);
+            marks.push(before.after(&row));
         }
         sender.write(&batch).unwrap();
         let mut batch = Batch::default();
-        let mark = MailMark { number: 2, chain: 0 };
-        batch.put(&schema::mail::taken(from), &model::encode(&mark).unwrap());
+        batch.put(&schema::mail::taken(from), &model::encode(&marks[2]).unwrap());
         receiver.write(&batch).unwrap();
 
         let views: [Box<dyn Reader>; 2] = [receiver.snapshot(), sender.snapshot()];
@@ -201,7 +220,24 @@ mod tests {
         assert_eq!(rows.keys().cloned().collect::<Vec<_>>(), keys);
         for (row, number) in rows.values().zip(3..) {
             let message: MessageRecord = model::decode(row, "message").unwrap();
-            assert_eq!(message, record(number).message);
+            assert_eq!(message, record(number, 0).message);
         }
+
+        // A shard that has lost what it had taken in does not go on as if nothing had happened.
+        let mut batch = Batch::default();
+        batch.put(
+            &schema::mail::taken(from),
+            &model::encode(&MailMark { chain: 7, ..marks[2] }).unwrap(),
+        );
+        receiver.write(&batch).unwrap();
+        let views: [Box<dyn Reader>; 2] = [receiver.snapshot(), sender.snapshot()];
+        let error = arrivals(&views, commit, arrive).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupted);
+        assert!(
+            error
+                .to_string()
+                .contains("from shard 1 of the hub to shard 0 are missing"),
+            "{error}"
+        );
     }
 }

@@ -16,7 +16,7 @@ use super::node;
 use super::replay::{Replay, damaged_or_replaced};
 use super::snapshot::Snapshots;
 use super::store::{LEAVE, OwnedStore, ReplicatedStore};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::create_private_directory;
 use crate::id::{Shard, ShardId};
 use crate::log::postgres::{Address, Claimed, Endpoint, Identity, Members, NodeView, PostgresLog, Session, Wish};
@@ -24,11 +24,11 @@ use crate::log::replicated::{Appended, ReplicatedLog};
 use crate::log::shared::{SharedLog, Tenure};
 use crate::model::CommitRecord;
 use crate::random;
-use crate::store::Reader;
 use crate::store::directory::{DirectoryLock, Format};
 use crate::store::durable::Durable;
-use crate::store::rocks::open::commit_in;
+use crate::store::rocks::open::{commit_in, number};
 use crate::store::rocks::store::Materialized;
+use crate::store::{Reader, Store};
 
 /// Time for which a node that follows the log waits for a database that cannot be reached, before it tries again.
 const FOLLOWER: Duration = Duration::from_secs(2);
@@ -115,19 +115,48 @@ pub(crate) struct Tenant {
 /// Returns the errors of [`Member::join`] and [`Tenant::own`].
 pub(crate) fn open(how: &OpenOptions) -> Result<Opened> {
     let member = Arc::new(Member::join(how.clone())?);
-    Tenant::new(&member, ShardId(0)).own(false, &mut |_, _| {})
+    Tenant::new(&member, ShardId(0)).own(false, &mut |_, _| Ok(()))
 }
 
-/// Waits until this node owns all shards of a hub, and opens them.
+/// Opens all shards of a hub.
 ///
 /// # Errors
-/// Returns the errors of [`Member::join`] and [`Tenant::own`].
+/// Returns an error of kind [`Locked`](crate::ErrorKind::Locked) if another node runs one of them, or the errors of
+/// [`Member::join`] and [`Tenant::own`].
 pub(super) fn open_all(how: &OpenOptions) -> Result<Vec<Opened>> {
     let member = Arc::new(Member::join(how.clone())?);
-    let shards = (0..member.shards()).map(ShardId);
-    shards
-        .map(|shard| Tenant::new(&member, shard).own(false, &mut |_, _| {}))
-        .collect()
+    let mut opened = Vec::new();
+    for shard in (0..member.shards()).map(ShardId) {
+        let mut refuse = |owner: &NodeView, _: &FreshRows| match owner.is_connected {
+            true => Err(runs_elsewhere(&owner.name, &how.name)),
+            // It is dead soon.
+            false => Ok(()),
+        };
+        match Tenant::new(&member, shard).own(false, &mut refuse) {
+            Ok(shard) => opened.push(shard),
+            Err(error) => {
+                close_all(&opened);
+                return Err(error);
+            }
+        }
+    }
+    Ok(opened)
+}
+
+/// Closes shards, so that other nodes continue at once.
+pub(super) fn close_all(opened: &[Opened]) {
+    for shard in opened {
+        let closed = shard.store.close(number(shard.last_commit));
+        if let Err(error) = closed.or_else(|_| shard.store.leave()) {
+            tracing::warn!(%error, "the next open will treat the work that is running now as interrupted by a crash");
+        }
+    }
+}
+
+/// Creates the error for a hub that cannot be moved, because a node runs it.
+pub(super) fn runs_elsewhere(node: &str, hub: &str) -> Error {
+    let text = format!("the node {node} runs the hub `{hub}` or waits for it; shut its nodes down, and export it then");
+    Error::new(ErrorKind::Locked, text)
 }
 
 impl Member {
@@ -253,12 +282,16 @@ impl Tenant {
     }
 
     /// Waits until this node owns the shard, and opens it. Meanwhile, its copy follows the log. Calls `watch` with each other
-    /// owner, and with what this node can read while it waits. `was_seen` tells that the node has seen the shard before.
+    /// owner, and with what this node can read while it waits. An error of `watch` ends the wait. `was_seen` tells that the node has seen the shard before.
     ///
     /// # Errors
     /// Returns an error of kind [`Closed`](crate::ErrorKind::Closed) if the wait was canceled, or the errors of [`copy::open`] and of
     /// [`Replay::finish`](super::replay::Replay::finish).
-    pub(crate) fn own(&self, was_seen: bool, watch: &mut dyn FnMut(&NodeView, &FreshRows)) -> Result<Opened> {
+    pub(crate) fn own(
+        &self,
+        was_seen: bool,
+        watch: &mut dyn FnMut(&NodeView, &FreshRows) -> Result<()>,
+    ) -> Result<Opened> {
         let Member {
             how, members, beats, ..
         } = self.member.as_ref();
@@ -280,8 +313,7 @@ impl Tenant {
                         follower.insert(Follower::start(self.source(Arc::new(log)), when_current)?)
                     }
                 };
-                watch(owner, &follower.fresh_rows());
-                Ok(())
+                watch(owner, &follower.fresh_rows())
             },
         )?;
         let (epoch, crashes_before) = (claimed.tenure.epoch, claimed.crashes_before);

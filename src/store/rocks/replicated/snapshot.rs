@@ -15,10 +15,8 @@ use super::copy::Copy;
 use super::replay::damaged_or_replaced;
 use super::store::OwnedStore;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::Shard;
 use crate::log::replicated::Appended;
 use crate::log::shared::{Chain, SharedLog, Snapshot};
-use crate::schema;
 use crate::spawn::spawn;
 use crate::store::Reader;
 use crate::store::durable::Base;
@@ -116,11 +114,11 @@ pub(super) fn all_rows() -> Range<Vec<u8>> {
     Vec::new()..vec![0xff; 64]
 }
 
-/// Writes all rows of a view that a shard has to the database as the parts of a snapshot, reads them back and compares.
+/// Writes the rows of a view in some ranges to the database as the parts of a snapshot, reads them back and compares.
 /// Nobody sees the snapshot before it is published.
 pub(super) fn store(
     view: &dyn Reader,
-    shard: Shard,
+    ranges: &[Range<Vec<u8>>],
     epoch: u64,
     position: u64,
     before: Chain,
@@ -135,10 +133,7 @@ pub(super) fn store(
         parts += 1;
         log.put_part(epoch, position, parts - 1, &body)
     };
-    view.visit(all_rows(), &mut |key, value| {
-        if !schema::is_in(key, shard) {
-            return ControlFlow::Continue(());
-        }
+    let mut take = |key: &[u8], value: &[u8]| {
         counting.add(key, value);
         put(&mut part, key, value);
         if part.len() >= part_bytes
@@ -148,7 +143,10 @@ pub(super) fn store(
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
-    })?;
+    };
+    for range in ranges {
+        view.visit(range.clone(), &mut take)?;
+    }
     if failed.is_none() && !part.is_empty() {
         failed = write(&mut part).err();
     }
@@ -221,7 +219,7 @@ pub(super) fn make(
     };
     let stored = store(
         view.as_ref(),
-        Shard::WHOLE,
+        &[all_rows()],
         epoch,
         place.position,
         place.before,

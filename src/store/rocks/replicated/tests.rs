@@ -538,7 +538,7 @@ fn shards_have_logs_of_their_own() {
         };
         Member::join(how).map(Arc::new)
     };
-    let own = |member: &Arc<Member>, id| Tenant::new(member, ShardId(id)).own(false, &mut |_, _| {}).unwrap();
+    let own = |member: &Arc<Member>, id| Tenant::new(member, ShardId(id)).own(false, &mut |_, _| Ok(())).unwrap();
     let node = join(2, 0).unwrap();
     let [first, second] = [0, 1].map(|id| own(&node, id));
     assert_eq!(first.hub, second.hub);
