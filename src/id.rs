@@ -24,22 +24,27 @@ thread_local! {
 
 /// The id of an instance: its text, and the hash that determines its partition.
 ///
-/// Cheap to clone. The hashes are `xxh3_64`, and the second one is part of the stored format.
+/// Cheap to clone. The hash is `xxh3_64` of the text, or of its [`placement`], and part of the stored format.
 #[derive(Clone)]
 pub(crate) struct InstanceId {
     text: Arc<str>,
+    /// That of the text. All bits of [`PLACED`] are set if the text has a placement, and by chance if it has none, so that
+    /// only few texts are searched for one.
     hash: u64,
-    /// The hash of the placement, or of the whole text if it has none.
-    placement: u64,
 }
+
+const PLACED: u64 = 0xff << 56;
 
 impl InstanceId {
     /// Wraps a text that is known to be valid, because it was checked or read from the store.
     pub(crate) fn trusted(text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
         let hash = xxh3_64(text.as_bytes());
-        let placement = placement(&text).map_or(hash, |placement| xxh3_64(placement.as_bytes()));
-        Self { text, hash, placement }
+        let placed = placement(&text).map_or(0, |_| PLACED);
+        Self {
+            text,
+            hash: hash | placed,
+        }
     }
 
     /// Returns the text without a copy.
@@ -108,7 +113,13 @@ impl InstanceId {
 
     /// Returns the partition that owns this instance in a hub of `partitions` partitions.
     pub(crate) fn partition(&self, partitions: u16) -> PartitionId {
-        PartitionId((self.placement % u64::from(partitions)) as u16)
+        let placement = if self.hash & PLACED == PLACED {
+            placement(&self.text)
+        } else {
+            None
+        };
+        let hash = placement.map_or(self.hash, |placement| xxh3_64(placement.as_bytes()));
+        PartitionId((hash % u64::from(partitions)) as u16)
     }
 }
 

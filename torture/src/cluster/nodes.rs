@@ -468,7 +468,7 @@ fn full_disk(number: u64) -> Fault {
         number,
         error: Errno::NoSpace,
         later: true,
-        half: number % 2 == 0,
+        half: number.is_multiple_of(2),
     }
 }
 

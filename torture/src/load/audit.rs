@@ -98,17 +98,20 @@ pub(super) async fn waits_for_signals(client: &Client, plan: &Plan, before: &Led
 pub(super) async fn audit(client: &Client, plan: &Plan, place: &Path, ledger: &Ledger) -> abide::Result<Vec<String>> {
     let expected = Expected::of(plan, ledger);
     let mut violations = ledger.faults.clone();
+    let mut journals = BTreeMap::new();
     for number in 0..plan.clients {
         for kind in JOURNALS {
             let key = journal(number, kind);
             let state = client.entity::<Journal>(&key).state().await?.unwrap_or_default();
             let notes = expected.journals.get(&key).map_or(&[][..], Vec::as_slice);
             violations.extend(compare_journal(&key, &state, notes));
+            journals.insert(key, state);
         }
     }
     for (key, length, stamp) in &ledger.reads {
-        let state = client.entity::<Journal>(key).state().await?.unwrap_or_default();
-        let there = length.checked_sub(1).and_then(|last| state.stamps.get(&last));
+        let state = journals.get(key);
+        let last = length.checked_sub(1);
+        let there = last.and_then(|last| state?.stamps.get(&last));
         if *length > 0 && there != Some(stamp) {
             violations.push(format!(
                 "a client has read {length} notes of {key}, the last one stamped {stamp}, but now it is {there:?}"
