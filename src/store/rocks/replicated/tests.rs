@@ -559,7 +559,7 @@ fn shards_have_logs_of_their_own() {
         "`snapshots`",
         "has 2 shards",
         "opens it with 3",
-        "a hub keeps the number",
+        "export the hub and import it",
     ] {
         assert!(text.contains(part), "{text}");
     }
