@@ -180,8 +180,9 @@ impl Database {
     /// have the same idempotency keys. All rows are read back and compared. The hub gets one shard in the database, or
     /// [more](Import::shards).
     ///
-    /// The hub moves when this is awaited. No process may have the directory open. Afterwards, [`Hub::cluster`](crate::Hub::cluster) opens it, and an open of the
-    /// directory is refused with [`ErrorKind::Moved`]. If the import is interrupted, repeat it.
+    /// The hub moves when this is awaited. No process may have the directory open. Afterwards,
+    /// [`Hub::cluster`](crate::Hub::cluster) opens it, and an open of the directory is refused with [`ErrorKind::Moved`]. If
+    /// the import is interrupted, repeat it.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::AlreadyExists`] if the database has this hub already or another one of this

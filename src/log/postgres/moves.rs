@@ -104,34 +104,38 @@ pub(crate) fn begin(session: &Session, moving: &Moving, node: Uuid, patience: Du
         };
         Ok(Begun::Taken(hub.get(0)))
     })?;
-    let begun = match begun {
+    let arrivals = match begun {
         Begun::Taken(hub) => arrange(session, moving, hub, node, patience)?,
-        begun => begun,
+        Begun::Other => Vec::new(),
+        Begun::Newer(found) => return Err(newer(moving, found)),
     };
-    match begun {
-        Begun::Here(arrivals) => Ok(arrivals),
-        Begun::Newer(found) => Err(Error::new(
-            ErrorKind::Moved,
-            format!(
-                "the directory has commit {} of the hub `{}`, and the database had commit {found} when it was exported; \
-                 import the directory that it was exported to",
-                moving.commit, moving.name
-            ),
-        )),
-        Begun::Taken(_) | Begun::Other => Err(Error::new(
-            ErrorKind::AlreadyExists,
-            format!(
-                "the hub cannot be imported as `{}`: the database has it already, or another hub has this name, perhaps an empty \
-                 one that a node has created; `abide cluster status` shows which",
-                moving.name
-            ),
-        )),
+    match arrivals.len() {
+        0 => Err(not_importable(moving)),
+        _ => Ok(arrivals),
     }
 }
 
+fn newer(moving: &Moving, found: u64) -> Error {
+    let text = format!(
+        "the directory has commit {} of the hub `{}`, and the database had commit {found} when it was exported; \
+         import the directory that it was exported to",
+        moving.commit, moving.name
+    );
+    Error::new(ErrorKind::Moved, text)
+}
+
+fn not_importable(moving: &Moving) -> Error {
+    let text = format!(
+        "the hub cannot be imported as `{}`: the database has it already, or another hub has this name, perhaps an empty \
+         one that a node has created; `abide cluster status` shows which",
+        moving.name
+    );
+    Error::new(ErrorKind::AlreadyExists, text)
+}
+
 /// Arranges the shards of a hub that an import has taken, and claims them. The hub may have had another number of shards
-/// before it was exported. If another import has taken it meanwhile, nothing changes.
-fn arrange(session: &Session, moving: &Moving, hub: i32, node: Uuid, patience: Duration) -> Result<Begun> {
+/// before it was exported. If another import has taken it meanwhile, nothing changes, and the result is empty.
+fn arrange(session: &Session, moving: &Moving, hub: i32, node: Uuid, patience: Duration) -> Result<Vec<Arrival>> {
     let mine = "h.hub = $1 AND h.stage = 'importing' AND h.move = $2";
     // All positions and epochs are new in each shard, so that the copy of a node shows that it is from before the move,
     // also that of a shard that was removed in between.
@@ -176,18 +180,14 @@ fn arrange(session: &Session, moving: &Moving, hub: i32, node: Uuid, patience: D
         let rows = connected.client.query(&claim, &[&hub, id_of_move, &node]).await?;
         let mut arrivals: Vec<Arrival> = rows.iter().map(|row| arrival(row, node)).collect();
         arrivals.sort_by_key(|arrival| arrival.seat.shard);
-        Ok(match arrivals.len() {
-            0 => Begun::Other,
-            _ => Begun::Here(arrivals),
-        })
+        Ok(arrivals)
     })
 }
 
 /// How an import has begun.
 enum Begun {
-    /// It has the hub with this number, and no shards yet.
+    /// It has the hub with this number.
     Taken(i32),
-    Here(Vec<Arrival>),
     /// The database had this commit of the hub.
     Newer(u64),
     /// The hub is open, or another one has the name.
