@@ -77,10 +77,12 @@ __attribute__((constructor)) static void begin(void) {
     }
 }
 
-__attribute__((destructor)) static void linger(void) {
+// The last part of an exit. It keeps the lock, so the process does not end between a change of a file and its record.
+__attribute__((destructor(101))) static void end(void) {
     const char *value = getenv("ABIDE_CALLS_LINGER");
     if (value)
         usleep(atol(value));
+    pthread_mutex_lock(&order);
 }
 
 static int is_active(void) { return root_length && (record >= 0 || fail_at || failed_file >= 0 || sync_delay); }
