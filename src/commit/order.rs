@@ -291,6 +291,18 @@ impl<T> CommitOrder<T> {
         &self.store
     }
 
+    /// Returns the reason for an error. If another process has taken over the store, and this one does not know it yet, the
+    /// work of the other one looks like damage: other shards have messages that this process has not sent.
+    pub(crate) fn damaged_or_replaced(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Corrupted {
+            return error;
+        }
+        match self.store.confirm() {
+            Err(replaced) if replaced.kind() == ErrorKind::Replaced => replaced,
+            _ => error,
+        }
+    }
+
     /// Returns `true` if [`sync`](Self::sync) would have something to do.
     #[cfg(feature = "testing")]
     pub(crate) fn has_to_sync(&self) -> bool {

@@ -91,7 +91,7 @@ impl Executor {
     fn execute(mut self) {
         let _ended = Ended::new(&self.runtime);
         if let Err(error) = caught(|| self.work()) {
-            let error = self.damaged_or_replaced(error);
+            let error = self.runtime.order.damaged_or_replaced(error);
             self.runtime.fail(&error);
             contained(|| {
                 tracing::error!(%error, executor = self.index, "an executor has stopped; open the hub again");
@@ -103,18 +103,6 @@ impl Executor {
         self.runtime.room.open_all();
         // The core holds user states, and one of them may panic again when it is dropped.
         contained(|| drop(self));
-    }
-
-    /// Returns the reason for an error. If another process has taken over the store, and this one does not know it yet, the
-    /// work of the other one looks like damage: other shards have messages that this process has not sent.
-    fn damaged_or_replaced(&self, error: Error) -> Error {
-        if error.kind() != ErrorKind::Corrupted {
-            return error;
-        }
-        match self.runtime.order.store().confirm() {
-            Err(replaced) if replaced.kind() == ErrorKind::Replaced => replaced,
-            _ => error,
-        }
     }
 
     fn work(&mut self) -> Result<()> {

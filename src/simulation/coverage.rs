@@ -67,6 +67,8 @@ pub(super) enum CoverageMark {
     MailLost,
     MailDoubled,
     MailOutOfOrder,
+    ReplacedGoesOn,
+    ReplacedSeesItsSuccessor,
 }
 
 impl CoverageMark {
@@ -125,11 +127,13 @@ impl CoverageMark {
         Self::AnswerOverALimit,
     ];
 
-    pub(super) const OF_MAIL: [Self; 4] = [
+    pub(super) const OF_MAIL: [Self; 6] = [
         Self::MailInACrash,
         Self::MailLost,
         Self::MailDoubled,
         Self::MailOutOfOrder,
+        Self::ReplacedGoesOn,
+        Self::ReplacedSeesItsSuccessor,
     ];
 
     pub(super) const OF_STORE: [Self; 11] = [

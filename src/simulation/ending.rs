@@ -53,7 +53,7 @@ impl World {
             Some(host) => host.restart(&self.model, keep == unsynced),
             None => (Arc::new(self.model.crash(keep)), keep),
         };
-        self.model = model;
+        let replaced = std::mem::replace(&mut self.model, model);
         let lost = unsynced - keep;
         let last = self.process.written - lost as u64;
         self.hash.update(&last.to_le_bytes());
@@ -81,7 +81,9 @@ impl World {
         self.check_after_crash();
         let store = self.store();
         let (random, aside) = (&mut self.random, &mut self.aside);
-        self.process = Process::open(store, build, versions, here, &self.profile, random, aside);
+        let process = Process::open(store, build, versions, here, &self.profile, random, aside);
+        let before = std::mem::replace(&mut self.process, process);
+        self.keep_as_replaced(before, &replaced);
         self.limits_met.insert(self.process.payload_bytes);
         self.reopen_mail();
     }
@@ -127,7 +129,7 @@ impl World {
         // Release all held entities. With the good build, no other entity is blocked.
         for kind in Kind::ALL {
             for number in 0..self.profile.keys {
-                self.resume(kind.id(&format!("k{number}")));
+                self.resume(kind.id(&self.profile.key(number)));
             }
         }
         if in_this_process {

@@ -17,8 +17,8 @@
 //! Three of four seeds use the production store on an in-memory machine, with the model beside it; see `store`.
 //!
 //! A seed that finds a bug goes into `corpus.txt`. The run of a seed changes as soon as more is drawn from it, so the
-//! corpus is played in every `Edition`. `ABIDE_EDITION=third` has no shards, `second` no machines either, and `first` also
-//! excludes the decisions of `World::later`.
+//! corpus is played in every `Edition`. `ABIDE_EDITION=fourth` has no replaced processes and no placements, `third` no shards
+//! either, `second` no machines either, and `first` also excludes the decisions of `World::later`.
 
 mod asking;
 mod builds;
@@ -37,6 +37,7 @@ mod plan;
 mod process;
 mod profile;
 pub(crate) mod random;
+mod replaced;
 pub(crate) mod runner;
 mod shards;
 mod store;

@@ -200,7 +200,7 @@ impl Plans {
 
 /// Draws the key of an entity.
 pub(super) fn key(profile: &Profile, random: &mut Random) -> String {
-    format!("k{}", random.below(profile.keys))
+    profile.key(random.below(profile.keys))
 }
 
 fn own(target: &InstanceId) -> (Kind, String) {

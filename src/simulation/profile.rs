@@ -74,11 +74,21 @@ pub(super) struct Profile {
     pub(super) versions: bool,
     /// Set if payloads of orchestrations are large, too, and some payloads exceed the limit of some processes only.
     pub(super) disputed: bool,
+    /// Set if some entities are placed together.
+    pub(super) placed: bool,
     /// `None` in a run with entities only.
     pub(super) orchestrations: Option<Conditions>,
 }
 
 impl Profile {
+    /// Returns the key of an entity with this number.
+    pub(super) fn key(&self, number: u64) -> String {
+        match self.placed {
+            true if number % 3 > 0 => format!("{{p{}}}k{number}", number % 3),
+            _ => format!("k{number}"),
+        }
+    }
+
     pub(super) fn draw(random: &mut Random) -> Self {
         Self {
             partitions: random.between(1, 5) as u16,
@@ -117,6 +127,7 @@ impl Profile {
             capped: false,
             versions: false,
             disputed: false,
+            placed: false,
             orchestrations: None,
         }
     }

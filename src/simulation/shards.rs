@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::coverage::CoverageMark;
 use super::process::{Asked, Process};
 use super::random::Random;
+use super::replaced::Replaced;
 use super::store::Host;
 use super::world::World;
 use crate::engine::CoreStep;
@@ -37,16 +38,22 @@ pub(super) enum PlantedBug {
     ForgetSent,
     /// What the other shard has is not deleted.
     NeverDelete,
+    /// A process that was replaced takes the mail of its successor for damage.
+    TakeSuccessorForDamage,
+    /// A process answers reads without asking whether it was replaced.
+    AnswerUnconfirmed,
 }
 
 impl PlantedBug {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::ForgetTaken,
         Self::ForgetMail,
         Self::SendEarly,
         Self::DeleteSent,
         Self::ForgetSent,
         Self::NeverDelete,
+        Self::TakeSuccessorForDamage,
+        Self::AnswerUnconfirmed,
     ];
 }
 
@@ -59,9 +66,12 @@ pub(super) struct Shards {
     /// The number of the newest message that may be sent, by sender and receiver.
     posted: BTreeMap<(ShardId, ShardId), u64>,
     in_flight: Vec<Parcel>,
+    pub(super) replaced: Vec<Replaced>,
     /// Decides everything that only a hub of several shards requires.
     pub(super) random: Random,
     pub(super) planted: Option<PlantedBug>,
+    /// True if processes are replaced.
+    pub(super) replaces: bool,
 }
 
 /// The fields of a shard that the world does not have at the moment.
@@ -87,17 +97,47 @@ enum Parcel {
     },
 }
 
+impl Parcel {
+    /// Returns the shard to which it is on its way.
+    fn receiver(&self) -> ShardId {
+        match self {
+            Self::Letter { to, .. } => *to,
+            Self::Taken { from, .. } => *from,
+        }
+    }
+
+    fn envelope(self) -> Envelope<Asked> {
+        match self {
+            Self::Letter { from, letter, .. } => Envelope::Mail {
+                from,
+                first: letter.first,
+                messages: letter.messages,
+                reply: Asked::Mail(from),
+            },
+            Self::Taken { to, upto, .. } => Envelope::Input(Box::new(Input::MailTaken { to, upto })),
+        }
+    }
+}
+
 impl Shards {
     /// Returns the shards of a new hub. The world has the first one.
-    pub(super) fn new(count: u16, elsewhere: Vec<Elsewhere>, random: Random, planted: Option<PlantedBug>) -> Self {
+    pub(super) fn new(
+        count: u16,
+        elsewhere: Vec<Elsewhere>,
+        random: Random,
+        planted: Option<PlantedBug>,
+        replaces: bool,
+    ) -> Self {
         Self {
             here: Shard { id: ShardId(0), count },
             elsewhere: (1..).zip(elsewhere).collect(),
             couriers: BTreeMap::new(),
             posted: BTreeMap::new(),
             in_flight: Vec::new(),
+            replaced: Vec::new(),
             random,
             planted,
+            replaces,
         }
     }
 
@@ -359,29 +399,28 @@ impl World {
 
     fn deliver(&mut self, parcel: Parcel) {
         self.story.tell(|| format!("{} arrives: {parcel:?}", self.now.0));
-        match parcel {
-            Parcel::Letter { from, to, letter } => {
-                self.focus(to);
-                let envelope = Envelope::Mail {
-                    from,
-                    first: letter.first,
-                    messages: letter.messages,
-                    reply: Asked::Mail(from),
-                };
-                self.process.cores[0].inbox.send(envelope);
+        self.focus(parcel.receiver());
+        if let Parcel::Taken { from, to, upto } = parcel {
+            if let Some(courier) = self.shards.couriers.get_mut(&(from, to)) {
+                courier.answered(upto);
             }
-            Parcel::Taken { from, to, upto } => {
-                self.focus(from);
-                if let Some(courier) = self.shards.couriers.get_mut(&(from, to)) {
-                    courier.answered(upto);
-                }
-                if self.shards.plants(PlantedBug::NeverDelete) {
-                    return;
-                }
-                let input = Input::MailTaken { to, upto };
-                self.process.cores[0].inbox.send(Envelope::Input(Box::new(input)));
+            if self.shards.plants(PlantedBug::NeverDelete) {
+                return;
             }
         }
+        let receiver = parcel.receiver();
+        let replaced = self
+            .shards
+            .replaced
+            .iter()
+            .filter(|replaced| replaced.shard == receiver);
+        for replaced in replaced {
+            if self.shards.random.chance(50) {
+                self.story.tell(|| "a replaced process receives a copy".to_owned());
+                replaced.process.cores[0].inbox.send(parcel.clone().envelope());
+            }
+        }
+        self.process.cores[0].inbox.send(parcel.envelope());
     }
 
     /// Removes from a step what a planted bug forgets.

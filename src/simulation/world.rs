@@ -14,7 +14,7 @@ use super::process::{Asked, Process};
 use super::profile::{Event, Profile};
 use super::random::Random;
 use super::shards::{Elsewhere, PlantedBug, Shards};
-use super::store::Host;
+use super::store::{Host, Tenure};
 use super::survey::Survey;
 use super::{check, workload};
 use crate::engine::message::LetterFate;
@@ -31,7 +31,7 @@ pub(super) enum Cast {
 }
 
 /// The edition of the simulation in which a seed is played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Edition {
     /// The edition in which the first seeds of the corpus were found.
     First,
@@ -39,7 +39,13 @@ pub(super) enum Edition {
     Second,
     /// The last edition in which no hub had several shards.
     Third,
+    /// The last edition in which no process was replaced, and no id had a placement.
+    Fourth,
     Newest,
+}
+
+impl Edition {
+    pub(super) const ALL: [Self; 5] = [Self::First, Self::Second, Self::Third, Self::Fourth, Self::Newest];
 }
 
 /// The world of one run.
@@ -92,25 +98,32 @@ impl World {
         let mut aside = Random::new(!seed);
         profile.draw_aside(&mut aside);
         let mut later = Random::new(seed.rotate_left(32));
-        if edition != Edition::First {
+        if edition > Edition::First {
             profile.draw_later(&mut later);
         }
         let mut of_shards = Random::new(seed.rotate_left(16));
-        let shards = match edition {
-            Edition::Newest => Shards::draw(&mut of_shards, profile.partitions),
-            _ => 1,
+        let shards = match edition >= Edition::Fourth {
+            true => Shards::draw(&mut of_shards, profile.partitions),
+            false => 1,
         };
+        let replaces = edition == Edition::Newest && shards > 1;
+        profile.placed = replaces && of_shards.chance(50);
         let story = Story { told };
         story.tell(|| format!("{profile:?} {shards} shards"));
         let now = Timestamp(1_000_000);
         let mut chance = Chance::new(seed);
-        let has_machine = matches!(edition, Edition::Third | Edition::Newest) && !chance.one_in(4);
+        let has_machine = edition >= Edition::Third && !chance.one_in(4);
         let versions = profile.all_versions();
         let mut limits_met = BTreeSet::new();
         let mut open = |shard: u16, chance: Chance| {
             let model = Arc::new(Model::new());
             let host = has_machine.then(|| Host::begin(&model, chance, story));
             let store = store_of(host.as_ref(), &model);
+            let store = if replaces {
+                tenure(store, &model, planted)
+            } else {
+                store
+            };
             let shard = Shard {
                 id: ShardId(shard),
                 count: shards,
@@ -124,7 +137,7 @@ impl World {
             .map(|shard| open(shard, Chance::new(!seed + u64::from(shard))))
             .collect();
         Self {
-            shards: Shards::new(shards, elsewhere, of_shards, planted),
+            shards: Shards::new(shards, elsewhere, of_shards, planted, replaces),
             random,
             aside,
             later,
@@ -171,7 +184,7 @@ impl World {
 
     /// Performs one event.
     pub(super) fn tick(&mut self) {
-        if self.tick_mail() {
+        if self.tick_mail() || self.tick_replaced() {
             return;
         }
         self.focus_somewhere();
@@ -265,7 +278,11 @@ impl World {
 
     /// Returns the store of this process.
     pub(super) fn store(&self) -> Arc<dyn Store> {
-        store_of(self.host.as_ref(), &self.model)
+        let store = store_of(self.host.as_ref(), &self.model);
+        match self.shards.replaces {
+            true => tenure(store, &self.model, self.shards.planted),
+            false => store,
+        }
     }
 
     pub(super) fn survey(&self) -> Survey {
@@ -292,6 +309,15 @@ impl World {
         let envelope = self.envelope(asked);
         self.process.cores[slot].inbox.send(envelope);
     }
+}
+
+/// Returns the store of a process that may be replaced.
+fn tenure(store: Arc<dyn Store>, model: &Arc<Model>, planted: Option<PlantedBug>) -> Arc<dyn Store> {
+    Arc::new(Tenure {
+        store,
+        model: Arc::clone(model),
+        confirms_reads: planted != Some(PlantedBug::AnswerUnconfirmed),
+    })
 }
 
 fn store_of(host: Option<&Host>, model: &Arc<Model>) -> Arc<dyn Store> {

@@ -64,8 +64,16 @@ impl Faults {
     }
 
     fn before_sync(&mut self) -> Result<()> {
+        self.still_owns()?;
         let due = Self::count_down(&mut self.syncs);
         self.fail_if(due, "sync")
+    }
+
+    fn still_owns(&self) -> Result<()> {
+        if self.is_replaced {
+            return Err(Error::new(ErrorKind::Replaced, "the test has replaced the store"));
+        }
+        Ok(())
     }
 
     /// Returns `true` if the requested failure is due now.
@@ -155,9 +163,14 @@ impl Model {
         self.stall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has another process take over the store. This one learns it only from [`confirm`](Store::confirm).
+    /// Has another process take over the store. This one learns it from the next [`sync`](Store::sync) or
+    /// [`confirm`](Store::confirm).
     pub(crate) fn replace(&self) {
         self.state().faults.is_replaced = true;
+    }
+
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.state().faults.is_replaced
     }
 
     /// Lets `succeed` more syncs pass. The sync after them fails, and from then on every change.
@@ -185,10 +198,7 @@ impl Store for Model {
     }
 
     fn confirm(&self) -> Result<()> {
-        if self.state().faults.is_replaced {
-            return Err(Error::new(ErrorKind::Replaced, "the test has replaced the store"));
-        }
-        Ok(())
+        self.state().faults.still_owns()
     }
 
     fn acknowledge(&self, commit: u64) -> Result<()> {

@@ -6,6 +6,8 @@
 
 mod compared;
 mod host;
+mod tenure;
 mod twin;
 
 pub(super) use host::Host;
+pub(super) use tenure::Tenure;
