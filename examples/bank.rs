@@ -378,8 +378,6 @@ async fn supervise(directory: &Path, progress: &ProgressBar) -> Result<Run> {
 struct Audited {
     accounts: Vec<Account>,
     ledger: HashMap<u64, Answer>,
-    /// Number of transfers that a worker found in progress.
-    resumed: u64,
     /// Number of transfers that were cleared more than once.
     cleared_twice: usize,
 }
@@ -390,11 +388,9 @@ async fn audit_all(client: &Client, directory: &Path, count: u64) -> Result<Audi
     let accounts = statements(client).await?;
     audit(&accounts, &ledger, count)?;
     let cleared_twice = audit_clearing(&read_numbers(&clearing_path(directory))?, &ledger)?;
-    let resumed = read_numbers(&resumed_path(directory))?.iter().sum();
     Ok(Audited {
         accounts,
         ledger,
-        resumed,
         cleared_twice,
     })
 }
@@ -501,7 +497,9 @@ async fn demo() -> Result<()> {
     let longest = run.restarts.iter().max().copied().unwrap_or_default();
     let mean = run.restarts.iter().sum::<Duration>() / run.restarts.len().max(1) as u32;
     let times = format!("{} ms, at most {} ms", mean.as_millis(), longest.as_millis());
+    let resumed: u64 = read_numbers(&resumed_path(directory.path()))?.iter().sum();
     let kills = [
+        ("transfers resumed after a kill", resumed.to_string()),
         ("kills survived", run.kills.to_string()),
         ("time from a kill to the next result", times),
     ];
@@ -521,7 +519,6 @@ fn print_result(elapsed: Duration, audited: &Audited, measured: &[(&str, String)
         ("transfers answered", format!("{} ({refused} refused)", ledger.len())),
         ("transfers per second, interruptions included", format!("{per_s:.0}")),
         ("concurrent callers of a process", CALLERS.to_string()),
-        ("transfers resumed after an interruption", audited.resumed.to_string()),
         ("transfers cleared more than once", audited.cleared_twice.to_string()),
     ] {
         table.add_row([name, &value]);

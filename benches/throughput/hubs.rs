@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use abide::HubBuilder;
 use abide::prelude::*;
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LruCacheOptions, Options};
 
@@ -80,7 +81,16 @@ impl From<&PathBuf> for Place {
 
 /// Opens the hub in a place, creating it if it does not exist.
 pub(crate) async fn open(place: impl Into<Place>) -> Hub {
-    let builder = match place.into() {
+    finish(builder(place.into())).await
+}
+
+/// Opens the hub in a directory, with this number of executors.
+pub(crate) async fn open_with_executors(directory: &Path, executors: usize) -> Hub {
+    finish(Hub::builder(directory).executors(executors)).await
+}
+
+fn builder(place: Place) -> HubBuilder {
+    match place {
         Place::Directory(directory) => Hub::builder(directory),
         #[cfg(feature = "cluster")]
         Place::Database {
@@ -97,7 +107,11 @@ pub(crate) async fn open(place: impl Into<Place>) -> Hub {
                 builder
             }
         }
-    };
+    }
+}
+
+/// Registers all types, and opens the hub.
+async fn finish(builder: HubBuilder) -> Hub {
     // With the feature `otel`, every hub has an exporter.
     #[cfg(feature = "otel")]
     let builder = builder.tracer_provider(&spans::discarding());

@@ -70,6 +70,12 @@ fn limits(memory_budget_mib: f64) -> [Limit; 26] {
             0.45,
             0.8,
         ),
+        above(
+            "entity.call.executors2.callers256.per_s",
+            "entity.call.callers256.per_s",
+            0.9,
+            1.0,
+        ),
         above("entity.signal.hot.per_s", "floor.channel.callers256.per_s", 0.10, 0.25),
         above(
             "entity.signal.spread.per_s",

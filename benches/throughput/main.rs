@@ -27,6 +27,7 @@ mod sleepers;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use abide::Hub;
 use arguments::Arguments;
 use http::Served;
 use http_load::Request;
@@ -208,11 +209,24 @@ async fn measure_callers(arguments: &Arguments, directory: &Path, report: &mut R
         let load = load_of(arguments, directory, 256, entities::Request::TracedCall).await;
         report.add(TRACED, load.per_s(), "1/s", 256);
     }
+    for (figure, executors) in EXECUTORS {
+        if arguments.wants(&[figure]) {
+            let hub = hubs::open_with_executors(&fresh(directory, figure), executors).await;
+            let load = load_on(hub, arguments, 256, entities::Request::Call).await;
+            report.add(figure, load.per_s(), "1/s", 256);
+        }
+    }
     if arguments.wants(&[CROWD]) {
         let load = load_of_calls(arguments, directory, 1_024).await;
         report.add(CROWD, load.per_s(), "1/s", 1_024);
     }
 }
+
+/// The figures of hubs with more executors than the default of a small machine, and their number.
+const EXECUTORS: [(&str, usize); 2] = [
+    ("entity.call.executors2.callers256.per_s", 2),
+    ("entity.call.executors4.callers256.per_s", 4),
+];
 
 async fn load_of_calls(arguments: &Arguments, directory: &Path, callers: usize) -> Load {
     load_of(arguments, directory, callers, entities::Request::Call).await
@@ -220,6 +234,10 @@ async fn load_of_calls(arguments: &Arguments, directory: &Path, callers: usize) 
 
 async fn load_of(arguments: &Arguments, directory: &Path, callers: usize, request: entities::Request) -> Load {
     let hub = hubs::open(&fresh(directory, &format!("calls-{callers}"))).await;
+    load_on(hub, arguments, callers, request).await
+}
+
+async fn load_on(hub: Hub, arguments: &Arguments, callers: usize, request: entities::Request) -> Load {
     let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
     let load = entities::counters(&hub.client(), request, callers, CALLED, warm_up, measured).await;
     hub.shutdown().await.expect("the hub closes");

@@ -5,9 +5,10 @@
 //! ```
 //!
 //! The program starts a PostgreSQL server in a temporary directory, and itself three times as a node. Each node requests a
-//! third of the transfers. One of them runs the hub, and the others forward their requests to it. The program kills the
-//! node that runs the hub, closes it, stops it for longer than the others wait, and kills the server. Each time, another
-//! node runs the hub, and the transfers continue. The node comes back, and goes on with its requests.
+//! third of the transfers. The hub has three shards, and each node runs one of them while all is well. So most transfers use
+//! several nodes, and most requests are forwarded to another node. The program kills a node, closes one, stops one for longer
+//! than the others wait, and kills the server. Each time, the other nodes run the shards of that node, and the transfers
+//! continue. The node comes back, goes on with its requests, and gets a shard again.
 //!
 //! Ledger, books and audit are those of the bank on one node. The hub that is audited is a fourth node, which has no
 //! copy: it knows only what is in the database.
@@ -28,14 +29,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::*;
 
 const NODES: usize = 3;
+const SHARDS: u16 = 3;
 
 /// Number of transfers. There are fewer than on one node, so that all faults together take one to two minutes.
 const SHARED_TRANSFERS: u64 = 20_000;
 
 /// What happens, in this order.
-///
-/// The node that is closed also ends the count of owners that died one after the other. From the third death on, the
-/// next node would wait for ten seconds or more.
 const FAULTS: [Fault; 6] = [
     Fault::Kill,
     Fault::Kill,
@@ -54,16 +53,15 @@ const SLEEP: Duration = Duration::from_secs(1);
 /// Time between two looks at the nodes and the ledger.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// The reports of a node: it runs the hub now, or no longer.
+/// The report of a node begins with this, followed by the numbers of the shards that it runs now.
 const RUNS: &str = "runs";
-const WAITS: &str = "waits";
 
 /// The file in which the nodes note how many requests they have forwarded.
 const FORWARDED: &str = "forwarded";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
-    /// The node that runs the hub is killed.
+    /// A node is killed.
     Kill,
     /// It closes the hub and ends.
     Close,
@@ -87,7 +85,8 @@ impl Fault {
 // ---- A node ---------------------------------------------------------------------------------------------------------
 
 fn joined(url: &str, directory: &Path) -> HubBuilder {
-    Hub::cluster(url, "bank").directory(directory)
+    let hub = Hub::cluster(url, "bank").shards(SHARDS);
+    hub.directory(directory).listen("127.0.0.1:0")
 }
 
 /// Executes the transfers of this node, and answers the other nodes until the input of this process ends.
@@ -97,7 +96,7 @@ fn joined(url: &str, directory: &Path) -> HubBuilder {
 pub(super) async fn node(number: u64, url: &str, directory: &Path) -> Result<()> {
     let mut is_over = end_of_input();
     let joined = joined(url, &directory.join(format!("node-{}", number + 1)));
-    let hub = open(joined.listen("127.0.0.1:0"), directory).await?;
+    let hub = open(joined, directory).await?;
     let client = hub.client();
     let reporting = tokio::spawn(report(client.clone(), directory.to_owned()));
     let share = (0..SHARED_TRANSFERS).filter(|transfer| transfer % NODES as u64 == number);
@@ -113,17 +112,18 @@ pub(super) async fn node(number: u64, url: &str, directory: &Path) -> Result<()>
     Ok(hub.shutdown().await?)
 }
 
-/// Reports when this node begins to run the hub, or ends to, and how many requests it has forwarded.
+/// Reports the shards that this node runs whenever they change, and how many requests it has forwarded.
 async fn report(client: Client, directory: PathBuf) -> Result<()> {
-    let (life, mut runs, mut count) = (process::id(), None, 0);
+    let (life, mut runs, mut count) = (process::id(), Vec::new(), 0);
     let mut notes = OpenOptions::new().append(true).open(directory.join(FORWARDED))?;
     loop {
-        let runs_now = client.runs_hub();
-        if runs.replace(runs_now) != Some(runs_now) {
-            println!("{}", if runs_now { RUNS } else { WAITS });
-            if runs_now {
-                note_resumed(&client, &directory).await?;
-            }
+        let runs_now = client.running_shards();
+        if runs != runs_now {
+            println!(
+                "{RUNS}{}",
+                runs_now.iter().map(|number| format!(" {number}")).collect::<String>()
+            );
+            runs = runs_now;
         }
         let count_now = client.admin().stats()?.forwarded;
         if std::mem::replace(&mut count, count_now) != count_now {
@@ -172,11 +172,8 @@ struct Cluster<'a> {
     /// The process group of the nodes.
     group: u32,
     nodes: [Option<Node>; NODES],
-    /// The node that has begun to run the hub last, and the number of results at that time. `None` while no node is known to
-    /// run the hub.
-    owner: Option<(usize, u64)>,
-    /// The last node that has noticed that it no longer runs the hub.
-    replaced: Option<usize>,
+    /// The shards that each node runs, as far as it has said.
+    runs: [Vec<u16>; NODES],
     tell: mpsc::UnboundedSender<(usize, String)>,
     reports: mpsc::UnboundedReceiver<(usize, String)>,
     begin: Instant,
@@ -190,8 +187,7 @@ impl<'a> Cluster<'a> {
             url,
             group,
             nodes: [const { None }; NODES],
-            owner: None,
-            replaced: None,
+            runs: [const { Vec::new() }; NODES],
             tell,
             reports,
             begin: Instant::now(),
@@ -242,14 +238,14 @@ impl<'a> Cluster<'a> {
     /// Takes in what the nodes have reported, and fails if one of them has ended by itself before all was done.
     fn look(&mut self) -> Result<()> {
         while let Ok((number, report)) = self.reports.try_recv() {
-            match report.as_str() {
-                RUNS => {
-                    self.owner = Some((number, self.answered()?));
-                    self.say(format!("node {} runs the hub", number + 1));
-                }
-                WAITS => self.replaced = Some(number),
-                other => return Err(format!("node {} reported {other:?}", number + 1).into()),
-            }
+            let shards = report
+                .strip_prefix(RUNS)
+                .map(|list| list.split_whitespace().map(str::parse).collect());
+            let Some(Ok(shards)) = shards else {
+                return Err(format!("node {} reported {report:?}", number + 1).into());
+            };
+            self.say(format!("node {} runs {}", number + 1, shards_text(&shards)));
+            self.runs[number] = shards;
         }
         let answered = self.answered()?;
         for (number, slot) in self.nodes.iter_mut().enumerate() {
@@ -282,15 +278,28 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
-    /// Waits for a result from the node that runs the hub, and returns its number.
-    async fn wait_for_service(&mut self) -> Result<usize> {
-        self.wait_until("the hub does not serve", |cluster| match cluster.owner {
-            Some((_, before)) => Ok(cluster.answered()? > before),
-            None => Ok(false),
-        })
-        .await?;
-        let (owner, _) = self.owner.ok_or("no node runs the hub")?;
-        Ok(owner)
+    /// Returns the node that runs a shard.
+    fn owner(&self, shard: u16) -> Option<usize> {
+        self.runs.iter().position(|shards| shards.contains(&shard))
+    }
+
+    /// Waits until all shards run, and for a result after that.
+    async fn wait_for_service(&mut self) -> Result<()> {
+        let all_run = |cluster: &Cluster<'_>| Ok((0..SHARDS).all(|shard| cluster.owner(shard).is_some()));
+        self.wait_until("a shard does not run", all_run).await?;
+        let before = self.answered()?;
+        self.wait_until("the hub does not serve", |cluster| Ok(cluster.answered()? > before))
+            .await
+    }
+
+    /// Waits until each node runs a shard. Shards move to a node that has come back, one by one.
+    async fn wait_for_balance(&mut self) -> Result<()> {
+        let is_balanced = |cluster: &Cluster<'_>| {
+            let each_runs_one = cluster.runs.iter().all(|shards| !shards.is_empty());
+            Ok(each_runs_one || cluster.answered()? >= SHARED_TRANSFERS)
+        };
+        self.wait_until("no shard moves to the node that has come back", is_balanced)
+            .await
     }
 
     async fn signal(&mut self, number: usize, signal: &str) -> Result<()> {
@@ -310,21 +319,25 @@ struct Failover {
     /// Time from the start of the nodes to the fault.
     at: Duration,
     what: String,
-    /// Number of the node that served before, and of the one that served afterwards.
-    nodes: (usize, usize),
-    /// Time from the fault to the next result. A node that is closed, and a server that starts, take a part of it.
+    /// The shards that ran on what has failed, and the nodes that ran them afterwards.
+    shards: Vec<u16>,
+    nodes: Vec<usize>,
+    /// Time from the fault until all shards ran and the next result. A node that is closed, and a server that starts, take a
+    /// part of it.
     away: Duration,
 }
 
 /// Lets every fault happen, and waits until all transfers are answered. Returns the faults and the time of all of it.
 async fn fail_and_finish(cluster: &mut Cluster<'_>, server: &mut Server) -> Result<(Vec<Failover>, Duration)> {
     cluster.wait_for_service().await?;
+    cluster.wait_for_balance().await?;
     let mut failovers = Vec::new();
     for (done, fault) in FAULTS.into_iter().enumerate() {
         let share = SHARED_TRANSFERS / (FAULTS.len() as u64 + 1) * (done as u64 + 1);
         let is_reached = |cluster: &Cluster<'_>| Ok(cluster.answered()? >= share);
         cluster.wait_until("the transfers do not proceed", is_reached).await?;
-        failovers.push(endure(cluster, server, fault).await?);
+        failovers.push(endure(cluster, server, fault, done % NODES).await?);
+        cluster.wait_for_balance().await?;
     }
     let is_reached = |cluster: &Cluster<'_>| Ok(cluster.answered()? >= SHARED_TRANSFERS);
     cluster.wait_until("the transfers do not end", is_reached).await?;
@@ -339,42 +352,51 @@ async fn fail_and_finish(cluster: &mut Cluster<'_>, server: &mut Server) -> Resu
 }
 
 /// Lets something fail, waits until the hub serves again, and lets the node come back.
-async fn endure(cluster: &mut Cluster<'_>, server: &mut Server, fault: Fault) -> Result<Failover> {
-    let before = cluster.wait_for_service().await?;
-    let what = match fault {
-        Fault::Database => format!("PostgreSQL {}", fault.name()),
-        _ => format!("node {} {}", before + 1, fault.name()),
+async fn endure(cluster: &mut Cluster<'_>, server: &mut Server, fault: Fault, node: usize) -> Result<Failover> {
+    let (what, shards) = match fault {
+        Fault::Database => (format!("PostgreSQL {}", fault.name()), (0..SHARDS).collect()),
+        _ => (
+            format!("node {} {}", node + 1, fault.name()),
+            cluster.runs[node].clone(),
+        ),
     };
     cluster.say(format!("{} transfers answered; {what}", cluster.answered()?));
     let (at, begin) = (cluster.begin.elapsed(), Instant::now());
+    fail(cluster, server, fault, node).await?;
     if fault != Fault::Database {
-        cluster.owner = None;
+        cluster.look()?;
+        // What it says from now on comes from its next process, or from the time after it was stopped.
+        cluster.runs[node].clear();
     }
-    fail(cluster, server, fault, before).await?;
-    let after = cluster.wait_for_service().await?;
+    cluster.wait_for_service().await?;
     let away = begin.elapsed();
-    cluster.say(format!(
-        "node {} serves again, {} after the fault",
-        after + 1,
-        seconds(away)
-    ));
-    come_back(cluster, fault, before).await?;
+    cluster.say(format!("all shards serve again, {} after the fault", seconds(away)));
+    let mut nodes: Vec<usize> = shards.iter().filter_map(|shard| cluster.owner(*shard)).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    come_back(cluster, fault, node).await?;
     Ok(Failover {
         at,
         what,
-        nodes: (before, after),
+        shards,
+        nodes,
         away,
     })
 }
 
-async fn fail(cluster: &mut Cluster<'_>, server: &mut Server, fault: Fault, owner: usize) -> Result<()> {
+async fn fail(cluster: &mut Cluster<'_>, server: &mut Server, fault: Fault, node: usize) -> Result<()> {
     match fault {
         Fault::Kill => {
-            cluster.running(owner)?.child.kill().await?;
-            cluster.nodes[owner] = None;
+            cluster.running(node)?.child.kill().await?;
+            cluster.nodes[node] = None;
         }
-        Fault::Close => cluster.running(owner)?.input = None,
-        Fault::Stop => cluster.signal(owner, "-STOP").await?,
+        Fault::Close => {
+            cluster.running(node)?.input = None;
+            // It hands its shards over first.
+            let has_ended = move |cluster: &Cluster<'_>| Ok(cluster.nodes[node].is_none());
+            cluster.wait_until("the node does not end", has_ended).await?;
+        }
+        Fault::Stop => cluster.signal(node, "-STOP").await?,
         Fault::Database => {
             let begin = Instant::now();
             server.kill();
@@ -383,39 +405,35 @@ async fn fail(cluster: &mut Cluster<'_>, server: &mut Server, fault: Fault, owne
                 "PostgreSQL accepts connections after {}",
                 seconds(begin.elapsed())
             ));
-            cluster.owner = Some((owner, cluster.answered()?));
         }
     }
     Ok(())
 }
 
-/// Lets the node on which something has failed wait for the hub again.
+/// Lets the node on which something has failed wait for shards again.
 async fn come_back(cluster: &mut Cluster<'_>, fault: Fault, node: usize) -> Result<()> {
     match fault {
         Fault::Kill | Fault::Close => {
-            let has_ended = move |cluster: &Cluster<'_>| Ok(cluster.nodes[node].is_none());
-            cluster.wait_until("the node does not end", has_ended).await?;
             cluster.start_node(node)?;
-            cluster.say(format!("node {} starts again, and waits", node + 1));
+            cluster.say(format!("node {} starts again", node + 1));
         }
         Fault::Stop => {
             tokio::time::sleep(SLEEP).await;
-            cluster.replaced = None;
             cluster.signal(node, "-CONT").await?;
-            let begin = Instant::now();
-            let has_noticed = move |cluster: &Cluster<'_>| Ok(cluster.replaced == Some(node));
-            cluster
-                .wait_until("the node does not notice that it was replaced", has_noticed)
-                .await?;
-            let after = seconds(begin.elapsed());
-            cluster.say(format!(
-                "node {} goes on (SIGCONT), learns after {after} that it was replaced, and waits",
-                node + 1
-            ));
+            cluster.say(format!("node {} goes on (SIGCONT)", node + 1));
         }
         Fault::Database => {}
     }
     Ok(())
+}
+
+fn shards_text(shards: &[u16]) -> String {
+    let numbers: Vec<String> = shards.iter().map(u16::to_string).collect();
+    match numbers.as_slice() {
+        [] => "no shard".to_owned(),
+        [number] => format!("shard {number}"),
+        _ => format!("shards {}", numbers.join(", ")),
+    }
 }
 
 fn seconds(time: Duration) -> String {
@@ -473,7 +491,9 @@ pub(super) async fn demo() -> Result<()> {
     std::fs::create_dir(&directory)?;
     create_files(&directory)?;
     File::create(directory.join(FORWARDED))?;
-    println!("{SHARED_TRANSFERS} transfers between {ACCOUNTS} accounts on {NODES} nodes; PostgreSQL starts");
+    println!(
+        "{SHARED_TRANSFERS} transfers between {ACCOUNTS} accounts on {NODES} nodes with {SHARDS} shards; PostgreSQL starts"
+    );
 
     let mut server = Server::start().ok_or("PostgreSQL did not start")?;
     let mut cluster = Cluster::start(&directory, server.url(), cleaner.0.id())?;
@@ -523,7 +543,8 @@ impl Log {
     }
 }
 
-/// Returns the size of the log. Records and commits have consecutive numbers, and `abide.shard` has the newest ones.
+/// Returns the size of the logs. Records and commits of a shard have consecutive numbers, and `abide.shard` has the newest
+/// ones.
 fn log_of(server: &Server) -> Result<Log> {
     let number = |column: &str, table: &str| -> Result<u64> {
         let text = server.run(&format!("SELECT {column} FROM abide.{table}"));
@@ -531,8 +552,8 @@ fn log_of(server: &Server) -> Result<Log> {
         Ok(number.map_err(|_| format!("`{column}` of `abide.{table}` is {text:?} instead of a number"))?)
     };
     Ok(Log {
-        appends: number("head", "shard")?,
-        commits: number("commit", "shard")?,
+        appends: number("sum(head)", "shard")?,
+        commits: number("sum(commit)", "shard")?,
         bytes: number("sum(octet_length(body))", "log")?,
     })
 }
@@ -540,15 +561,16 @@ fn log_of(server: &Server) -> Result<Log> {
 fn print_failovers(failovers: &[Failover]) {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["at", "fault", "served by", "serves again after"]);
+    table.set_header(["at", "fault", "ran", "run afterwards by", "all serve again after"]);
     for failover in failovers {
-        let (before, after) = failover.nodes;
-        let by = if before == after {
-            format!("node {}", after + 1)
-        } else {
-            format!("node {}, then node {}", before + 1, after + 1)
-        };
-        table.add_row([seconds(failover.at), failover.what.clone(), by, seconds(failover.away)]);
+        let by: Vec<String> = failover.nodes.iter().map(|node| format!("node {}", node + 1)).collect();
+        table.add_row([
+            seconds(failover.at),
+            failover.what.clone(),
+            shards_text(&failover.shards),
+            by.join(", "),
+            seconds(failover.away),
+        ]);
     }
     println!("{table}");
 }

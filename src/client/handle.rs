@@ -241,8 +241,15 @@ impl Client {
     /// PostgreSQL](crate::Hub::cluster) that waits answers as well, and returns `false`, and so does a client that inspects a
     /// directory.
     pub fn runs_hub(&self) -> bool {
-        let mut shards = self.hub.shards().iter();
-        shards.any(|shard| shard.open().is_ok_and(|runtime| !runtime.is_standby))
+        !self.running_shards().is_empty()
+    }
+
+    /// Returns the numbers of the [shards](crate::HubBuilder::shards) that this process runs, in order. A hub that is not
+    /// divided has the shard 0.
+    pub fn running_shards(&self) -> Vec<u16> {
+        let shards = (0..).zip(self.hub.shards());
+        let running = shards.filter(|(_, shard)| shard.open().is_ok_and(|runtime| !runtime.is_standby));
+        running.map(|(number, _)| number).collect()
     }
 
     /// Returns a reference to the entity of type `E` with this key. This sends and creates nothing. An invalid key is

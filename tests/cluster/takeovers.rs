@@ -162,3 +162,44 @@ fn a_node_leaves_a_shard_whose_operation_does_not_return() {
         first.shutdown().await.unwrap();
     });
 }
+
+/// A node that has waited, and then cannot read the log, is not ready to take over until it can read it again.
+#[test]
+fn a_node_that_cannot_follow_is_not_ready() {
+    let Some(server) = Server::start() else { return };
+    let places = places::<2>();
+    let database = Database::at(server.url());
+    runtime().block_on(async {
+        let first = open(&server, &places[0]).await;
+        let second = open(&server, &places[1]).await;
+        let both_are_ready = async |expected: bool| {
+            let status = database.hub("orders").await.unwrap();
+            status.nodes.iter().all(|node| node.is_ready) == expected
+        };
+        until("a node is not ready", async || both_are_ready(true).await).await;
+
+        // The next records are damaged on their way into the table.
+        server.run("CREATE TABLE kept AS SELECT * FROM abide.log WITH NO DATA");
+        server.run(
+            "CREATE FUNCTION damage() RETURNS trigger LANGUAGE plpgsql AS \
+             $$BEGIN INSERT INTO kept SELECT NEW.*; NEW.body := '\\x00'; RETURN NEW; END$$",
+        );
+        server.run("CREATE TRIGGER damage BEFORE INSERT ON abide.log FOR EACH ROW EXECUTE FUNCTION damage()");
+        let counter = first.client().entity::<Counter>("one");
+        assert_eq!(counter.add().await.unwrap(), 1);
+        until("a node that cannot follow is ready", async || {
+            both_are_ready(false).await
+        })
+        .await;
+
+        server.run("DROP TRIGGER damage ON abide.log");
+        server.run(
+            "UPDATE abide.log l SET body = k.body FROM kept k \
+             WHERE (l.hub, l.shard, l.position) = (k.hub, k.shard, k.position)",
+        );
+        until("the node is not ready again", async || both_are_ready(true).await).await;
+        first.shutdown().await.unwrap();
+        assert_eq!(second.client().entity::<Counter>("one").add().await.unwrap(), 2);
+        second.shutdown().await.unwrap();
+    });
+}

@@ -50,10 +50,11 @@ pub(super) struct CopySource {
 }
 
 impl Follower {
-    /// `when_current` is called when the copy has everything that was in the log.
-    pub(super) fn start(source: CopySource, when_current: impl Fn() + Send + 'static) -> Result<Self> {
+    /// `note_current` is called with `true` when the copy has everything that was in the log, and with `false` when it cannot
+    /// follow.
+    pub(super) fn start(source: CopySource, note_current: impl Fn(bool) + Send + 'static) -> Result<Self> {
         let (orders, received) = channel();
-        let following = Following::new(source, received, Box::new(when_current));
+        let following = Following::new(source, received, Box::new(note_current));
         Ok(Self {
             orders,
             thread: Some(spawn("abide-follow", move || following.run())?),
@@ -104,11 +105,11 @@ struct Following {
     awaited: Option<(LogState, Vec<oneshot::Sender<CopiedRows>>)>,
     /// The last warning.
     told: String,
-    when_current: Box<dyn Fn() + Send>,
+    note_current: Box<dyn Fn(bool) + Send>,
 }
 
 impl Following {
-    fn new(source: CopySource, orders: Receiver<Order>, when_current: Box<dyn Fn() + Send>) -> Self {
+    fn new(source: CopySource, orders: Receiver<Order>, note_current: Box<dyn Fn(bool) + Send>) -> Self {
         Self {
             source,
             orders,
@@ -116,7 +117,7 @@ impl Following {
             readers: Vec::new(),
             awaited: None,
             told: String::new(),
-            when_current,
+            note_current,
         }
     }
 
@@ -149,7 +150,7 @@ impl Following {
             Ok(true) => Duration::ZERO,
             Ok(false) => {
                 self.told.clear();
-                (self.when_current)();
+                (self.note_current)(true);
                 self.ask_again();
                 if self.readers.is_empty() {
                     LOOK
@@ -158,6 +159,7 @@ impl Following {
                 }
             }
             Err(error) => {
+                (self.note_current)(false);
                 // The same again says nothing new.
                 let text = error.to_string();
                 if self.told != text {

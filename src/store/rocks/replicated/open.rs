@@ -309,8 +309,8 @@ impl Tenant {
                     None => {
                         let log = PostgresLog::with_patience(&how.address, members.seat(self.shard), FOLLOWER)?;
                         let (beats, shard) = (Arc::clone(beats), self.shard);
-                        let when_current = move || beats.note_ready(shard, true);
-                        follower.insert(Follower::start(self.source(Arc::new(log)), when_current)?)
+                        let note_current = move |is_current| beats.note_ready(shard, is_current);
+                        follower.insert(Follower::start(self.source(Arc::new(log)), note_current)?)
                     }
                 };
                 watch(owner, &follower.fresh_rows())
