@@ -112,14 +112,20 @@ impl InstanceId {
     }
 
     /// Returns the partition that owns this instance in a hub of `partitions` partitions.
+    #[inline]
     pub(crate) fn partition(&self, partitions: u16) -> PartitionId {
-        let placement = if self.hash & PLACED == PLACED {
-            placement(&self.text)
+        let hash = if self.hash & PLACED == PLACED {
+            self.hash_of_placement()
         } else {
-            None
+            self.hash
         };
-        let hash = placement.map_or(self.hash, |placement| xxh3_64(placement.as_bytes()));
         PartitionId((hash % u64::from(partitions)) as u16)
+    }
+
+    /// Returns the hash of the placement, or of the text if it has none.
+    #[cold]
+    fn hash_of_placement(&self) -> u64 {
+        placement(&self.text).map_or(self.hash, |placement| xxh3_64(placement.as_bytes()))
     }
 }
 
@@ -159,7 +165,9 @@ impl From<&str> for InstanceId {
 
 /// Returns the placement in the text of an id, if it has one. See [`Placed`](crate::Placed).
 pub(crate) fn placement(id: &str) -> Option<&str> {
-    let (_, rest) = id.split_once('{')?;
+    // Most ids have none, and are so short that a plain loop is faster than a search that is optimized for long texts.
+    let begin = id.bytes().position(|byte| byte == b'{')?;
+    let rest = &id[begin + 1..];
     let (placement, _) = rest.split_once('}')?;
     (!placement.is_empty()).then_some(placement)
 }
@@ -555,7 +563,7 @@ impl Shard {
 
     /// Returns `true` if this shard has the partition.
     pub(crate) fn has(self, partition: PartitionId) -> bool {
-        self.of(partition) == self.id
+        self.count == 1 || self.of(partition) == self.id
     }
 
     /// Returns the other shards of the hub.

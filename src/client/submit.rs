@@ -18,7 +18,7 @@ use crate::failure::CallFailure;
 use crate::id::{InstanceId, PartitionId, check_name, check_path_name, check_tags};
 use crate::model::Action;
 use crate::model::orchestration::{Order, StartRecord};
-use crate::runtime::{Envelope, HubRef, Moved, Reply, Response, Runtime};
+use crate::runtime::{Envelope, HubRef, Reply, Response, Runtime};
 use crate::trace::TraceContext;
 
 /// A message of a client that is ready to be sent.
@@ -381,7 +381,7 @@ impl Sending {
             };
             // Upgraded only once, because all clients share the same reference count.
             let open = self.hub.open()?;
-            self.stage = match moves(&self.hub, &open) {
+            self.stage = match self.hub.moves(&open) {
                 Some(moved) => Stage::Moves(moved),
                 None => self.send(&open, permit)?,
             };
@@ -466,14 +466,6 @@ impl fmt::Debug for Stage {
     }
 }
 
-/// If a runtime has failed or is being closed, and another one can take over the hub, returns the wait for that.
-fn moves(hub: &HubRef, runtime: &Arc<Runtime>) -> Option<Moved> {
-    match runtime.health() {
-        Err(_) => hub.moved_from(runtime),
-        Ok(()) => None,
-    }
-}
-
 fn no_room() -> Error {
     Error::new(
         ErrorKind::Overloaded,
@@ -495,7 +487,7 @@ pub(crate) async fn ask(hub: HubRef, request: OperatorRequest) -> Result<bool> {
     let hub = hub.of_partition(request.partition(hub.open()?.partitions));
     loop {
         let open = hub.open()?;
-        if let Some(moved) = moves(hub, &open) {
+        if let Some(moved) = hub.moves(&open) {
             drop(open);
             moved.await;
             continue;

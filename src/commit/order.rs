@@ -11,7 +11,7 @@ use crate::model::{self, CommitRecord};
 use crate::planted::{self, Fault};
 use crate::schema;
 use crate::store::{Batch, Reader, Store};
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::time::{Aging, Timestamp};
 
@@ -33,6 +33,8 @@ pub(crate) struct CommitOrder<T> {
     wake: Condvar,
     /// Notified when a sync has ended.
     synced: Condvar,
+    /// True once `state` has the error that poisoned the order. Each request of a hub of several nodes looks at it.
+    is_poisoned: AtomicBool,
     next_batch: AtomicU64,
     /// The distance of two batch numbers.
     stride: u64,
@@ -135,6 +137,7 @@ impl<T> CommitOrder<T> {
             }),
             wake: Condvar::new(),
             synced: Condvar::new(),
+            is_poisoned: AtomicBool::new(false),
             next_batch: AtomicU64::new(last.next_batch.max(1)),
             stride: 1,
             partitions: last.partitions,
@@ -227,7 +230,7 @@ impl<T> CommitOrder<T> {
         while state.syncing {
             state = self.synced.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let error = state.poison.get_or_insert_with(|| poisoned("a write", error)).clone();
+        let error = self.set_poison(&mut state, || poisoned("a write", error));
         self.wake_syncer(state);
         error
     }
@@ -284,7 +287,15 @@ impl<T> CommitOrder<T> {
 
     /// Returns the error that poisoned the order, if any.
     pub(crate) fn poison(&self) -> Option<Error> {
-        self.state().poison.clone()
+        let is_poisoned = self.is_poisoned.load(Ordering::Acquire);
+        is_poisoned.then(|| self.state().poison.clone()).flatten()
+    }
+
+    /// Poisons the order, unless it is poisoned. Returns the error that poisoned it.
+    fn set_poison(&self, state: &mut State<T>, error: impl FnOnce() -> Error) -> Error {
+        let error = state.poison.get_or_insert_with(error).clone();
+        self.is_poisoned.store(true, Ordering::Release);
+        error
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
@@ -354,7 +365,7 @@ impl<T> CommitOrder<T> {
         };
         let mut state = self.state();
         let error = poisoned("an acknowledgment", error);
-        state.poison.get_or_insert(error.clone());
+        self.set_poison(&mut state, || error.clone());
         take_back(&mut state, error)
     }
 
@@ -388,7 +399,7 @@ impl<T> CommitOrder<T> {
         self.synced.notify_all();
         if let Err(error) = synced {
             let error = poisoned("a sync", error);
-            state.poison.get_or_insert(error.clone());
+            self.set_poison(&mut state, || error.clone());
             return take_back(&mut state, error);
         }
         // A write may have failed during the sync. Outputs of durable commits may still be released.
@@ -406,10 +417,7 @@ impl<T> CommitOrder<T> {
     pub(crate) fn give_up(&self, text: &str) -> Released<T> {
         let mut state = self.state();
         let panic = Error::new(ErrorKind::Poisoned, format!("its thread panicked: {text}"));
-        let error = state
-            .poison
-            .get_or_insert_with(|| poisoned("the syncer", panic))
-            .clone();
+        let error = self.set_poison(&mut state, || poisoned("the syncer", panic));
         take_back(&mut state, error)
     }
 
@@ -461,7 +469,7 @@ impl<T> Drop for PoisonOnPanic<'_, T> {
             "a write"
         };
         let panic = Error::new(ErrorKind::Poisoned, "it panicked");
-        state.poison.get_or_insert_with(|| poisoned(what, panic));
+        self.order.set_poison(&mut state, || poisoned(what, panic));
         self.order.wake_syncer(state);
     }
 }

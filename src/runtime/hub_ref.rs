@@ -160,6 +160,15 @@ impl HubRef {
         }
     }
 
+    /// If this runtime has failed or is being closed, and another one can take over the hub, returns the wait for that.
+    pub(crate) fn moves(&self, runtime: &Arc<Runtime>) -> Option<Moved> {
+        match self {
+            // Each request asks this, and its answer is always the same.
+            Self::Process(_) => None,
+            _ => runtime.health().err().and_then(|_| self.moved_from(runtime)),
+        }
+    }
+
     /// Returns `true` if a runtime has ended with this error and the node goes on.
     #[cfg(feature = "cluster")]
     fn is_moving(&self, error: &Error) -> bool {

@@ -33,7 +33,7 @@ pub(crate) use backpressure::Response;
 #[cfg(test)]
 pub(crate) use backpressure::{Backpressure, CapacityWaiter};
 pub(crate) use feed::{Feed, Watcher};
-pub(crate) use hub_ref::{HubRef, Moved};
+pub(crate) use hub_ref::HubRef;
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
 #[cfg(feature = "cluster")]
