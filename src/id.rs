@@ -39,12 +39,14 @@ impl InstanceId {
     /// Wraps a text that is known to be valid, because it was checked or read from the store.
     pub(crate) fn trusted(text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
+        let is_placed = placement(&text).is_some();
+        Self::new(text, is_placed)
+    }
+
+    fn new(text: Arc<str>, is_placed: bool) -> Self {
         let hash = xxh3_64(text.as_bytes());
-        let placed = placement(&text).map_or(0, |_| PLACED);
-        Self {
-            text,
-            hash: hash | placed,
-        }
+        let hash = if is_placed { hash | PLACED } else { hash };
+        Self { text, hash }
     }
 
     /// Returns the text without a copy.
@@ -286,8 +288,11 @@ impl EntityId {
         text.push_str(name);
         text.push('@');
         write_key(&mut text);
-        let checked = check(&text).and_then(|()| check_key(&text, name.len() + 2));
-        let id = checked.map(|()| Self(InstanceId::trusted(&*text)));
+        let checked = check(&text).and_then(|checked| check_key(&text, name.len() + 2).map(|()| checked));
+        let id = checked.map(|checked| {
+            let is_placed = checked == Checked::MayBePlaced && placement(&text).is_some();
+            Self(InstanceId::new(text.as_str().into(), is_placed))
+        });
         if text.capacity() <= 2 * MAX_ID_BYTES {
             SCRATCH.set(text);
         }
@@ -358,24 +363,32 @@ impl fmt::Display for EntityId {
     }
 }
 
-fn check(text: &str) -> Result<()> {
+/// A text that can be an id.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Checked {
+    /// It has no placement.
+    Plain,
+    MayBePlaced,
+}
+
+fn check(text: &str) -> Result<Checked> {
     if text.len() > MAX_ID_BYTES {
         let reason = format!("it has {} bytes, but the limit is {MAX_ID_BYTES}", text.len());
         return Err(invalid(text, &reason));
     }
-    // Fast path: nearly every id consists of plain ASCII characters.
+    // Fast path: nearly every id consists of plain ASCII characters, and has no placement.
     if text
         .bytes()
-        .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'/' | b'\\' | b'#' | b'?'))
+        .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'/' | b'\\' | b'#' | b'?' | b'{'))
     {
-        return Ok(());
+        return Ok(Checked::Plain);
     }
     match text
         .chars()
         .find(|c| matches!(c, '/' | '\\' | '#' | '?') || c.is_control())
     {
         Some(character) => Err(invalid(text, &format!("it contains {character:?}"))),
-        None => Ok(()),
+        None => Ok(Checked::MayBePlaced),
     }
 }
 
@@ -563,7 +576,7 @@ impl Shard {
 
     /// Returns `true` if this shard has the partition.
     pub(crate) fn has(self, partition: PartitionId) -> bool {
-        self.count == 1 || self.of(partition) == self.id
+        self.of(partition) == self.id
     }
 
     /// Returns the other shards of the hub.

@@ -36,7 +36,7 @@ const fn times_plus(factor: f64, offset: f64) -> Bound {
     Bound { factor, offset }
 }
 
-fn limits(memory_budget_mib: f64) -> [Limit; 26] {
+fn limits(memory_budget_mib: f64) -> [Limit; 27] {
     let below = |figure, base, must, aim| Limit {
         figure,
         base,

@@ -48,11 +48,13 @@ impl Caller for Client {
     type Canceled = Cancel;
     type Answer = Calling;
 
+    #[inline]
     fn call(self, request: Prepared) -> Calling {
         let submission = request.0.map(Submission::call);
         Calling(Sending::new(submission, self.into_hub()))
     }
 
+    #[inline]
     fn signal(self, request: Prepared) -> Signal {
         let submission = request.0.map(Submission::signal);
         Signal(Sending::new(submission, self.into_hub()))

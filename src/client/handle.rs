@@ -109,6 +109,7 @@ impl Client {
         self.hub.clone()
     }
 
+    #[inline]
     pub(super) fn into_hub(self) -> HubRef {
         self.hub
     }

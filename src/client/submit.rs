@@ -45,6 +45,7 @@ pub(crate) struct SendOptions {
 
 impl Submission {
     /// Calls an operation: the sender waits for the answer.
+    #[inline]
     pub(crate) fn call(request: Request) -> Self {
         Self {
             call: true,
@@ -53,6 +54,7 @@ impl Submission {
     }
 
     /// Signals an operation: the sender waits until the message is durable.
+    #[inline]
     pub(crate) fn signal(request: Request) -> Self {
         Self {
             target: request.target.into_instance(),
@@ -329,20 +331,17 @@ type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 impl Sending {
     /// Creates a future that sends `submission` when it is polled, or resolves to the reason why it could not be
     /// created.
-    pub(crate) fn new(submission: Result<Submission>, mut hub: HubRef) -> Self {
-        match submission.and_then(|submission| hub.narrow(&submission.target).map(|()| submission)) {
-            Ok(submission) => Self {
-                submission: Some(submission),
-                stage: Stage::New,
-                hub,
-                was_sent: false,
-            },
-            Err(error) => Self {
-                submission: None,
-                stage: Stage::Refused(error),
-                hub,
-                was_sent: false,
-            },
+    #[inline]
+    pub(crate) fn new(submission: Result<Submission>, hub: HubRef) -> Self {
+        let (submission, stage) = match submission {
+            Ok(submission) => (Some(submission), Stage::New),
+            Err(error) => (None, Stage::Refused(error)),
+        };
+        Self {
+            submission,
+            stage,
+            hub,
+            was_sent: false,
         }
     }
 
@@ -379,6 +378,9 @@ impl Sending {
                     }
                 }
             };
+            if let Some(submission) = &self.submission {
+                self.hub.narrow(&submission.target)?;
+            }
             // Upgraded only once, because all clients share the same reference count.
             let open = self.hub.open()?;
             self.stage = match self.hub.moves(&open) {

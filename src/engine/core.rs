@@ -342,7 +342,7 @@ fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result
             action,
             mut client,
         } => {
-            if !ctx.settings.shard.has(ctx.settings.partition_of(&target)) {
+            if !ctx.settings.has(&target) {
                 if let Some(token) = client.token {
                     let error = no_instance_here(&target, ctx.settings.shard);
                     ctx.step.settle(token, Response::Failed(Box::new(error.into())));

@@ -45,6 +45,11 @@ impl Settings {
     pub(super) fn partition_of(&self, id: &InstanceId) -> PartitionId {
         id.partition(self.partitions)
     }
+
+    /// Returns `true` if the shard of this core has an instance.
+    pub(super) fn has(&self, id: &InstanceId) -> bool {
+        self.shard == Shard::WHOLE || self.shard.has(self.partition_of(id))
+    }
 }
 
 /// Everything that a turn uses. The mailboxes and the run queue belong to the core. A turn receives one mailbox, and

@@ -225,11 +225,10 @@ impl Mailboxes {
 
     fn admission(&self, message: &Message, ctx: &Ctx<'_>) -> Admission {
         let id = &message.target;
-        let partition = ctx.settings.partition_of(id);
-        if !ctx.settings.shard.has(partition) {
+        if !ctx.settings.has(id) {
             return Admission::OtherShard;
         }
-        let Some(partition) = ctx.partitions.find(partition) else {
+        let Some(partition) = ctx.partitions.find(ctx.settings.partition_of(id)) else {
             return Admission::OtherCore;
         };
         let has_unread_rows = || match self.get(id) {

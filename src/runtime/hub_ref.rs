@@ -48,6 +48,7 @@ impl HubRef {
     ///
     /// # Errors
     /// Returns the same errors as [`open`](Self::open).
+    #[inline]
     pub(crate) fn narrow(&mut self, instance: &InstanceId) -> Result<()> {
         if let Self::Shards(_) = self {
             *self = self.of(instance)?.clone();
@@ -88,6 +89,7 @@ impl HubRef {
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closed, or of kind [`ErrorKind::ReadOnly`] if there is
     /// no hub.
+    #[inline]
     pub(crate) fn open(&self) -> Result<Arc<Runtime>> {
         match self {
             Self::Process(runtime) => runtime.upgrade().ok_or_else(|| gone(runtime)),
@@ -161,6 +163,7 @@ impl HubRef {
     }
 
     /// If this runtime has failed or is being closed, and another one can take over the hub, returns the wait for that.
+    #[inline]
     pub(crate) fn moves(&self, runtime: &Arc<Runtime>) -> Option<Moved> {
         match self {
             // Each request asks this, and its answer is always the same.
