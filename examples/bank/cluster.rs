@@ -5,10 +5,10 @@
 //! ```
 //!
 //! The program starts a PostgreSQL server in a temporary directory, and itself three times as a node. Each node requests a
-//! third of the transfers. The hub has three shards, and each node runs one of them while all is well. So most transfers use
+//! third of the transfers. The hub has three shards, and each node runs one of them at the beginning. So most transfers use
 //! several nodes, and most requests are forwarded to another node. The program kills a node, closes one, stops one for longer
 //! than the others wait, and kills the server. Each time, the other nodes run the shards of that node, and the transfers
-//! continue. The node comes back, goes on with its requests, and gets a shard again.
+//! continue. The node comes back, goes on with its requests, and is given a shard when it has been there for some seconds.
 //!
 //! Ledger, books and audit are those of the bank on one node. The hub that is audited is a fourth node, which has no
 //! copy: it knows only what is in the database.
@@ -22,7 +22,7 @@ use std::process;
 
 use server::Server;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::ChildStdin;
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,7 +31,7 @@ use super::*;
 const NODES: usize = 3;
 const SHARDS: u16 = 3;
 
-/// Number of transfers. There are fewer than on one node, so that all faults together take one to two minutes.
+/// Number of transfers. There are fewer than on one node, so that all faults together take less than a minute.
 const SHARED_TRANSFERS: u64 = 20_000;
 
 /// What happens, in this order.
@@ -94,14 +94,18 @@ fn joined(url: &str, directory: &Path) -> HubBuilder {
 /// # Errors
 /// Returns any error of the hub.
 pub(super) async fn node(number: u64, url: &str, directory: &Path) -> Result<()> {
-    let mut is_over = end_of_input();
+    let (may_begin, mut is_over) = input();
     let joined = joined(url, &directory.join(format!("node-{}", number + 1)));
     let hub = open(joined, directory).await?;
     let client = hub.client();
     let reporting = tokio::spawn(report(client.clone(), directory.to_owned()));
     let share = (0..SHARED_TRANSFERS).filter(|transfer| transfer % NODES as u64 == number);
+    let executing = async {
+        let _ = may_begin.await;
+        execute(&client, directory, share).await
+    };
     tokio::select! {
-        executed = execute(&client, directory, share) => {
+        executed = executing => {
             executed?;
             // The other nodes may not be done.
             let _ = is_over.await;
@@ -145,15 +149,19 @@ fn count_forwarded(directory: &Path) -> Result<u64> {
     Ok(counts.values().sum())
 }
 
-/// Completes when the input of this process has ended. A thread reads it, for which the exit does not wait.
-fn end_of_input() -> oneshot::Receiver<()> {
-    let (tell, is_over) = oneshot::channel();
+/// Returns what completes after the first line of the input of this process, and what completes when the input has ended. A
+/// thread reads it, for which the exit does not wait.
+fn input() -> (oneshot::Receiver<()>, oneshot::Receiver<()>) {
+    let (tell_first, first) = oneshot::channel();
+    let (tell_end, end) = oneshot::channel();
     std::thread::spawn(move || {
         // An input that cannot be read has ended as well.
+        let _ = std::io::stdin().read_line(&mut String::new());
+        let _ = tell_first.send(());
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        let _ = tell.send(());
+        let _ = tell_end.send(());
     });
-    is_over
+    (first, end)
 }
 
 // ---- The nodes ------------------------------------------------------------------------------------------------------
@@ -238,12 +246,9 @@ impl<'a> Cluster<'a> {
     /// Takes in what the nodes have reported, and fails if one of them has ended by itself before all was done.
     fn look(&mut self) -> Result<()> {
         while let Ok((number, report)) = self.reports.try_recv() {
-            let shards = report
-                .strip_prefix(RUNS)
-                .map(|list| list.split_whitespace().map(str::parse).collect());
-            let Some(Ok(shards)) = shards else {
-                return Err(format!("node {} reported {report:?}", number + 1).into());
-            };
+            let list = report.strip_prefix(RUNS).unwrap_or_default();
+            let shards: Result<Vec<u16>, _> = list.split_whitespace().map(str::parse).collect();
+            let shards = shards.map_err(|_| format!("node {} reported {report:?}", number + 1))?;
             self.say(format!("node {} runs {}", number + 1, shards_text(&shards)));
             self.runs[number] = shards;
         }
@@ -292,14 +297,31 @@ impl<'a> Cluster<'a> {
             .await
     }
 
-    /// Waits until each node runs a shard. Shards move to a node that has come back, one by one.
-    async fn wait_for_balance(&mut self) -> Result<()> {
-        let is_balanced = |cluster: &Cluster<'_>| {
-            let each_runs_one = cluster.runs.iter().all(|shards| !shards.is_empty());
-            Ok(each_runs_one || cluster.answered()? >= SHARED_TRANSFERS)
-        };
-        self.wait_until("no shard moves to the node that has come back", is_balanced)
-            .await
+    /// Waits until each node runs a shard, and lets all of them begin.
+    async fn begin(&mut self) -> Result<()> {
+        let each_runs_one = |cluster: &Cluster<'_>| Ok(cluster.runs.iter().all(|shards| !shards.is_empty()));
+        self.wait_until("no shard moves to a node that has none", each_runs_one)
+            .await?;
+        self.begin = Instant::now();
+        self.say("the transfers begin");
+        for number in 0..NODES {
+            self.let_begin(number).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets a node begin with its transfers.
+    async fn let_begin(&mut self, number: usize) -> Result<()> {
+        let input = self.running(number)?.input.as_mut();
+        let input = input.ok_or("the node is closed")?;
+        Ok(input.write_all(b"\n").await?)
+    }
+
+    /// Returns the node that runs the most shards, and of those that run equally many the next one after `number`.
+    fn busiest(&self, number: usize) -> usize {
+        let in_turn = (0..NODES).map(|offset| (number + offset) % NODES);
+        let most = in_turn.rev().max_by_key(|number| self.runs[*number].len());
+        most.unwrap_or(number)
     }
 
     async fn signal(&mut self, number: usize, signal: &str) -> Result<()> {
@@ -316,7 +338,7 @@ impl<'a> Cluster<'a> {
 
 /// What has failed, and when the hub served again.
 struct Failover {
-    /// Time from the start of the nodes to the fault.
+    /// Time from the first transfer to the fault.
     at: Duration,
     what: String,
     /// The shards that ran on what has failed, and the nodes that ran them afterwards.
@@ -329,15 +351,15 @@ struct Failover {
 
 /// Lets every fault happen, and waits until all transfers are answered. Returns the faults and the time of all of it.
 async fn fail_and_finish(cluster: &mut Cluster<'_>, server: &mut Server) -> Result<(Vec<Failover>, Duration)> {
+    cluster.begin().await?;
     cluster.wait_for_service().await?;
-    cluster.wait_for_balance().await?;
     let mut failovers = Vec::new();
     for (done, fault) in FAULTS.into_iter().enumerate() {
         let share = SHARED_TRANSFERS / (FAULTS.len() as u64 + 1) * (done as u64 + 1);
         let is_reached = |cluster: &Cluster<'_>| Ok(cluster.answered()? >= share);
         cluster.wait_until("the transfers do not proceed", is_reached).await?;
-        failovers.push(endure(cluster, server, fault, done % NODES).await?);
-        cluster.wait_for_balance().await?;
+        let node = cluster.busiest(done % NODES);
+        failovers.push(endure(cluster, server, fault, node).await?);
     }
     let is_reached = |cluster: &Cluster<'_>| Ok(cluster.answered()? >= SHARED_TRANSFERS);
     cluster.wait_until("the transfers do not end", is_reached).await?;
@@ -415,6 +437,7 @@ async fn come_back(cluster: &mut Cluster<'_>, fault: Fault, node: usize) -> Resu
     match fault {
         Fault::Kill | Fault::Close => {
             cluster.start_node(node)?;
+            cluster.let_begin(node).await?;
             cluster.say(format!("node {} starts again", node + 1));
         }
         Fault::Stop => {
