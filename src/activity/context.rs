@@ -2,7 +2,7 @@
 
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::activity::kind::Activity;
 use crate::engine::Limits;
@@ -50,19 +50,16 @@ use crate::resource::{Resource, Resources};
 pub struct ActivityContext {
     name: &'static str,
     attempt: Attempt,
-    idempotency_key: Arc<str>,
+    /// Written when it is asked for, because most activities do not need it.
+    idempotency_key: OnceLock<Arc<str>>,
 }
 
 impl ActivityContext {
     pub(crate) fn new(name: &'static str, attempt: Attempt) -> Self {
-        let first = ActivityKey {
-            execution: attempt.asked_by,
-            ..attempt.activity.clone()
-        };
         Self {
             name,
-            idempotency_key: first.to_string().into(),
             attempt,
+            idempotency_key: OnceLock::new(),
         }
     }
 
@@ -139,7 +136,13 @@ impl ActivityContext {
     /// The key is the same in every attempt, after every open of the hub, and when a rewind repeats the call. No other
     /// call has the same key. Pass it to the external service, so that a repeated effect counts once.
     pub fn idempotency_key(&self) -> &str {
-        &self.idempotency_key
+        self.idempotency_key.get_or_init(|| {
+            let first = ActivityKey {
+                execution: self.attempt.asked_by,
+                ..self.attempt.activity.clone()
+            };
+            first.to_string().into()
+        })
     }
 
     /// Returns the W3C trace context of this attempt as the value of the header `traceparent`, for requests to other

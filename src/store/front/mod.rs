@@ -10,7 +10,8 @@ mod merge;
 mod tests;
 mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::ops::{Bound, Range};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -316,18 +317,23 @@ fn set(
     open: &OpenSnapshots,
     growth: &mut Growth,
 ) {
-    let Some(row) = shard.get_mut(key) else {
-        let row = Row {
-            commit,
-            value: value.map(<[u8]>::to_vec),
-            is_new,
-            before: None,
-        };
-        growth.rows += 1;
-        growth.bytes += key.len() + row.bytes();
-        shard.insert(Key::from_slice(key), row);
-        return;
+    // One search serves all cases.
+    let mut entry = match shard.entry(Key::from_slice(key)) {
+        Entry::Occupied(entry) => entry,
+        Entry::Vacant(entry) => {
+            let row = Row {
+                commit,
+                value: value.map(<[u8]>::to_vec),
+                is_new,
+                before: None,
+            };
+            growth.rows += 1;
+            growth.bytes += key.len() + row.bytes();
+            entry.insert(row);
+            return;
+        }
     };
+    let row = entry.get_mut();
     growth.freed_bytes += row.bytes();
     if open.show(row.commit, commit) {
         let newest = Row {
@@ -348,7 +354,7 @@ fn set(
     if row.value.is_none() && row.is_new && row.before.is_none() {
         growth.freed_rows += 1;
         growth.freed_bytes += key.len();
-        shard.remove(key);
+        entry.remove();
     } else {
         growth.bytes += row.bytes();
     }
