@@ -1,5 +1,7 @@
 //! Ids of entities, partitions and messages.
 
+mod maps;
+
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -9,6 +11,8 @@ use std::sync::Arc;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+pub(crate) use maps::{ActivityMap, InstanceMap};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -617,11 +621,20 @@ impl fmt::Display for MessageId {
 }
 
 /// The key of one activity of one execution. All attempts share it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ActivityKey {
     pub(crate) instance: InstanceId,
     pub(crate) execution: ExecutionId,
     pub(crate) sequence: Sequence,
+}
+
+impl Hash for ActivityKey {
+    /// The id of an execution is a hash, and the numbers of its steps are spread over all bits.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let execution = u128::from_be_bytes(self.execution.0) as u64;
+        state.write_u64(execution ^ self.sequence.wrapping_mul(ODD));
+    }
 }
 
 impl fmt::Display for ActivityKey {

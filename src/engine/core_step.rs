@@ -7,9 +7,8 @@ use serde::Serialize;
 
 use crate::engine::changes::Changes;
 use crate::engine::message::{Message, Origin, Output, Response, Token};
-use crate::engine::states::InstanceMap;
 use crate::error::Result;
-use crate::id::{InstanceId, MessageId};
+use crate::id::{InstanceId, InstanceMap, MessageId};
 use crate::model::orchestration::{
     EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, OrchestrationStatus, StopKind,
 };

@@ -9,10 +9,9 @@ use crate::engine::mail::post;
 use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::message::Message;
 use crate::engine::partition::Partitions;
-use crate::engine::states::InstanceMap;
 use crate::engine::timers::control;
 use crate::error::Result;
-use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::id::{InstanceId, InstanceMap, MessageId, PartitionId};
 use crate::planted::{self, Fault};
 use crate::schema;
 

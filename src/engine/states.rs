@@ -1,33 +1,10 @@
 //! The entities in memory, as a cache of two generations that is bounded in bytes.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
 use crate::engine::audit::Audit;
 use crate::engine::code::EntityObject;
-use crate::id::InstanceId;
-
-/// A map by instance. Its order is never used.
-pub(crate) type InstanceMap<V> = HashMap<InstanceId, V, BuildHasherDefault<IdHasher>>;
-
-/// Returns the hash that an id contains.
-#[derive(Debug, Default)]
-pub(crate) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("an id hashes as one number");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
+use crate::id::{InstanceId, InstanceMap};
 
 /// An entity in memory.
 pub(crate) struct Entity {

@@ -1,6 +1,6 @@
 //! Runs activities: tasks that begin when their request is durable, and that can be canceled.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::engine::message::{ActivityEnd, Input, StartActivity};
 use crate::engine::panic_text;
 use crate::engine::spans::{self, FinishedSpan};
 use crate::error::{Error, ErrorKind};
-use crate::id::ActivityKey;
+use crate::id::{ActivityKey, ActivityMap};
 use crate::model::Outcome;
 #[cfg(feature = "otel")]
 use crate::otel;
@@ -45,7 +45,7 @@ pub(crate) struct AttemptCancellation {
 /// The requested attempts that have not ended.
 #[derive(Debug, Default)]
 pub(crate) struct RunningActivities {
-    attempts: Mutex<BTreeMap<ActivityKey, Arc<AttemptCancellation>>>,
+    attempts: Mutex<ActivityMap<Arc<AttemptCancellation>>>,
     /// True if the hub closes.
     closing: AtomicBool,
 }
@@ -89,16 +89,14 @@ impl RunningActivities {
 
     /// Removes an attempt, unless a later attempt of the same activity has replaced it.
     fn remove(&self, activity: &ActivityKey, canceled: &Arc<AttemptCancellation>) {
-        let mut attempts = self.attempts();
-        if attempts
-            .get(activity)
-            .is_some_and(|newest| Arc::ptr_eq(newest, canceled))
+        if let Entry::Occupied(newest) = self.attempts().entry(activity.clone())
+            && Arc::ptr_eq(newest.get(), canceled)
         {
-            attempts.remove(activity);
+            newest.remove();
         }
     }
 
-    fn attempts(&self) -> MutexGuard<'_, BTreeMap<ActivityKey, Arc<AttemptCancellation>>> {
+    fn attempts(&self) -> MutexGuard<'_, ActivityMap<Arc<AttemptCancellation>>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

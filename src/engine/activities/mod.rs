@@ -185,6 +185,13 @@ impl Activities {
         Some(waiting.since)
     }
 
+    /// Releases the slot of an attempt. Returns whether its result was needed, or `None` if it has no slot.
+    fn free_slot(&mut self, key: &(ActivityKey, u32)) -> Option<bool> {
+        let running = self.running.remove(key)?;
+        self.slots.release(self.core, &running.name, running.suspicion);
+        Some(running.wanted)
+    }
+
     /// Returns `true` if an attempt that an earlier life started in this batch was running during a crash.
     fn is_crash(&self, started: Option<u64>) -> bool {
         started.is_some_and(|batch| batch < self.calm_since)
@@ -329,7 +336,7 @@ pub(super) fn drop_activity(activity: &ActivityKey, ctx: &mut Ctx<'_>) -> Result
     if let Some(at) = ctx.step.outputs.iter().position(is_start) {
         ctx.step.outputs.remove(at);
         let key = key.clone();
-        free_slot(&key, ctx);
+        activities.free_slot(&key);
         return Ok(());
     }
     running.wanted = false;
@@ -348,14 +355,17 @@ pub(super) fn end(
     span: Option<Box<FinishedSpan>>,
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
+    let activities = &mut ctx.activities;
     let key = (activity, attempt);
-    let Some(running) = ctx.activities.running.get_mut(&key) else {
+    let was_wanted = if matches!(ended, ActivityEnd::Lingers(_)) {
+        let running = activities.running.get_mut(&key);
+        running.map(|running| std::mem::replace(&mut running.wanted, false))
+    } else {
+        activities.free_slot(&key)
+    };
+    let Some(was_wanted) = was_wanted else {
         return Ok(());
     };
-    let was_wanted = std::mem::replace(&mut running.wanted, false);
-    if !matches!(ended, ActivityEnd::Lingers(_)) {
-        free_slot(&key, ctx);
-    }
     // The next open runs an abandoned attempt again, with the same span.
     if !matches!(ended, ActivityEnd::Abandoned) {
         ctx.emit_spans(span.map(|span| *span).into_iter().collect());
@@ -412,16 +422,6 @@ fn complete_activity(activity: ActivityKey, outcome: Outcome, ctx: &mut Ctx<'_>)
     );
     ctx.step.outbound.push(message);
     Ok(())
-}
-
-/// Releases the slot of an attempt.
-fn free_slot(key: &(ActivityKey, u32), ctx: &mut Ctx<'_>) {
-    let activities = &mut ctx.activities;
-    if let Some(running) = activities.running.remove(key) {
-        activities
-            .slots
-            .release(activities.core, &running.name, running.suspicion);
-    }
 }
 
 /// Records that no attempt of an activity runs, although it has not ended.

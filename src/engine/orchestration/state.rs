@@ -5,9 +5,8 @@ use crate::engine::code::OrchestrationRun;
 use crate::engine::core_step::CoreStep;
 use crate::engine::ctx::Ctx;
 use crate::engine::message::Message;
-use crate::engine::states::InstanceMap;
 use crate::error::Result;
-use crate::id::{ExecutionId, InstanceId, MessageId};
+use crate::id::{ExecutionId, InstanceId, InstanceMap, MessageId};
 use crate::model::history::Parent;
 use crate::model::orchestration::{
     EndRecord, OrchestrationRecord, OrchestrationStatus, Order, StartRecord, StopKind, Stopped,
