@@ -72,7 +72,7 @@ fn limits(memory_budget_mib: f64) -> [Limit; 27] {
         ),
         above(
             "entity.call.executors2.callers256.per_s",
-            "entity.call.callers256.per_s",
+            "entity.call.executors1.callers256.per_s",
             0.9,
             1.0,
         ),

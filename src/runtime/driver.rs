@@ -243,13 +243,14 @@ impl<C: Client> Driver<C> {
     /// ids than those that they are derived from.
     ///
     /// # Errors
-    /// Any error of the reader.
+    /// Any error of the reader, or the [reason](CommitOrder::damaged_or_replaced) for what looks like damage.
     pub(crate) fn step<T>(&mut self, view: &View<'_>, order: &CommitOrder<T>, now: Timestamp) -> Result<CoreStep> {
         let reader: &dyn Reader = match &view.reader {
             ViewReader::Newest(store) => *store,
             ViewReader::Snapshot(reader) => reader.as_ref(),
         };
-        self.core.step(now, order.draw_batch_number(), reader, view.seen)
+        let step = self.core.step(now, order.draw_batch_number(), reader, view.seen);
+        step.map_err(|error| order.damaged_or_replaced(error))
     }
 
     /// Returns a step that records the unfinished work, if there is any. Only this core writes these rows, so the

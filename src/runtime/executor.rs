@@ -91,7 +91,6 @@ impl Executor {
     fn execute(mut self) {
         let _ended = Ended::new(&self.runtime);
         if let Err(error) = caught(|| self.work()) {
-            let error = self.runtime.order.damaged_or_replaced(error);
             self.runtime.fail(&error);
             contained(|| {
                 tracing::error!(%error, executor = self.index, "an executor has stopped; open the hub again");

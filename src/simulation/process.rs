@@ -53,6 +53,8 @@ pub(super) struct Process {
     /// The newest commit that was written.
     pub(super) written: u64,
     pub(super) failed: bool,
+    /// True once it has closed the hub.
+    pub(super) has_left: bool,
 }
 
 /// An executor without its thread.
@@ -171,6 +173,7 @@ impl Process {
             next_ticket: 0,
             written: last.number,
             failed: false,
+            has_left: false,
         }
     }
 

@@ -83,8 +83,8 @@ pub(super) struct Profile {
 impl Profile {
     /// Returns the key of an entity with this number.
     pub(super) fn key(&self, number: u64) -> String {
-        match self.placed {
-            true if number % 3 > 0 => format!("{{p{}}}k{number}", number % 3),
+        match number % 3 {
+            place @ 1.. if self.placed => format!("{{p{place}}}k{number}"),
             _ => format!("k{number}"),
         }
     }

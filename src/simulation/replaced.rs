@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::coverage::CoverageMark;
 use super::process::{Process, Released};
-use super::shards::PlantedBug;
 use super::world::World;
 use crate::commit::Gated;
 use crate::engine::message::Message;
@@ -24,13 +23,19 @@ const MOST: usize = 4;
 pub(super) struct Replaced {
     pub(super) shard: ShardId,
     pub(super) process: Process,
+    /// True if mail has arrived since it was replaced.
+    pub(super) has_mail: bool,
 }
 
 impl World {
     /// The process that the world had before, with a model of its own now, may go on.
     pub(super) fn keep_as_replaced(&mut self, process: Process, model: &Model) {
         let shards = &mut self.shards;
-        let is_kept = shards.replaces && !process.failed && shards.replaced.len() < MOST && shards.random.chance(60);
+        let is_kept = shards.replaces
+            && !process.failed
+            && !process.has_left
+            && shards.replaced.len() < MOST
+            && shards.random.chance(60);
         if is_kept {
             self.story.tell(|| {
                 format!(
@@ -42,7 +47,12 @@ impl World {
             model.withdraw_faults();
             model.replace();
             let shard = self.shards.here.id;
-            self.shards.replaced.push(Replaced { shard, process });
+            let has_mail = false;
+            self.shards.replaced.push(Replaced {
+                shard,
+                process,
+                has_mail,
+            });
         }
     }
 
@@ -84,7 +94,9 @@ impl World {
         let process = &mut replaced.process;
         let order = Arc::clone(&process.order);
         let core = &mut process.cores[0];
-        core.driver.receive(usize::MAX);
+        if core.step.is_none() {
+            core.driver.receive(usize::MAX);
+        }
         let step = match core.step.take() {
             Some(step) => step,
             None if !core.driver.has_work(now) => return Ok(()),
@@ -92,11 +104,8 @@ impl World {
                 let view = core.driver.view(&order);
                 match core.driver.step(&view, &order, now) {
                     Ok(step) => step,
-                    Err(damage) if self.shards.planted == Some(PlantedBug::TakeSuccessorForDamage) => {
-                        return Err(damage);
-                    }
-                    Err(damage) => {
-                        let error = order.damaged_or_replaced(damage);
+                    Err(error) => {
+                        assert!(replaced.has_mail, "a replaced process fails without any news: {error}");
                         self.see(CoverageMark::ReplacedSeesItsSuccessor, true);
                         return Err(error);
                     }

@@ -20,7 +20,7 @@ const CORPUS: &str = include_str!("corpus.txt");
 const ORCHESTRATED_CORPUS: &str = include_str!("orchestration/corpus.txt");
 
 /// Number of seeds within which a planted bug has to be found.
-const WITHIN: u64 = 1_000;
+const WITHIN: u64 = 400;
 
 /// Number of failing seeds after which a test stops.
 const ENOUGH: usize = 10;

@@ -38,8 +38,8 @@ pub(super) enum PlantedBug {
     ForgetSent,
     /// What the other shard has is not deleted.
     NeverDelete,
-    /// A process that was replaced takes the mail of its successor for damage.
-    TakeSuccessorForDamage,
+    /// The store of a process confirms that the process was not replaced, without looking.
+    ConfirmUnseen,
     /// A process answers reads without asking whether it was replaced.
     AnswerUnconfirmed,
 }
@@ -52,7 +52,7 @@ impl PlantedBug {
         Self::DeleteSent,
         Self::ForgetSent,
         Self::NeverDelete,
-        Self::TakeSuccessorForDamage,
+        Self::ConfirmUnseen,
         Self::AnswerUnconfirmed,
     ];
 }
@@ -409,13 +409,9 @@ impl World {
             }
         }
         let receiver = parcel.receiver();
-        let replaced = self
-            .shards
-            .replaced
-            .iter()
-            .filter(|replaced| replaced.shard == receiver);
-        for replaced in replaced {
-            if self.shards.random.chance(50) {
+        for replaced in &mut self.shards.replaced {
+            if replaced.shard == receiver && self.shards.random.chance(50) {
+                replaced.has_mail = true;
                 self.story.tell(|| "a replaced process receives a copy".to_owned());
                 replaced.process.cores[0].inbox.send(parcel.clone().envelope());
             }

@@ -317,6 +317,7 @@ fn tenure(store: Arc<dyn Store>, model: &Arc<Model>, planted: Option<PlantedBug>
         store,
         model: Arc::clone(model),
         confirms_reads: planted != Some(PlantedBug::AnswerUnconfirmed),
+        confirms_unseen: planted == Some(PlantedBug::ConfirmUnseen),
     })
 }
 

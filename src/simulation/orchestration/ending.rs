@@ -83,6 +83,7 @@ impl World {
     /// Closes the hub as its executors do, and leaves all work as it is. Returns whether that was possible. Running
     /// activities no longer count as running then, so they are not blamed for a crash when they run again.
     pub(in crate::simulation) fn leave(&mut self) -> bool {
+        self.process.has_left = true;
         for index in 0..self.process.cores.len() {
             self.commit(index);
             self.process.cores[index].driver.core_mut().begin_no_more_activities();

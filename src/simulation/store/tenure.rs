@@ -15,6 +15,8 @@ pub(in crate::simulation) struct Tenure {
     pub(in crate::simulation) model: Arc<Model>,
     /// False with a planted bug.
     pub(in crate::simulation) confirms_reads: bool,
+    /// True with a planted bug.
+    pub(in crate::simulation) confirms_unseen: bool,
 }
 
 impl Tenure {
@@ -40,7 +42,10 @@ impl Store for Tenure {
     }
 
     fn confirm(&self) -> Result<()> {
-        self.model.confirm()
+        match self.confirms_unseen {
+            true => Ok(()),
+            false => self.model.confirm(),
+        }
     }
 
     fn acknowledge(&self, commit: u64) -> Result<()> {

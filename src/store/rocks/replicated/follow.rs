@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::copy::{self, Limits};
 use super::replay::{CopiedRows, Replay, Step, Stopped};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::log::shared::{LogState, SharedLog};
 use crate::spawn::spawn;
 
@@ -51,7 +51,7 @@ pub(super) struct CopySource {
 
 impl Follower {
     /// `note_current` is called with `true` when the copy has everything that was in the log, and with `false` when it cannot
-    /// follow.
+    /// read the log that is there.
     pub(super) fn start(source: CopySource, note_current: impl Fn(bool) + Send + 'static) -> Result<Self> {
         let (orders, received) = channel();
         let following = Following::new(source, received, Box::new(note_current));
@@ -159,7 +159,10 @@ impl Following {
                 }
             }
             Err(error) => {
-                (self.note_current)(false);
+                // While the database cannot be reached, nobody sees it, and the copy is as good as before.
+                if error.kind() != ErrorKind::Io {
+                    (self.note_current)(false);
+                }
                 // The same again says nothing new.
                 let text = error.to_string();
                 if self.told != text {
