@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::Counts;
 
-/// The counters of a hub since it was opened.
+/// The counters of a hub since it was opened. The executors change them, so no other field is on their cache lines.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 pub(crate) struct Totals {
     pub(crate) turns: AtomicU64,
     pub(crate) operations: AtomicU64,
