@@ -1,7 +1,5 @@
 //! Ids of entities, partitions and messages.
 
-mod maps;
-
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -11,8 +9,6 @@ use std::sync::Arc;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
-
-pub(crate) use maps::{ActivityMap, InstanceMap};
 
 use crate::error::{Error, ErrorKind, Result};
 

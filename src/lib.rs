@@ -187,6 +187,7 @@ mod json;
 #[cfg(any(feature = "rocksdb", feature = "fuzzing", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code, unused_imports))]
 mod log;
+mod maps;
 pub mod metrics;
 mod model;
 pub mod orchestration;

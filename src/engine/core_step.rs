@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::engine::changes::Changes;
 use crate::engine::message::{Message, Origin, Output, Response, Token};
 use crate::error::Result;
-use crate::id::{InstanceId, InstanceMap, MessageId};
+use crate::id::{InstanceId, MessageId};
+use crate::maps::InstanceMap;
 use crate::model::orchestration::{
     EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, OrchestrationStatus, StopKind,
 };

@@ -11,7 +11,8 @@ use crate::engine::message::Message;
 use crate::engine::partition::Partitions;
 use crate::engine::timers::control;
 use crate::error::Result;
-use crate::id::{InstanceId, InstanceMap, MessageId, PartitionId};
+use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::maps::InstanceMap;
 use crate::planted::{self, Fault};
 use crate::schema;
 

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::engine::audit::Audit;
 use crate::engine::code::EntityObject;
-use crate::id::{InstanceId, InstanceMap};
+use crate::id::InstanceId;
+use crate::maps::InstanceMap;
 
 /// An entity in memory.
 pub(crate) struct Entity {

@@ -18,7 +18,8 @@ use crate::engine::message::{ActivityEnd, Input, StartActivity};
 use crate::engine::panic_text;
 use crate::engine::spans::{self, FinishedSpan};
 use crate::error::{Error, ErrorKind};
-use crate::id::{ActivityKey, ActivityMap};
+use crate::id::ActivityKey;
+use crate::maps::ActivityMap;
 use crate::model::Outcome;
 #[cfg(feature = "otel")]
 use crate::otel;

@@ -6,7 +6,8 @@ use crate::engine::core_step::CoreStep;
 use crate::engine::ctx::Ctx;
 use crate::engine::message::Message;
 use crate::error::Result;
-use crate::id::{ExecutionId, InstanceId, InstanceMap, MessageId};
+use crate::id::{ExecutionId, InstanceId, MessageId};
+use crate::maps::InstanceMap;
 use crate::model::history::Parent;
 use crate::model::orchestration::{
     EndRecord, OrchestrationRecord, OrchestrationStatus, Order, StartRecord, StopKind, Stopped,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::{ActivityKey, InstanceId};
+use crate::id::{ActivityKey, InstanceId};
 
 pub(crate) type InstanceMap<V> = HashMap<InstanceId, V, BuildHasherDefault<OwnHash>>;
 
