@@ -516,7 +516,13 @@ impl ExecutionId {
 
 impl fmt::Display for ExecutionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 32];
+        for (digits, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            digits[0] = DIGITS[usize::from(byte >> 4)];
+            digits[1] = DIGITS[usize::from(byte & 15)];
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -653,6 +659,14 @@ mod tests {
         );
         assert_eq!("@Account@Ä b@c".parse::<EntityId>().unwrap(), id);
         assert_eq!(EntityId::new("a", "").unwrap().key(), "");
+    }
+
+    /// The text of an execution is that of its number in 32 hexadecimal digits.
+    #[test]
+    fn an_execution_is_written_in_hexadecimal_digits() {
+        let number = 0x0123_4567_89ab_cdef_0f1e_2d3c_4b5a_6978_u128;
+        let execution = ExecutionId(number.to_be_bytes());
+        assert_eq!(execution.to_string(), format!("{number:032x}"));
     }
 
     /// A violation of each rule is refused with a text that names the id and the reason.

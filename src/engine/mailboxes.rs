@@ -184,8 +184,13 @@ impl Mailboxes {
 
     /// Routes the messages that the last turn sent.
     pub(super) fn route_outbound(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
-        for message in std::mem::take(&mut ctx.step.outbound) {
+        let mut outbound = std::mem::take(&mut ctx.step.outbound);
+        for message in outbound.drain(..) {
             self.route(message, ctx)?;
+        }
+        if ctx.step.outbound.is_empty() {
+            // Its memory serves the next turn.
+            ctx.step.outbound = outbound;
         }
         Ok(())
     }

@@ -117,7 +117,7 @@ impl OrchestrationTurn<'_> {
         acknowledge(&message, execution_json(execution), ctx)?;
         self.mailbox.consume(&message, ctx);
         let at = start.at.take().filter(|at| *at > ctx.step.now);
-        self.make(message.id, start, life, ctx);
+        self.make(execution, message.id, start, life, ctx);
         let begin = Order::Begin { execution };
         if let Some(at) = at {
             let record = TimerRecord {
@@ -144,8 +144,14 @@ impl OrchestrationTurn<'_> {
     }
 
     /// Creates the orchestration before its first turn, replacing an ended one with the same id.
-    fn make(&mut self, message: MessageId, mut start: StartRecord, life: Life, ctx: &mut Ctx<'_>) {
-        let execution = ExecutionId::derive(&ctx.settings.hub, self.id, message);
+    fn make(
+        &mut self,
+        execution: ExecutionId,
+        message: MessageId,
+        mut start: StartRecord,
+        life: Life,
+        ctx: &mut Ctx<'_>,
+    ) {
         settle_version(&mut start, ctx);
         note_name(self.id, &start, ctx);
         ctx.record_creation(self.id, execution, &mut start);
@@ -188,7 +194,8 @@ impl OrchestrationTurn<'_> {
                 forget_all_children(self.id, ctx)?;
             }
         }
-        self.make(message.id, StartRecord::clone(start), life, ctx);
+        let execution = ExecutionId::derive(&ctx.settings.hub, self.id, message.id);
+        self.make(execution, message.id, StartRecord::clone(start), life, ctx);
         Ok(())
     }
 
