@@ -1,4 +1,4 @@
-//! Maps by keys that contain a hash. Their order is never used.
+//! Maps by keys that contain a hash. Nothing depends on their order.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -173,7 +173,7 @@ struct Node {
     input: Option<ChildStdin>,
 }
 
-/// A line of a node, with the number of its process.
+/// A line of a node, with the number of its process in `lives`.
 struct Report {
     node: usize,
     life: u32,
@@ -187,7 +187,7 @@ struct Cluster<'a> {
     /// The process group of the nodes.
     group: u32,
     nodes: [Option<Node>; NODES],
-    /// The number of processes of each node so far.
+    /// Grows with each start and each end of a process. Reports with another number are of a former process.
     lives: [u32; NODES],
     /// The shards that each node runs, as far as it has said.
     runs: [Vec<u16>; NODES],

@@ -19,6 +19,9 @@ use crate::schema;
 /// Number of messages for which the spare mailboxes keep capacity: 1,024 for the first and 1,024 / n for the n-th.
 const SPARE_MESSAGES: usize = 1024;
 
+/// Number of messages whose memory is kept from turn to turn.
+const KEPT_MESSAGES: usize = 64;
+
 /// The memory of the messages that wait in all mailboxes, in bytes.
 #[derive(Debug)]
 pub(super) struct QueueMemory {
@@ -188,7 +191,7 @@ impl Mailboxes {
         for message in outbound.drain(..) {
             self.route(message, ctx)?;
         }
-        if ctx.step.outbound.is_empty() {
+        if ctx.step.outbound.is_empty() && outbound.capacity() <= KEPT_MESSAGES {
             // Its memory serves the next turn.
             ctx.step.outbound = outbound;
         }

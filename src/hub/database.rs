@@ -115,8 +115,8 @@ pub struct NodeStatus {
     pub is_draining: bool,
     /// `true` if its process has a connection to the database.
     pub is_connected: bool,
-    /// `true` if its copies have been up to date since its process started, and it can read the logs. Shards move to such
-    /// nodes only, as long as there is one.
+    /// `true` if its copies have been up to date since its process started, and none of them had to be closed since then.
+    /// Shards move to such nodes only, as long as there is one.
     pub is_ready: bool,
     /// The numbers of the shards that it runs, or ran when it was killed and that have no other owner yet.
     pub shards: Vec<u16>,

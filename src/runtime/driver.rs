@@ -244,12 +244,13 @@ impl<C: Client> Driver<C> {
     ///
     /// # Errors
     /// Any error of the reader, or the [reason](CommitOrder::damaged_or_replaced) for what looks like damage.
-    pub(crate) fn step<T>(&mut self, view: &View<'_>, order: &CommitOrder<T>, now: Timestamp) -> Result<CoreStep> {
+    pub(crate) fn step<T>(&mut self, view: View<'_>, order: &CommitOrder<T>, now: Timestamp) -> Result<CoreStep> {
         let reader: &dyn Reader = match &view.reader {
             ViewReader::Newest(store) => *store,
             ViewReader::Snapshot(reader) => reader.as_ref(),
         };
         let step = self.core.step(now, order.draw_batch_number(), reader, view.seen);
+        drop(view);
         step.map_err(|error| order.damaged_or_replaced(error))
     }
 

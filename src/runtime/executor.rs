@@ -176,9 +176,8 @@ impl Executor {
             self.drain();
         }
         let watch = Stopwatch::start();
-        let step = self.driver.step(&view, &runtime.order, runtime.clock.now())?;
+        let step = self.driver.step(view, &runtime.order, runtime.clock.now())?;
         let took = watch.elapsed();
-        drop(view);
         for core in runtime.slots.take_wakeups() {
             runtime.inboxes[core].send(Envelope::Wake);
         }

@@ -84,9 +84,8 @@ impl World {
             self.accept(index, owed);
             self.go_on_elsewhere(index);
         }
-        let step = self.process.cores[index].driver.step(&view, &order, self.now);
+        let step = self.process.cores[index].driver.step(view, &order, self.now);
         let step = step.expect("the model's reads do not fail");
-        drop(view);
         for core in self.process.slots.take_wakeups() {
             self.process.cores[core].inbox.send(Envelope::Wake);
         }

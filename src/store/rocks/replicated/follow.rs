@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::copy::{self, Limits};
 use super::replay::{CopiedRows, Replay, Step, Stopped};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::log::shared::{LogState, SharedLog};
 use crate::spawn::spawn;
 
@@ -50,8 +50,8 @@ pub(super) struct CopySource {
 }
 
 impl Follower {
-    /// `note_current` is called with `true` when the copy has everything that was in the log, and with `false` when it cannot
-    /// read the log that is there.
+    /// `note_current` is called with `true` when the copy has everything that was in the log, and with `false` when there is no
+    /// open copy.
     pub(super) fn start(source: CopySource, note_current: impl Fn(bool) + Send + 'static) -> Result<Self> {
         let (orders, received) = channel();
         let following = Following::new(source, received, Box::new(note_current));
@@ -146,6 +146,10 @@ impl Following {
             }
             advance(&mut self.replay, &self.source)
         });
+        if self.replay.is_none() {
+            // A copy stays open while the log cannot be read, and is closed when it does not fit the log or cannot be written.
+            (self.note_current)(false);
+        }
         match stepped {
             Ok(true) => Duration::ZERO,
             Ok(false) => {
@@ -159,10 +163,6 @@ impl Following {
                 }
             }
             Err(error) => {
-                // While the database cannot be reached, nobody sees it, and the copy is as good as before.
-                if error.kind() != ErrorKind::Io {
-                    (self.note_current)(false);
-                }
                 // The same again says nothing new.
                 let text = error.to_string();
                 if self.told != text {
