@@ -289,9 +289,9 @@ impl EntityId {
         text.push('@');
         write_key(&mut text);
         let checked = check(&text).and_then(|checked| check_key(&text, name.len() + 2).map(|()| checked));
-        let id = checked.map(|checked| {
-            let is_placed = checked == Checked::MayBePlaced && placement(&text).is_some();
-            Self(InstanceId::new(text.as_str().into(), is_placed))
+        let id = checked.map(|checked| match checked {
+            Checked::Plain => Self(InstanceId::new(text.as_str().into(), false)),
+            Checked::MayBePlaced => Self(InstanceId::trusted(&*text)),
         });
         if text.capacity() <= 2 * MAX_ID_BYTES {
             SCRATCH.set(text);
@@ -364,7 +364,6 @@ impl fmt::Display for EntityId {
 }
 
 /// A text that can be an id.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Checked {
     /// It has no placement.
     Plain,

@@ -189,8 +189,9 @@ struct Cluster<'a> {
     nodes: [Option<Node>; NODES],
     /// Grows with each start and each end of a process. Reports with another number are of a former process.
     lives: [u32; NODES],
-    /// The shards that each node runs, as far as it has said.
+    /// The shards that each node runs, as far as it has said, and how often it has said so.
     runs: [Vec<u16>; NODES],
+    told: [u32; NODES],
     /// The number of nodes that have died in a row while they ran a shard, by shard.
     deaths: [u32; SHARDS as usize],
     tell: mpsc::UnboundedSender<Report>,
@@ -208,6 +209,7 @@ impl<'a> Cluster<'a> {
             nodes: [const { None }; NODES],
             lives: [0; NODES],
             runs: [const { Vec::new() }; NODES],
+            told: [0; NODES],
             deaths: [0; SHARDS as usize],
             tell,
             reports,
@@ -268,6 +270,7 @@ impl<'a> Cluster<'a> {
             if life == self.lives[node] {
                 self.say(format!("node {} runs {}", node + 1, shards_text(&shards)));
                 self.runs[node] = shards;
+                self.told[node] += 1;
             }
         }
         let answered = self.answered()?;
@@ -489,8 +492,17 @@ async fn come_back(cluster: &mut Cluster<'_>, fault: Fault, node: usize) -> Resu
         }
         Fault::Stop => {
             tokio::time::sleep(SLEEP).await;
+            let (told, begin) = (cluster.told[node], Instant::now());
             cluster.signal(node, "-CONT").await?;
-            cluster.say(format!("node {} goes on (SIGCONT)", node + 1));
+            let has_noticed = move |cluster: &Cluster<'_>| Ok(cluster.told[node] > told);
+            cluster
+                .wait_until("the node does not notice that it was replaced", has_noticed)
+                .await?;
+            let after = seconds(begin.elapsed());
+            cluster.say(format!(
+                "node {} goes on (SIGCONT), and learns after {after} that it was replaced",
+                node + 1
+            ));
         }
         Fault::Database => {}
     }

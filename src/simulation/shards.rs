@@ -399,7 +399,8 @@ impl World {
 
     fn deliver(&mut self, parcel: Parcel) {
         self.story.tell(|| format!("{} arrives: {parcel:?}", self.now.0));
-        self.focus(parcel.receiver());
+        let receiver = parcel.receiver();
+        self.focus(receiver);
         if let Parcel::Taken { from, to, upto } = parcel {
             if let Some(courier) = self.shards.couriers.get_mut(&(from, to)) {
                 courier.answered(upto);
@@ -408,7 +409,6 @@ impl World {
                 return;
             }
         }
-        let receiver = parcel.receiver();
         for replaced in &mut self.shards.replaced {
             if replaced.shard == receiver && self.shards.random.chance(50) {
                 replaced.has_mail = true;

@@ -118,12 +118,7 @@ impl World {
         let mut open = |shard: u16, chance: Chance| {
             let model = Arc::new(Model::new());
             let host = has_machine.then(|| Host::begin(&model, chance, story));
-            let store = store_of(host.as_ref(), &model);
-            let store = if replaces {
-                tenure(store, &model, planted)
-            } else {
-                store
-            };
+            let store = store_of(host.as_ref(), &model, replaces, planted);
             let shard = Shard {
                 id: ShardId(shard),
                 count: shards,
@@ -278,11 +273,8 @@ impl World {
 
     /// Returns the store of this process.
     pub(super) fn store(&self) -> Arc<dyn Store> {
-        let store = store_of(self.host.as_ref(), &self.model);
-        match self.shards.replaces {
-            true => tenure(store, &self.model, self.shards.planted),
-            false => store,
-        }
+        let Shards { replaces, planted, .. } = self.shards;
+        store_of(self.host.as_ref(), &self.model, replaces, planted)
     }
 
     pub(super) fn survey(&self) -> Survey {
@@ -311,19 +303,19 @@ impl World {
     }
 }
 
-/// Returns the store of a process that may be replaced.
-fn tenure(store: Arc<dyn Store>, model: &Arc<Model>, planted: Option<PlantedBug>) -> Arc<dyn Store> {
+/// Returns the store of a new process, which another one may replace if `replaces` is set.
+fn store_of(host: Option<&Host>, model: &Arc<Model>, replaces: bool, planted: Option<PlantedBug>) -> Arc<dyn Store> {
+    let store = match host {
+        Some(host) => host.store(),
+        None => Arc::clone(model) as Arc<dyn Store>,
+    };
+    if !replaces {
+        return store;
+    }
     Arc::new(Tenure {
         store,
         model: Arc::clone(model),
         confirms_reads: planted != Some(PlantedBug::AnswerUnconfirmed),
         confirms_unseen: planted == Some(PlantedBug::ConfirmUnseen),
     })
-}
-
-fn store_of(host: Option<&Host>, model: &Arc<Model>) -> Arc<dyn Store> {
-    match host {
-        Some(host) => host.store(),
-        None => Arc::clone(model) as Arc<dyn Store>,
-    }
 }
