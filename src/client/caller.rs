@@ -49,6 +49,11 @@ impl Caller for Client {
     type Answer = Calling;
 
     #[inline]
+    fn share(&self) -> Self {
+        Client::share(self)
+    }
+
+    #[inline]
     fn call(self, request: Prepared) -> Calling {
         let submission = request.0.map(Submission::call);
         Calling(Sending::new(submission, self.into_hub()))

@@ -62,55 +62,73 @@ use crate::views::view::View;
 /// # hub.shutdown().await
 /// # }
 /// ```
-#[derive(Clone)]
 pub struct Client {
     /// Never upgradable for an inspected directory. Senders need only this reference to detect it.
-    hub: HubRef,
+    ///
+    /// What is made from this client shares it. A clone has its own, so that tasks that work with clones do not compete
+    /// for one reference count.
+    hub: Arc<HubRef>,
     inspected: Option<Arc<Inspected>>,
 }
 
-impl Client {
-    pub(crate) fn new(runtime: &Arc<Runtime>) -> Self {
+impl Clone for Client {
+    fn clone(&self) -> Self {
         Self {
-            hub: HubRef::Process(Arc::downgrade(runtime)),
+            hub: Arc::new(HubRef::clone(&self.hub)),
+            inspected: self.inspected.clone(),
+        }
+    }
+}
+
+impl Client {
+    fn of_hub(hub: HubRef) -> Self {
+        Self {
+            hub: Arc::new(hub),
             inspected: None,
         }
+    }
+
+    /// Returns the client for a reference or a request. Unlike a clone, it shares the reference count.
+    #[inline]
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            hub: Arc::clone(&self.hub),
+            inspected: self.inspected.clone(),
+        }
+    }
+
+    pub(crate) fn new(runtime: &Arc<Runtime>) -> Self {
+        Self::of_hub(HubRef::Process(Arc::downgrade(runtime)))
     }
 
     /// Creates a client of a hub whose shards all run in this process.
     pub(crate) fn of_shards(runtimes: &[Arc<Runtime>]) -> Self {
         let shards = runtimes.iter().map(|runtime| HubRef::Process(Arc::downgrade(runtime)));
-        Self {
-            hub: HubRef::of_shards(shards.collect()),
-            inspected: None,
-        }
+        Self::of_hub(HubRef::of_shards(shards.collect()))
     }
 
     /// Creates a client of a hub of several nodes, from the roles of this node in each shard.
     #[cfg(feature = "cluster")]
     pub(crate) fn of_node(roles: &[Arc<Roles>]) -> Self {
         let shards = roles.iter().map(|roles| HubRef::Node(Arc::downgrade(roles)));
-        Self {
-            hub: HubRef::of_shards(shards.collect()),
-            inspected: None,
-        }
+        Self::of_hub(HubRef::of_shards(shards.collect()))
     }
 
     /// Creates a client that inspects a directory.
     #[cfg(feature = "rocksdb")]
     pub(crate) fn inspecting(inspected: Inspected) -> Self {
         Self {
-            hub: HubRef::none(),
+            hub: Arc::new(HubRef::none()),
             inspected: Some(Arc::new(inspected)),
         }
     }
 
-    pub(crate) fn hub(&self) -> HubRef {
-        self.hub.clone()
+    pub(crate) fn hub(&self) -> Arc<HubRef> {
+        Arc::clone(&self.hub)
     }
 
     #[inline]
-    pub(super) fn into_hub(self) -> HubRef {
+    pub(super) fn into_hub(self) -> Arc<HubRef> {
         self.hub
     }
 
@@ -144,7 +162,7 @@ impl Client {
     /// Returns a client for each shard.
     pub(super) fn shards(&self) -> Vec<Self> {
         let of_shard = |hub: &HubRef| Self {
-            hub: hub.clone(),
+            hub: Arc::new(hub.clone()),
             inspected: self.inspected.clone(),
         };
         self.hub.shards().iter().map(of_shard).collect()
@@ -152,11 +170,11 @@ impl Client {
 
     /// Returns a client that reads from the shard of an instance only.
     pub(super) fn of(&self, instance: &InstanceId) -> Result<Cow<'_, Self>> {
-        let HubRef::Shards(_) = self.hub else {
+        let HubRef::Shards(_) = *self.hub else {
             return Ok(Cow::Borrowed(self));
         };
         let hub = self.hub.of(instance)?.clone();
-        Ok(Cow::Owned(Self { hub, inspected: None }))
+        Ok(Cow::Owned(Self::of_hub(hub)))
     }
 
     /// Returns the source that this client reads from. It has everything that was acknowledged before the call.
@@ -283,7 +301,7 @@ impl Client {
     /// # }
     /// ```
     pub fn entity<E: Entity>(&self, key: impl Key) -> E::Ref<Self> {
-        reference::<E, Self>(self.clone(), key)
+        reference::<E, Self>(self.share(), key)
     }
 }
 

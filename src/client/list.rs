@@ -71,7 +71,7 @@ impl<T> List<T> {
     async fn all(self) -> Result<Vec<T>> {
         let (mut items, mut cursor) = (Vec::new(), self.cursor);
         loop {
-            let page = (self.read)(self.client.clone(), cursor, MAX_PAGE).await?;
+            let page = (self.read)(self.client.share(), cursor, MAX_PAGE).await?;
             items.extend(page.items);
             cursor = page.next;
             if cursor.is_none() {

@@ -62,7 +62,7 @@ impl<O: 'static> OrchestrationHandle<O> {
             }
         };
         RaiseEvent {
-            target: self.clone().untyped(),
+            target: self.share().untyped(),
             name,
             payload,
             keep: None,
@@ -75,7 +75,7 @@ impl<O: 'static> OrchestrationHandle<O> {
         let name = name.into();
         let payload = json::checked(json.into(), || format!("the payload of the event `{name}`"));
         RaiseEvent {
-            target: self.clone().untyped(),
+            target: self.share().untyped(),
             name,
             payload,
             keep: None,
@@ -107,7 +107,7 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// ```
     pub fn terminate(&self, reason: impl Into<String>) -> Terminate {
         Terminate {
-            target: self.clone().untyped(),
+            target: self.share().untyped(),
             reason: reason.into(),
             children: true,
         }
@@ -294,7 +294,7 @@ impl<O: 'static> OrchestrationHandle<O> {
             tags: start.tags,
             ..StartRecord::default()
         };
-        let start = Start::new(self.client.clone(), Ok(record));
+        let start = Start::new(self.client.share(), Ok(record));
         Ok(match placement(instance.as_str()) {
             Some(placement) => start.placed_with(placement),
             None => start,
@@ -326,14 +326,14 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// ```
     pub fn purge(&self) -> Purge {
         Purge {
-            target: self.clone().untyped(),
+            target: self.share().untyped(),
             children: false,
         }
     }
 
     async fn order(&self, order: Order) -> Result<()> {
         let submission = Submission::order(self.instance()?.clone(), order);
-        give(self.client.clone(), submission).await
+        give(self.client.share(), submission).await
     }
 }
 

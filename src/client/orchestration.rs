@@ -88,7 +88,7 @@ impl Client {
     /// # }
     /// ```
     pub fn orchestration<O: Orchestration>(&self, id: impl AsRef<str>) -> OrchestrationHandle<O> {
-        OrchestrationHandle::new(self.clone(), InstanceId::orchestration(id.as_ref()))
+        OrchestrationHandle::new(self.share(), InstanceId::orchestration(id.as_ref()))
     }
 
     /// Returns a handle to the orchestration with this id, whatever its type. Its result is JSON. For tools.
@@ -114,7 +114,7 @@ impl Client {
     /// # }
     /// ```
     pub fn untyped_orchestration(&self, id: impl AsRef<str>) -> OrchestrationHandle {
-        OrchestrationHandle::new(self.clone(), InstanceId::orchestration(id.as_ref()))
+        OrchestrationHandle::new(self.share(), InstanceId::orchestration(id.as_ref()))
     }
 }
 
@@ -282,6 +282,11 @@ impl<O> OrchestrationHandle<O> {
 
     pub(super) fn instance(&self) -> Result<&InstanceId> {
         self.instance.as_ref().map_err(Clone::clone)
+    }
+
+    /// Returns the same handle for a request.
+    pub(super) fn share(&self) -> Self {
+        Self::new(self.client.share(), self.instance.clone())
     }
 
     /// Converts the handle to one without a type.

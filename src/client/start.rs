@@ -104,7 +104,7 @@ impl Client {
             input: json,
             ..StartRecord::default()
         });
-        Start::new(self.clone(), record.map_err(|reason| not_serialized(O::NAME, reason)))
+        Start::new(self.share(), record.map_err(|reason| not_serialized(O::NAME, reason)))
     }
 
     /// Starts an orchestration by its stored name, by default in its newest registered version. This method is meant
@@ -142,7 +142,7 @@ impl Client {
                 ..StartRecord::default()
             })
             .map_err(|reason| not_serialized(&name, reason));
-        Start::new(self.clone(), record)
+        Start::new(self.share(), record)
     }
 
     /// Like [`start_by_name`](Self::start_by_name), but takes the input as JSON. An empty input stands for `null`.
@@ -153,7 +153,7 @@ impl Client {
             input,
             ..StartRecord::default()
         });
-        Start::new(self.clone(), record)
+        Start::new(self.share(), record)
     }
 }
 

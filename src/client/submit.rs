@@ -91,7 +91,7 @@ impl Submission {
     }
 
     /// Sends the message and waits until it is settled.
-    pub(crate) fn run(self, hub: HubRef) -> Sending {
+    pub(crate) fn run(self, hub: Arc<HubRef>) -> Sending {
         Sending::new(Ok(self), hub)
     }
 
@@ -301,7 +301,7 @@ pub(crate) struct Sending {
     /// copied only once, into the envelope.
     submission: Option<Submission>,
     stage: Stage,
-    hub: HubRef,
+    hub: Arc<HubRef>,
     /// True if the message may have been accepted.
     was_sent: bool,
 }
@@ -332,7 +332,7 @@ impl Sending {
     /// Creates a future that sends `submission` when it is polled, or resolves to the reason why it could not be
     /// created.
     #[inline]
-    pub(crate) fn new(submission: Result<Submission>, hub: HubRef) -> Self {
+    pub(crate) fn new(submission: Result<Submission>, hub: Arc<HubRef>) -> Self {
         let (submission, stage) = match submission {
             Ok(submission) => (Some(submission), Stage::New),
             Err(error) => (None, Stage::Refused(error)),
@@ -379,7 +379,7 @@ impl Sending {
                 }
             };
             if let Some(submission) = &self.submission {
-                self.hub.narrow(&submission.target)?;
+                HubRef::narrow(&mut self.hub, &submission.target)?;
             }
             // Upgraded only once, because all clients share the same reference count.
             let open = self.hub.open()?;
@@ -485,7 +485,7 @@ async fn answer(receiver: oneshot::Receiver<Result<Response>>, hub: &HubRef) -> 
 }
 
 /// Sends an operator's request to its core and waits for the answer, `true` or `false`.
-pub(crate) async fn ask(hub: HubRef, request: OperatorRequest) -> Result<bool> {
+pub(crate) async fn ask(hub: Arc<HubRef>, request: OperatorRequest) -> Result<bool> {
     let hub = hub.of_partition(request.partition(hub.open()?.partitions));
     loop {
         let open = hub.open()?;

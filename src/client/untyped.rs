@@ -2,6 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::client::arguments;
 use crate::client::handle::Client;
@@ -59,7 +60,7 @@ impl Client {
     /// [`EntityHandle`] for an example.
     pub fn untyped_entity(&self, id: &EntityId) -> EntityHandle {
         EntityHandle {
-            client: self.clone(),
+            client: self.share(),
             id: id.clone(),
         }
     }
@@ -91,13 +92,16 @@ impl EntityHandle {
     /// # Errors
     /// Returns any [hub error](crate::Error).
     pub async fn state(&self) -> Result<Option<String>> {
-        let state = self.client.clone().read_state(Ok(self.id.clone())).await?;
+        let state = self.client.share().read_state(Ok(self.id.clone())).await?;
         Ok(state.map(text))
     }
 
     fn request(&self, operation: String, input: Vec<u8>) -> Request {
         Request {
-            entity: self.clone(),
+            entity: Self {
+                client: self.client.share(),
+                id: self.id.clone(),
+            },
             operation,
             input,
             sending: SendOptions::default(),
@@ -127,7 +131,7 @@ impl Request {
         signal.run(hub).await
     }
 
-    fn prepare(self) -> Result<(Submission, HubRef), CallFailure> {
+    fn prepare(self) -> Result<(Submission, Arc<HubRef>), CallFailure> {
         let EntityHandle { client, id } = self.entity;
         let arguments = {
             let runtime = client.runtime()?;

@@ -28,6 +28,12 @@ pub trait Caller: Sized + Clone + sealed::Sealed {
     #[doc(hidden)]
     type Answer: Future<Output = Result<Vec<u8>, CallFailure>> + Unpin;
 
+    /// Returns the same caller for one more reference or operation. That may cost less than a clone.
+    #[doc(hidden)]
+    fn share(&self) -> Self {
+        self.clone()
+    }
+
     /// Processes every new operation, before it is called or signaled.
     #[doc(hidden)]
     #[track_caller]

@@ -74,7 +74,7 @@ impl<C: Caller> Reference<C> {
         };
         let mut prepared = Prepared(prepared);
         self.caller.prepare(&mut prepared);
-        Operation::new(self.caller.clone(), prepared)
+        Operation::new(self.caller.share(), prepared)
     }
 }
 
@@ -153,7 +153,7 @@ pub trait EntityRef: ReferenceCode {
         Self::Entity: Entity,
     {
         let reference = self.reference();
-        ReadState::new(reference.caller.clone().read_state(reference.target.clone()))
+        ReadState::new(reference.caller.share().read_state(reference.target.clone()))
     }
 
     /// Deletes the state. The next operation starts from the initial state.
@@ -168,7 +168,7 @@ pub trait EntityRef: ReferenceCode {
         let reference = self.reference();
         reference
             .caller
-            .clone()
+            .share()
             .cancel(reference.target.clone(), timer_id.into())
     }
 }

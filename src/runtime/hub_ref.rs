@@ -44,14 +44,14 @@ impl HubRef {
         }
     }
 
-    /// Refers to the shard that has an instance from now on.
+    /// Replaces a reference to a hub with one to the shard that has an instance.
     ///
     /// # Errors
     /// Returns the same errors as [`open`](Self::open).
     #[inline]
-    pub(crate) fn narrow(&mut self, instance: &InstanceId) -> Result<()> {
-        if let Self::Shards(_) = self {
-            *self = self.of(instance)?.clone();
+    pub(crate) fn narrow(hub: &mut Arc<Self>, instance: &InstanceId) -> Result<()> {
+        if let Self::Shards(_) = **hub {
+            *hub = Arc::new(hub.of(instance)?.clone());
         }
         Ok(())
     }

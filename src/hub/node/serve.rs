@@ -129,7 +129,7 @@ pub(super) async fn process(owner: &Weak<Runtime>, request: Request) -> Answer {
     let done = match request {
         Request::Submit(submit) => match registry(owner).and_then(|registry| submit.into_submission(&registry)) {
             Ok(submission) => {
-                let mut sending = submission.run(hub);
+                let mut sending = submission.run(Arc::new(hub));
                 let told = (&mut sending).await;
                 return Answer::of(told, sending.was_sent());
             }
