@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::engine::audit::Audit;
 use crate::engine::code::EntityObject;
 use crate::id::InstanceId;
-use crate::maps::InstanceMap;
+use crate::maps::{self, InstanceMap};
 
 /// An entity in memory.
 pub(crate) struct Entity {
@@ -149,7 +149,7 @@ impl States {
     /// changed entities of a step.
     pub(crate) fn age(&mut self) {
         if self.young_bytes > self.budget / 2 {
-            self.old = std::mem::take(&mut self.young);
+            maps::age(&mut self.young, &mut self.old);
             self.young_bytes = 0;
         }
     }

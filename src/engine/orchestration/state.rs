@@ -7,7 +7,7 @@ use crate::engine::ctx::Ctx;
 use crate::engine::message::Message;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId};
-use crate::maps::InstanceMap;
+use crate::maps::{self, InstanceMap};
 use crate::model::history::Parent;
 use crate::model::orchestration::{
     EndRecord, OrchestrationRecord, OrchestrationStatus, Order, StartRecord, StopKind, Stopped,
@@ -275,7 +275,7 @@ impl Orchestrations {
     /// Unloads orchestrations that were not used recently, if the budget is used up. Must be called between two steps.
     pub(crate) fn age(&mut self) {
         if self.young_bytes > self.budget / 2 {
-            self.old = std::mem::take(&mut self.young);
+            maps::age(&mut self.young, &mut self.old);
             self.young_bytes = 0;
         }
     }
