@@ -63,6 +63,8 @@ struct State<T> {
     syncer_idle: bool,
     /// True while a sync runs.
     syncing: bool,
+    /// The duration of the last sync, if the syncer has noted one.
+    last_sync: Option<Duration>,
     /// The newest sync that has begun, the newest one that has ended, and the newest one that an output waits for.
     sync_begun: u64,
     sync_ended: u64,
@@ -129,6 +131,7 @@ impl<T> CommitOrder<T> {
                 poison: None,
                 syncer_idle: false,
                 syncing: false,
+                last_sync: None,
                 sync_begun: 0,
                 sync_ended: 0,
                 sync_wanted: 0,
@@ -283,6 +286,20 @@ impl<T> CommitOrder<T> {
     /// Returns the number of outputs that wait at the gate.
     pub(crate) fn gated(&self) -> usize {
         self.state().gated
+    }
+
+    /// Notes how long the last sync took.
+    pub(super) fn note_sync(&self, took: Duration) {
+        self.state().last_sync = Some(took);
+    }
+
+    /// Returns how long the last sync took, or `None` if a commit is not durable yet, or if no sync was noted.
+    pub(crate) fn idle_sync_time(&self) -> Option<Duration> {
+        let state = self.state();
+        if state.durable < state.written {
+            return None;
+        }
+        state.last_sync
     }
 
     /// Returns the error that poisoned the order, if any.

@@ -79,7 +79,9 @@ fn run_once<T>(order: &CommitOrder<T>, meters: &mut Option<Meters>) -> Option<Re
             meters.gate.set(order.gated() as f64);
             let watch = Stopwatch::start();
             let released = tracing::debug_span!("sync").in_scope(|| order.sync());
-            meters.seconds.record(watch.elapsed().as_secs_f64());
+            let took = watch.elapsed();
+            order.note_sync(took);
+            meters.seconds.record(took.as_secs_f64());
             meters.gate.set(order.gated() as f64);
             Some(released)
         }

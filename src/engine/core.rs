@@ -162,6 +162,16 @@ impl Core {
         self.inputs.push_back(input);
     }
 
+    /// Removes and returns the inputs that no step has taken. The core must not be used afterwards.
+    pub(crate) fn take_inputs(&mut self) -> impl Iterator<Item = Input> {
+        self.inputs.drain(..)
+    }
+
+    /// Returns the number of inputs that wait for the next step.
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs.len()
+    }
+
     /// Returns `true` if a step at `now` would have work.
     pub(crate) fn has_work(&self, now: Timestamp) -> bool {
         !self.inputs.is_empty()
@@ -210,7 +220,8 @@ impl Core {
         }
     }
 
-    /// Performs pending work, up to the size of one commit.
+    /// Performs pending work, up to the size of one commit. Takes in at most `at_most` inputs, and leaves the others to the
+    /// next steps.
     ///
     /// `reader` shows exactly the commits up to `seen`, including all commits of this core. All messages delivered by
     /// those commits must have been accepted. Otherwise a row could be read before a row of the same sender whose
@@ -225,6 +236,7 @@ impl Core {
         batch_number: u64,
         reader: &dyn Reader,
         seen: u64,
+        at_most: usize,
     ) -> Result<CoreStep> {
         let mut step = self.new_step(now, batch_number);
         let (
@@ -237,7 +249,8 @@ impl Core {
         ) = &mut self.split(&mut step, reader);
         activities::begin_waiting(ctx)?;
         mailboxes.route_outbound(ctx)?;
-        while let Some(input) = inputs.pop_front() {
+        for _ in 0..at_most {
+            let Some(input) = inputs.pop_front() else { break };
             if matches!(input, Input::Delivery { commit, .. } if commit > seen) {
                 inputs.push_front(input);
                 break;

@@ -144,7 +144,7 @@ impl HubStats {
             commits: read(&totals.commits),
             written,
             durable,
-            queued: runtime.inboxes.iter().map(|inbox| inbox.len() as u64).sum(),
+            queued: runtime.inboxes.iter().map(|inbox| inbox.len() as u64).sum::<u64>() + read(&totals.inputs),
             waiting_instances: read(&totals.mailboxes),
             entities_in_memory: read(&totals.entities_in_memory),
             waiting_clients: read(&totals.callers),

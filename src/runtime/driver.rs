@@ -8,9 +8,10 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::commit::{CommitOrder, Gated};
-use crate::engine::message::{ClientOrigin, Effect, Input, Message, Output, Token};
+use crate::engine::message::{ClientOrigin, Effect, Input, Message, Origin, Output, Token};
 use crate::engine::{Core, CoreConfig, CoreStep};
 use crate::error::{Error, Result};
+use crate::id::MessageId;
 use crate::runtime::backpressure::{Backpressure, Response};
 use crate::runtime::callers::{Callers, Client};
 use crate::runtime::inbox::{Envelope, InboxReceiver};
@@ -114,6 +115,35 @@ impl<C: Client> Driver<C> {
     pub(crate) fn take_clients(&mut self) -> impl Iterator<Item = C> {
         let waits = self.waits.drain().map(|(_, client)| client);
         self.callers.drain().chain(waits).chain(self.idle_waiters.drain(..))
+    }
+
+    /// Closes the inbox, and returns the requests that no step has taken, with their clients.
+    pub(crate) fn close(&mut self) -> Vec<(Message, C)> {
+        let mut requests = Vec::new();
+        let mut add = |target, action, client: ClientOrigin, reply| {
+            let trace = client.trace.clone();
+            let message = Message::new(MessageId::default(), target, action, Origin::Client(client));
+            requests.push((message.in_trace(trace), reply));
+        };
+        for input in self.core.take_inputs() {
+            if let Input::Request { target, action, client } = input
+                && let Some(reply) = client.token.and_then(|token| self.callers.remove(token))
+            {
+                add(target, action, client, reply);
+            }
+        }
+        for envelope in self.inbox.close() {
+            if let Envelope::Request {
+                target,
+                action,
+                client,
+                reply,
+            } = envelope
+            {
+                add(target, action, client, reply);
+            }
+        }
+        requests
     }
 
     /// Removes and returns the clients that wait until there is nothing to do, if no user code runs for the core. Called
@@ -242,14 +272,25 @@ impl<C: Client> Driver<C> {
     /// before the time at which it was sent, and the number is drawn then, so that the messages of the step have higher
     /// ids than those that they are derived from.
     ///
+    /// The step takes at most `at_most` inputs. Only an executor that is [alone](Self::is_alone) may limit them: a message
+    /// whose row the view shows has to be taken in before the row is read.
+    ///
     /// # Errors
     /// Any error of the reader, or the [reason](CommitOrder::damaged_or_replaced) for what looks like damage.
-    pub(crate) fn step<T>(&mut self, view: View<'_>, order: &CommitOrder<T>, now: Timestamp) -> Result<CoreStep> {
+    pub(crate) fn step<T>(
+        &mut self,
+        view: View<'_>,
+        order: &CommitOrder<T>,
+        now: Timestamp,
+        at_most: usize,
+    ) -> Result<CoreStep> {
+        debug_assert!(self.is_alone || at_most == usize::MAX);
         let reader: &dyn Reader = match &view.reader {
             ViewReader::Newest(store) => *store,
             ViewReader::Snapshot(reader) => reader.as_ref(),
         };
-        let step = self.core.step(now, order.draw_batch_number(), reader, view.seen);
+        let number = order.draw_batch_number();
+        let step = self.core.step(now, number, reader, view.seen, at_most);
         drop(view);
         step.map_err(|error| order.damaged_or_replaced(error))
     }

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commit::Gated;
-use crate::engine::message::{Effect, Message, Origin};
+use crate::engine::message::{Effect, Message};
 use crate::engine::{CoreConfig, CoreStep, panic_text};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::MessageId;
 use crate::runtime::backpressure::{CapacityWaiter, Response};
 use crate::runtime::contained::contained;
 use crate::runtime::driver::{Committed, Driver};
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
 use crate::runtime::meters::ExecutorMeters;
+use crate::runtime::portion::Portion;
 use crate::runtime::release::Release;
 use crate::runtime::shared::Runtime;
 use crate::runtime::totals::Held;
@@ -36,6 +36,7 @@ pub(crate) struct Executor {
     driver: Driver<Reply>,
     runtime: Arc<Runtime>,
     meters: ExecutorMeters,
+    portion: Portion,
     /// The share of this executor in the totals of the hub.
     held: Held,
     /// Time at which a stopping hub abandons unfinished work.
@@ -82,6 +83,7 @@ impl Executor {
             driver,
             runtime,
             meters: ExecutorMeters::new(index),
+            portion: Portion::default(),
             held: Held::default(),
             stop_at: None,
             settled_since: None,
@@ -171,13 +173,19 @@ impl Executor {
     fn step(&mut self) -> Result<()> {
         let runtime = Arc::clone(&self.runtime);
         let view = self.driver.view(&runtime.order);
-        if !self.driver.is_alone() {
+        let at_most = if self.driver.is_alone() {
+            let waiting = self.driver.core().inputs();
+            self.portion.next(waiting, runtime.order.idle_sync_time())
+        } else {
             // After the snapshot, so that all deliveries of the commits that it shows are accepted.
             self.drain();
-        }
+            usize::MAX
+        };
+        let inputs = self.driver.core().inputs().min(at_most);
         let watch = Stopwatch::start();
-        let step = self.driver.step(view, &runtime.order, runtime.clock.now())?;
+        let step = self.driver.step(view, &runtime.order, runtime.clock.now(), at_most)?;
         let took = watch.elapsed();
+        self.portion.learn(inputs, took);
         for core in runtime.slots.take_wakeups() {
             runtime.inboxes[core].send(Envelope::Wake);
         }
@@ -239,8 +247,10 @@ impl Executor {
         runtime.totals.add(&step.counts);
         self.meters.step(step, took, &runtime.registry);
         let sizes = self.driver.core().sizes();
-        self.meters.load(self.driver.inbox().len(), sizes);
+        let inputs = self.driver.core().inputs();
+        self.meters.load(self.driver.inbox().len() + inputs, sizes);
         let held = Held {
+            inputs: inputs as u64,
             mailboxes: sizes.mailboxes as u64,
             entities: sizes.entities as u64,
             callers: self.driver.callers() as u64,
@@ -290,28 +300,18 @@ impl Executor {
         self.driver.inbox()
     }
 
-    /// Returns the requests that came after the last step to their clients, which learn when they send them again that the
-    /// hub is closed. So they know that these requests had no effect.
+    /// Returns the requests that no step has taken to their clients, which learn when they send them again that the hub is
+    /// closed. So they know that these requests had no effect.
     fn give_back(&mut self) {
-        for envelope in self.driver.inbox().close() {
-            if let Envelope::Request {
-                target,
-                action,
-                client,
-                reply,
-            } = envelope
-            {
-                let trace = client.trace.clone();
-                let message = Message::new(MessageId::default(), target, action, Origin::Client(client));
-                let full = Response::Full {
-                    message: Box::new(message.in_trace(trace)),
-                    door: CapacityWaiter::open(),
-                };
-                let Reply { sender, permit } = reply;
-                contained(|| drop(permit));
-                // A receiver that is gone wants nothing any more.
-                contained(|| drop(sender.send(Ok(full))));
-            }
+        for (message, reply) in self.driver.close() {
+            let full = Response::Full {
+                message: Box::new(message),
+                door: CapacityWaiter::open(),
+            };
+            let Reply { sender, permit } = reply;
+            contained(|| drop(permit));
+            // A receiver that is gone wants nothing any more.
+            contained(|| drop(sender.send(Ok(full))));
         }
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod mail;
 mod meters;
 #[cfg(all(test, shuttle))]
 mod models;
+mod portion;
 mod release;
 mod replays;
 #[cfg(feature = "cluster")]

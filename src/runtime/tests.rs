@@ -4,9 +4,11 @@ mod activities;
 mod releases;
 mod replays;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::driver::Driver;
 use super::{Envelope, Runtime, RuntimeConfig, Threads};
 use crate::client::Client;
 use crate::engine::message::Input;
@@ -42,13 +44,8 @@ pub(super) fn start(model: &Arc<Model>, executors: usize) -> (Arc<Runtime>, Thre
     start_with(model, executors, registry, Shard::WHOLE)
 }
 
-fn start_with(
-    model: &Arc<Model>,
-    executors: usize,
-    registry: Registry,
-    shard: Shard,
-) -> (Arc<Runtime>, Threads, Client) {
-    let config = RuntimeConfig {
+fn config(executors: usize, registry: Registry, shard: Shard) -> RuntimeConfig {
+    RuntimeConfig {
         hub: "hub".into(),
         registry,
         limits: Limits {
@@ -70,7 +67,16 @@ fn start_with(
         is_standby: false,
         #[cfg(feature = "cluster")]
         database: None,
-    };
+    }
+}
+
+fn start_with(
+    model: &Arc<Model>,
+    executors: usize,
+    registry: Registry,
+    shard: Shard,
+) -> (Arc<Runtime>, Threads, Client) {
+    let config = config(executors, registry, shard);
     let none = CommitRecord::before_the_first(8);
     let store = Arc::clone(model);
     let (runtime, threads) = Runtime::start(store, none, config, tokio::runtime::Handle::current()).unwrap();
@@ -83,6 +89,34 @@ async fn refused<T: std::fmt::Debug>(waiting: impl Future<Output = Result<T>>) {
     let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await;
     let error = ended.expect("a wait for a poisoned hub ends").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
+}
+
+/// When an executor ends, its clients get back the requests that no step has taken, whether it has received them or not.
+#[tokio::test]
+async fn what_no_step_has_taken_is_given_back() {
+    let model = Arc::new(Model::new());
+    let mut registry = Registry::default();
+    registry.add_entity(entity_code::<Busy>()).unwrap();
+    let store = Arc::clone(&model);
+    let (runtime, mut inboxes) = Runtime::create(
+        store,
+        CommitRecord::before_the_first(8),
+        config(1, registry, Shard::WHOLE),
+        tokio::runtime::Handle::current(),
+    );
+    let core = runtime.core_config(0, Arc::default(), &BTreeSet::new(), 1);
+    let mut driver = Driver::open(core, inboxes.remove(0), true, model.as_ref()).unwrap();
+    let client = Client::new(&runtime);
+    let mut calls = ["a", "b", "c"].map(|key| client.entity::<Busy>(key).note());
+    let [a, b, c] = &mut calls;
+    assert!(futures::poll!(a).is_pending() && futures::poll!(b).is_pending());
+    driver.receive(usize::MAX);
+    let view = driver.view(&runtime.order);
+    driver.step(view, &runtime.order, runtime.clock.now(), 1).unwrap();
+    assert!(futures::poll!(c).is_pending());
+    let given_back = driver.close();
+    let targets: Vec<_> = given_back.iter().map(|(message, _)| message.target.as_str()).collect();
+    assert_eq!(targets, ["@busy@b", "@busy@c"]);
 }
 
 /// A hub without room for clients accepts requests of operators.

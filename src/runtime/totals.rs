@@ -15,6 +15,8 @@ pub(crate) struct Totals {
     pub(crate) timers_fired: AtomicU64,
     pub(crate) dead_letters: AtomicU64,
     pub(crate) commits: AtomicU64,
+    /// Inputs that an executor has received and left to its next step.
+    pub(crate) inputs: AtomicU64,
     pub(crate) mailboxes: AtomicU64,
     pub(crate) entities_in_memory: AtomicU64,
     pub(crate) callers: AtomicU64,
@@ -26,6 +28,7 @@ pub(crate) struct Totals {
 /// The current load of one executor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
+    pub(crate) inputs: u64,
     pub(crate) mailboxes: u64,
     pub(crate) entities: u64,
     pub(crate) callers: u64,
@@ -36,6 +39,7 @@ impl Totals {
     /// executors.
     pub(crate) fn hold(&self, before: &mut Held, now: Held) {
         let pairs = [
+            (&self.inputs, before.inputs, now.inputs),
             (&self.mailboxes, before.mailboxes, now.mailboxes),
             (&self.entities_in_memory, before.entities, now.entities),
             (&self.callers, before.callers, now.callers),
@@ -76,6 +80,7 @@ mod tests {
         let totals = Totals::default();
         let (mut one, mut other) = (Held::default(), Held::default());
         let holds = |callers| Held {
+            inputs: 3,
             mailboxes: 1,
             entities: 2,
             callers,
@@ -84,6 +89,7 @@ mod tests {
         totals.hold(&mut other, holds(7));
         totals.hold(&mut one, holds(3));
         assert_eq!(totals.callers.load(Ordering::Relaxed), 10);
+        assert_eq!(totals.inputs.load(Ordering::Relaxed), 6);
         assert_eq!(totals.mailboxes.load(Ordering::Relaxed), 2);
         assert_eq!(totals.entities_in_memory.load(Ordering::Relaxed), 4);
     }

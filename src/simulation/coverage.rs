@@ -69,6 +69,7 @@ pub(super) enum CoverageMark {
     MailOutOfOrder,
     ReplacedGoesOn,
     ReplacedSeesItsSuccessor,
+    InputsLeft,
 }
 
 impl CoverageMark {
@@ -99,7 +100,7 @@ impl CoverageMark {
         Self::ActivityAnswerRefused,
     ];
 
-    pub(super) const OF_ENTITIES: [Self; 25] = [
+    pub(super) const OF_ENTITIES: [Self; 26] = [
         Self::CrashThatLosesCommits,
         Self::CrashWithWaitingMessages,
         Self::CrashWhileOperationsRun,
@@ -125,6 +126,7 @@ impl CoverageMark {
         Self::DeadLetterDropped,
         Self::RequestIdRefused,
         Self::AnswerOverALimit,
+        Self::InputsLeft,
     ];
 
     pub(super) const OF_MAIL: [Self; 6] = [

@@ -79,12 +79,15 @@ impl World {
         self.forget_who_gave_up(index);
         let order = Arc::clone(&self.process.order);
         let view = self.process.cores[index].driver.view(&order);
-        if !self.process.cores[index].driver.is_alone() {
+        let mut at_most = usize::MAX;
+        if self.process.cores[index].driver.is_alone() {
+            at_most = self.portion();
+        } else {
             let owed = self.process.cores[index].driver.inbox().owed(view.seen);
             self.accept(index, owed);
             self.go_on_elsewhere(index);
         }
-        let step = self.process.cores[index].driver.step(view, &order, self.now);
+        let step = self.process.cores[index].driver.step(view, &order, self.now, at_most);
         let step = step.expect("the model's reads do not fail");
         for core in self.process.slots.take_wakeups() {
             self.process.cores[core].inbox.send(Envelope::Wake);
@@ -99,6 +102,9 @@ impl World {
         self.process.slots.recount(holders);
         let [_, attached, _] = core.clients();
         self.see(CoverageMark::CallShared, attached > 0);
+        let driver = &self.process.cores[index].driver;
+        let left = driver.is_alone() && driver.core().inputs() > 0;
+        self.see(CoverageMark::InputsLeft, left);
         check::step(&step, self.model.as_ref(), self.profile.orchestrations.is_some());
         self.check_work_of(&step);
         self.note_dropped(&step);
@@ -116,6 +122,18 @@ impl World {
         }
         self.hash.update(format!("{:?}", step.outputs).as_bytes());
         self.process.cores[index].step = Some(step);
+    }
+
+    /// Returns the maximum number of inputs of a step.
+    fn portion(&mut self) -> usize {
+        let Some(portions) = &mut self.portions else {
+            return usize::MAX;
+        };
+        if portions.chance(20) {
+            portions.between(1, 3) as usize
+        } else {
+            usize::MAX
+        }
     }
 
     /// Another executor goes on while this one has its snapshot, which shows nothing of that. Only where the hub has a

@@ -102,7 +102,7 @@ impl World {
             None if !core.driver.has_work(now) => return Ok(()),
             None => {
                 let view = core.driver.view(&order);
-                match core.driver.step(view, &order, now) {
+                match core.driver.step(view, &order, now, usize::MAX) {
                     Ok(step) => step,
                     Err(error) => {
                         assert!(replaced.has_mail, "a replaced process fails without any news: {error}");

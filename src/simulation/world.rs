@@ -39,7 +39,7 @@ pub(super) enum Edition {
     Second,
     /// The last edition in which no hub had several shards.
     Third,
-    /// The last edition in which no process was replaced, and no id had a placement.
+    /// The last edition in which no process was replaced, no id had a placement, and a step took all inputs.
     Fourth,
     Newest,
 }
@@ -55,6 +55,8 @@ pub(super) struct World {
     pub(super) aside: Random,
     /// Decides everything that was added after `aside`.
     pub(super) later: Random,
+    /// Decides how many inputs a step leaves to the next one, if any.
+    pub(super) portions: Option<Random>,
     pub(super) profile: Profile,
     pub(super) now: Timestamp,
     /// The store, or the expected content of the machine's store.
@@ -136,6 +138,7 @@ impl World {
             random,
             aside,
             later,
+            portions: (edition == Edition::Newest).then(|| Random::new(seed.rotate_left(48))),
             profile,
             now,
             model,

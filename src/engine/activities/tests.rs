@@ -156,7 +156,7 @@ impl Stage {
             self.batch += 1;
             let step = self
                 .core
-                .step(Timestamp(self.now), self.batch, &self.model, u64::MAX)
+                .step(Timestamp(self.now), self.batch, &self.model, u64::MAX, usize::MAX)
                 .unwrap();
             if !step.batch.is_empty() {
                 self.write(&step.batch);

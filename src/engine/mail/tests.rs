@@ -71,7 +71,9 @@ impl Side {
         let mut numbers = Vec::new();
         while self.core.has_work(Timestamp(1)) {
             self.batch += 1;
-            let step = self.core.step(Timestamp(1), self.batch, &self.model, u64::MAX)?;
+            let step = self
+                .core
+                .step(Timestamp(1), self.batch, &self.model, u64::MAX, usize::MAX)?;
             self.model.write(&step.batch).unwrap();
             for output in step.outputs {
                 match output {
@@ -261,7 +263,10 @@ fn a_request_for_another_shard_is_refused() {
             ..ClientOrigin::default()
         },
     });
-    let step = side.core.step(Timestamp(1), 1, &side.model, u64::MAX).unwrap();
+    let step = side
+        .core
+        .step(Timestamp(1), 1, &side.model, u64::MAX, usize::MAX)
+        .unwrap();
     assert!(step.batch.is_empty());
     let [
         Output::Settle {

@@ -109,7 +109,10 @@ impl Stage {
         self.now += 1;
         self.batch += 1;
         let now = Timestamp(self.now);
-        let step = self.core.step(now, self.batch, &self.model, u64::MAX).unwrap();
+        let step = self
+            .core
+            .step(now, self.batch, &self.model, u64::MAX, usize::MAX)
+            .unwrap();
         if !step.batch.is_empty() {
             self.model.write(&step.batch).unwrap();
         }

@@ -244,7 +244,7 @@ impl Stage {
         };
         let step = self
             .core
-            .step(Timestamp(self.now), self.batch, &reader, u64::MAX)
+            .step(Timestamp(self.now), self.batch, &reader, u64::MAX, usize::MAX)
             .unwrap();
         self.most_read = self.most_read.max(reader.bytes.get());
         self.rows_read += reader.rows.get();

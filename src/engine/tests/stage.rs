@@ -198,7 +198,7 @@ impl Stage {
             model: &self.model,
             most: &self.most_read,
         };
-        let step = self.core.step(now, self.batch, &reader, u64::MAX).unwrap();
+        let step = self.core.step(now, self.batch, &reader, u64::MAX, usize::MAX).unwrap();
         self.model.write(&step.batch).unwrap();
         for output in step.outputs {
             match output {

@@ -381,7 +381,9 @@ impl Stage {
             return false;
         }
         let batch = self.draw();
-        let step = self.cores[core].step(now, batch, &self.model, self.written).unwrap();
+        let step = self.cores[core]
+            .step(now, batch, &self.model, self.written, usize::MAX)
+            .unwrap();
         self.check(&step);
         self.write(&step.batch);
         for output in step.outputs {
