@@ -98,10 +98,7 @@ impl EntityHandle {
 
     fn request(&self, operation: String, input: Vec<u8>) -> Request {
         Request {
-            entity: Self {
-                client: self.client.share(),
-                id: self.id.clone(),
-            },
+            entity: self.client.untyped_entity(&self.id),
             operation,
             input,
             sending: SendOptions::default(),

@@ -119,28 +119,17 @@ impl<C: Client> Driver<C> {
 
     /// Closes the inbox, and returns the requests that no step has taken, with their clients.
     pub(crate) fn close(&mut self) -> Vec<(Message, C)> {
+        for envelope in self.inbox.close() {
+            self.take_in(envelope);
+        }
         let mut requests = Vec::new();
-        let mut add = |target, action, client: ClientOrigin, reply| {
-            let trace = client.trace.clone();
-            let message = Message::new(MessageId::default(), target, action, Origin::Client(client));
-            requests.push((message.in_trace(trace), reply));
-        };
         for input in self.core.take_inputs() {
             if let Input::Request { target, action, client } = input
                 && let Some(reply) = client.token.and_then(|token| self.callers.remove(token))
             {
-                add(target, action, client, reply);
-            }
-        }
-        for envelope in self.inbox.close() {
-            if let Envelope::Request {
-                target,
-                action,
-                client,
-                reply,
-            } = envelope
-            {
-                add(target, action, client, reply);
+                let trace = client.trace.clone();
+                let message = Message::new(MessageId::default(), target, action, Origin::Client(client));
+                requests.push((message.in_trace(trace), reply));
             }
         }
         requests

@@ -175,7 +175,7 @@ impl Executor {
         let view = self.driver.view(&runtime.order);
         let at_most = if self.driver.is_alone() {
             let waiting = self.driver.core().inputs();
-            self.portion.next(waiting, runtime.order.idle_sync_time())
+            self.portion.next(waiting, || runtime.order.idle_sync_time())
         } else {
             // After the snapshot, so that all deliveries of the commits that it shows are accepted.
             self.drain();

@@ -29,11 +29,11 @@ pub(super) struct Portion {
 }
 
 impl Portion {
-    /// Returns the maximum number of inputs of the next step. `waiting` inputs wait for it. `sync` is the duration of
-    /// the last sync if the disk has nothing to do.
-    pub(super) fn next(&mut self, waiting: usize, sync: Option<Duration>) -> usize {
-        let outlasts_a_sync = sync.is_some_and(|sync| self.time_of(waiting) >= sync);
-        self.has_divided = !self.has_divided && waiting >= WORTHWHILE && outlasts_a_sync;
+    /// Returns the maximum number of inputs of the next step. `waiting` inputs wait for it. `sync` returns the duration
+    /// of the last sync if the disk has nothing to do. It is called only if it matters, because it takes a lock.
+    pub(super) fn next(&mut self, waiting: usize, sync: impl FnOnce() -> Option<Duration>) -> usize {
+        let outlasts = |sync| self.time_of(waiting) >= sync;
+        self.has_divided = !self.has_divided && waiting >= WORTHWHILE && sync().is_some_and(outlasts);
         if self.has_divided {
             waiting.div_ceil(2)
         } else {
@@ -81,25 +81,25 @@ mod tests {
     /// as one sync.
     #[test]
     fn work_that_outlasts_a_sync_is_halved_for_an_idle_disk() {
-        assert_eq!(learned().next(256, SYNC), 128);
-        assert_eq!(learned().next(257, SYNC), 129);
-        assert_eq!(learned().next(90, SYNC), usize::MAX);
-        assert_eq!(learned().next(256, None), usize::MAX);
+        assert_eq!(learned().next(256, || SYNC), 128);
+        assert_eq!(learned().next(257, || SYNC), 129);
+        assert_eq!(learned().next(90, || SYNC), usize::MAX);
+        assert_eq!(learned().next(256, || None), usize::MAX);
     }
 
     /// What a step has left is not divided again, even if the disk has nothing to do.
     #[test]
     fn the_second_half_is_not_divided() {
         let mut portion = learned();
-        let portions = [1_024, 512, 1_024, 512].map(|waiting| portion.next(waiting, SYNC));
+        let portions = [1_024, 512, 1_024, 512].map(|waiting| portion.next(waiting, || SYNC));
         assert_eq!(portions, [512, usize::MAX, 512, usize::MAX]);
     }
 
     /// Few inputs are not divided, however fast the disk is. Nothing is divided before the first step.
     #[test]
     fn few_inputs_are_not_divided() {
-        assert_eq!(learned().next(WORTHWHILE - 1, Some(Duration::ZERO)), usize::MAX);
-        assert_eq!(Portion::default().next(256, SYNC), usize::MAX);
+        assert_eq!(learned().next(WORTHWHILE - 1, || Some(Duration::ZERO)), usize::MAX);
+        assert_eq!(Portion::default().next(256, || SYNC), usize::MAX);
     }
 
     /// The expected time follows a change of the work within some tens of steps.
@@ -109,10 +109,10 @@ mod tests {
         for _ in 0..50 {
             portion.learn(100, Duration::from_micros(10));
         }
-        assert_eq!(portion.next(256, SYNC), usize::MAX);
+        assert_eq!(portion.next(256, || SYNC), usize::MAX);
         for _ in 0..50 {
             portion.learn(100, Duration::from_micros(1_000));
         }
-        assert_eq!(portion.next(32, SYNC), 16);
+        assert_eq!(portion.next(32, || SYNC), 16);
     }
 }

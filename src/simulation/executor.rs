@@ -79,14 +79,14 @@ impl World {
         self.forget_who_gave_up(index);
         let order = Arc::clone(&self.process.order);
         let view = self.process.cores[index].driver.view(&order);
-        let mut at_most = usize::MAX;
-        if self.process.cores[index].driver.is_alone() {
-            at_most = self.portion();
+        let at_most = if self.process.cores[index].driver.is_alone() {
+            self.portion()
         } else {
             let owed = self.process.cores[index].driver.inbox().owed(view.seen);
             self.accept(index, owed);
             self.go_on_elsewhere(index);
-        }
+            usize::MAX
+        };
         let step = self.process.cores[index].driver.step(view, &order, self.now, at_most);
         let step = step.expect("the model's reads do not fail");
         for core in self.process.slots.take_wakeups() {
