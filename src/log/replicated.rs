@@ -11,13 +11,15 @@ use crate::error::Result;
 use crate::planted::{self, Fault};
 
 /// Size above which a record ends, in bytes before compression. One statement of the database carries one record.
-const RECORD_BYTES: usize = 1 << 20;
+pub(crate) const RECORD_BYTES: usize = 1 << 20;
 
 /// The log of one tenure. Commits gather in memory until a sync appends them.
 #[derive(Debug)]
 pub(crate) struct ReplicatedLog {
     shared: Arc<dyn SharedLog>,
     epoch: u64,
+    /// Size above which a record ends, in bytes before compression.
+    record_bytes: usize,
     /// Commits that no append has taken yet, as the records that they will become.
     pending: Mutex<Vec<Commits>>,
     /// Held during an append.
@@ -100,10 +102,16 @@ impl Appended {
 
 impl ReplicatedLog {
     /// Creates the log of a tenure. `appended` has the records that were read from the log for the local copy.
-    pub(crate) fn new(shared: Arc<dyn SharedLog>, tenure: &Tenure, appended: Arc<Appended>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<dyn SharedLog>,
+        tenure: &Tenure,
+        appended: Arc<Appended>,
+        record_bytes: usize,
+    ) -> Self {
         Self {
             shared,
             epoch: tenure.epoch,
+            record_bytes,
             pending: Mutex::default(),
             end: Mutex::new(End {
                 position: tenure.log.head,
@@ -171,7 +179,10 @@ impl ReplicatedLog {
 impl Log for ReplicatedLog {
     fn append(&self, commit: u64, changes: &[u8]) {
         let mut pending = self.pending();
-        if pending.last().is_none_or(|commits| commits.bytes() >= RECORD_BYTES) {
+        if pending
+            .last()
+            .is_none_or(|commits| commits.bytes() >= self.record_bytes)
+        {
             pending.push(Commits::default());
         }
         let commits = pending.last_mut().expect("there is one");

@@ -1,5 +1,8 @@
 //! The situations that a run reached, for the test of the simulation itself, and the trace of a run, for debugging.
 
+#[cfg(feature = "cluster")]
+use crate::store::ShardMark;
+
 /// A situation that a run reached. The simulation tests nothing in a situation that it never reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum CoverageMark {
@@ -70,6 +73,9 @@ pub(super) enum CoverageMark {
     ReplacedGoesOn,
     ReplacedSeesItsSuccessor,
     InputsLeft,
+    /// Something happened to the shared log of a shard, or to its copies.
+    #[cfg(feature = "cluster")]
+    Shard(ShardMark),
 }
 
 impl CoverageMark {

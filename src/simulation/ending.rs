@@ -49,8 +49,9 @@ impl World {
     /// A machine draws this number itself, unless `keep` is all of them.
     pub(super) fn reopen(&mut self, keep: usize, build: Build, versions: Versions) {
         let unsynced = self.model.unsynced();
+        let stays = self.goes_on_as_replaced();
         let (model, keep) = match &mut self.host {
-            Some(host) => host.restart(&self.model, keep == unsynced),
+            Some(host) => host.restart(&self.model, keep == unsynced, stays),
             None => (Arc::new(self.model.crash(keep)), keep),
         };
         let replaced = std::mem::replace(&mut self.model, model);
@@ -83,7 +84,9 @@ impl World {
         let (random, aside) = (&mut self.random, &mut self.aside);
         let process = Process::open(store, build, versions, here, &self.profile, random, aside);
         let before = std::mem::replace(&mut self.process, process);
-        self.keep_as_replaced(before, &replaced);
+        if stays {
+            self.keep_as_replaced(before, &replaced);
+        }
         self.limits_met.insert(self.process.payload_bytes);
         self.reopen_mail();
     }

@@ -141,10 +141,10 @@ impl World {
     fn go_on_elsewhere(&mut self, index: usize) {
         let Some(host) = &mut self.host else { return };
         let others = (self.process.cores.len() - index - 1) as u64;
-        if others == 0 || !host.chance.one_in(3) {
+        if others == 0 || !host.chance().one_in(3) {
             return;
         }
-        let other = index + 1 + host.chance.below(others) as usize;
+        let other = index + 1 + host.chance().below(others) as usize;
         if self.process.cores[other].step.is_none() {
             return self.step(other);
         }

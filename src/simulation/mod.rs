@@ -14,11 +14,12 @@
 //!
 //! `profile` defines which events can happen in a run, `world` and the modules that it uses perform them, and `check`
 //! contains the invariants. `orchestration` has the same parts for orchestrations; half of the tests run without them.
-//! Three of four seeds use the production store on an in-memory machine, with the model beside it; see `store`.
+//! Three of four seeds use the production store on an in-memory machine, with the model beside it; see `store`. With the
+//! feature `cluster`, one hub in 16 is on one to three nodes instead, and its seed is replayed with that feature.
 //!
 //! A seed that finds a bug goes into `corpus.txt`. The run of a seed changes as soon as more is drawn from it, so the
-//! corpus is played in every `Edition`. `ABIDE_EDITION=fourth` has no replaced processes and no placements, `third` no shards
-//! either, `second` no machines either, and `first` also excludes the decisions of `World::later`.
+//! corpus is played in every `Edition`. `ABIDE_EDITION=fourth` has no nodes, no replaced processes and no placements, `third` no
+//! shards either, `second` no machines either, and `first` also excludes the decisions of `World::later`.
 
 mod asking;
 mod builds;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::coverage::CoverageMark;
 use super::process::{Process, Released};
+use super::store::Host;
 use super::world::World;
 use crate::commit::Gated;
 use crate::engine::message::Message;
@@ -28,32 +29,35 @@ pub(super) struct Replaced {
 }
 
 impl World {
-    /// The process that the world had before, with a model of its own now, may go on.
-    pub(super) fn keep_as_replaced(&mut self, process: Process, model: &Model) {
+    /// Returns whether the process goes on when the next one takes its place.
+    pub(super) fn goes_on_as_replaced(&mut self) -> bool {
         let shards = &mut self.shards;
-        let is_kept = shards.replaces
-            && !process.failed
-            && !process.has_left
+        shards.replaces
+            && !self.process.failed
+            && !self.process.has_left
             && shards.replaced.len() < MOST
-            && shards.random.chance(60);
-        if is_kept {
-            self.story.tell(|| {
-                format!(
-                    "the process before goes on as one that was replaced: {:?}",
-                    self.shards.here
-                )
-            });
-            // It ends for no other reason.
-            model.withdraw_faults();
-            model.replace();
-            let shard = self.shards.here.id;
-            let has_mail = false;
-            self.shards.replaced.push(Replaced {
-                shard,
-                process,
-                has_mail,
-            });
-        }
+            && shards.random.chance(60)
+            && self.host.as_ref().is_none_or(Host::has_room_for_another)
+    }
+
+    /// The process that the world had before, with a model of its own now, goes on.
+    pub(super) fn keep_as_replaced(&mut self, process: Process, model: &Model) {
+        self.story.tell(|| {
+            format!(
+                "the process before goes on as one that was replaced: {:?}",
+                self.shards.here
+            )
+        });
+        // It ends for no other reason.
+        model.withdraw_faults();
+        model.replace();
+        let shard = self.shards.here.id;
+        let has_mail = false;
+        self.shards.replaced.push(Replaced {
+            shard,
+            process,
+            has_mail,
+        });
     }
 
     /// Sometimes a replaced process goes on. Returns whether one did.

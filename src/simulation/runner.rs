@@ -8,6 +8,8 @@ use super::coverage::CoverageMark;
 use super::shards::PlantedBug;
 use super::world::{Cast, Edition, World};
 use crate::engine::panic_text;
+#[cfg(feature = "cluster")]
+use crate::store::{LogBug, ShardMark};
 
 /// Number of seeds with entities only, unless `ABIDE_SEEDS` is set.
 const SEEDS: u64 = 3_000;
@@ -54,8 +56,12 @@ fn run_all(cast: Cast, edition: Edition, seeds: impl Iterator<Item = u64>) {
         .iter()
         .map(|(seed, reason)| format!("seed {seed}: {reason}"))
         .collect();
+    let features = match cfg!(feature = "cluster") {
+        true => "--features cluster",
+        false => "--no-default-features",
+    };
     panic!(
-        "{}\nreplay with: ABIDE_SEED={first} cargo test --no-default-features --lib simulation -- --nocapture",
+        "{}\nreplay with: ABIDE_SEED={first} cargo test {features} --lib simulation::runner -- --nocapture",
         list.join("\n")
     );
 }
@@ -109,6 +115,8 @@ fn the_simulation_comes_to_every_place() {
     for cast in [Cast::EntitiesOnly, Cast::WithOrchestrations] {
         see_all(cast, &CoverageMark::OF_MAIL);
         see_all(cast, &CoverageMark::OF_STORE);
+        #[cfg(feature = "cluster")]
+        see_all(cast, &ShardMark::ALL.map(CoverageMark::Shard));
     }
 }
 
@@ -128,14 +136,31 @@ fn see_all(cast: Cast, marks: &[CoverageMark]) {
 #[test]
 fn the_simulation_finds_planted_bugs_of_the_mail() {
     for bug in PlantedBug::ALL {
-        for cast in [Cast::EntitiesOnly, Cast::WithOrchestrations] {
-            let is_found = |seed| run_with(cast, seed, Edition::Newest, Some(bug)).is_err();
-            assert!(
-                (1..=WITHIN).any(is_found),
-                "{bug:?} is not found in {WITHIN} seeds, {cast:?}"
-            );
+        find(bug);
+    }
+}
+
+/// Each planted bug of a shared log is found in both kinds of runs, by seeds that find nothing without it.
+#[cfg(feature = "cluster")]
+#[test]
+fn the_simulation_finds_planted_bugs_of_the_log() {
+    for bug in LogBug::ALL {
+        for (cast, seed) in find(PlantedBug::Log(bug)) {
+            let without = run_with(cast, seed, Edition::Newest, Some(PlantedBug::Log(LogBug::Nothing)));
+            assert_eq!(without.err(), None, "seed {seed} without {bug:?}, {cast:?}");
+            println!("{bug:?}: seed {seed}, {cast:?}");
         }
     }
+}
+
+/// Returns the first seed that finds a bug, of each kind of runs.
+fn find(bug: PlantedBug) -> [(Cast, u64); 2] {
+    [Cast::EntitiesOnly, Cast::WithOrchestrations].map(|cast| {
+        let is_found = |seed: &u64| run_with(cast, *seed, Edition::Newest, Some(bug)).is_err();
+        let found = (1..=WITHIN).find(is_found);
+        let found = found.unwrap_or_else(|| panic!("{bug:?} is not found in {WITHIN} seeds, {cast:?}"));
+        (cast, found)
+    })
 }
 
 /// Returns the seeds of a corpus: the beginning of each line, up to a `#`.
@@ -168,6 +193,11 @@ fn one_seed_gives_one_run() {
         for seed in 1..=20 {
             let run = || run(cast, seed, Edition::Newest);
             assert_eq!(run(), run(), "seed {seed}, {cast:?}");
+        }
+        #[cfg(feature = "cluster")]
+        for seed in 1..=5 {
+            let run = || run_with(cast, seed, Edition::Newest, Some(PlantedBug::Log(LogBug::Nothing)));
+            assert_eq!(run(), run(), "seed {seed} on nodes, {cast:?}");
         }
     }
 }

@@ -21,6 +21,8 @@ use crate::model::{self, MailMark, MailRecord};
 use crate::runtime::mail::{Courier, Letter};
 use crate::runtime::{CapacityWaiter, Envelope};
 use crate::schema::{self, Table};
+#[cfg(feature = "cluster")]
+use crate::store::LogBug;
 use crate::store::{Batch, Change, Model, Reader, Visitor};
 
 /// A bug that is planted to show that the simulation finds it.
@@ -42,6 +44,9 @@ pub(super) enum PlantedBug {
     ConfirmUnseen,
     /// A process answers reads without asking whether it was replaced.
     AnswerUnconfirmed,
+    /// A bug in the database that has the shared log of a shard.
+    #[cfg(feature = "cluster")]
+    Log(LogBug),
 }
 
 impl PlantedBug {
@@ -55,6 +60,15 @@ impl PlantedBug {
         Self::ConfirmUnseen,
         Self::AnswerUnconfirmed,
     ];
+
+    /// Returns whether only a hub on several nodes can have this bug.
+    pub(super) fn is_of_nodes(self) -> bool {
+        match self {
+            #[cfg(feature = "cluster")]
+            Self::Log(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// The shards of a hub, but for the fields of the one that the world has at the moment.

@@ -48,6 +48,9 @@ impl Edition {
     pub(super) const ALL: [Self; 5] = [Self::First, Self::Second, Self::Third, Self::Fourth, Self::Newest];
 }
 
+/// One in this many hubs is on one to three nodes. These runs take longer, because each process opens RocksDB.
+const SHARE_OF_NODES: u64 = 16;
+
 /// The world of one run.
 pub(super) struct World {
     pub(super) random: Random,
@@ -59,9 +62,9 @@ pub(super) struct World {
     pub(super) portions: Option<Random>,
     pub(super) profile: Profile,
     pub(super) now: Timestamp,
-    /// The store, or the expected content of the machine's store.
+    /// The store, or the expected content of the store of the host.
     pub(super) model: Arc<Model>,
-    /// The machine that holds the store of the hub, in three of four seeds.
+    /// What holds the store of the hub, in most seeds.
     pub(super) host: Option<Host>,
     pub(super) plans: Plans,
     pub(super) requests: Vec<Request>,
@@ -108,10 +111,20 @@ impl World {
             true => Shards::draw(&mut of_shards, profile.partitions),
             false => 1,
         };
+        let mut of_nodes = Chance::new(seed.rotate_left(8));
+        let is_on_nodes = of_nodes.one_in(SHARE_OF_NODES) || planted.is_some_and(PlantedBug::is_of_nodes);
+        let on_nodes = edition == Edition::Newest && cfg!(feature = "cluster") && is_on_nodes;
         let replaces = edition == Edition::Newest && shards > 1;
         profile.placed = replaces && of_shards.chance(50);
+        let replaces = replaces || on_nodes;
+        if on_nodes {
+            // Of a replaced process, only the first executor continues.
+            profile.most_cores = 1;
+            // The database is out of reach, or goes back.
+            profile.faults = true;
+        }
         let story = Story { told };
-        story.tell(|| format!("{profile:?} {shards} shards"));
+        story.tell(|| format!("{profile:?} {shards} shards, on nodes: {on_nodes}"));
         let now = Timestamp(1_000_000);
         let mut chance = Chance::new(seed);
         let has_machine = edition >= Edition::Third && !chance.one_in(4);
@@ -119,7 +132,10 @@ impl World {
         let mut limits_met = BTreeSet::new();
         let mut open = |shard: u16, chance: Chance| {
             let model = Arc::new(Model::new());
-            let host = has_machine.then(|| Host::begin(&model, chance, story));
+            let host = match on_nodes {
+                true => Some(Host::on_nodes(&model, of_nodes.fork(), story, planted)),
+                false => has_machine.then(|| Host::on_a_machine(&model, chance, story)),
+            };
             let store = store_of(host.as_ref(), &model, replaces, planted);
             let shard = Shard {
                 id: ShardId(shard),
@@ -320,5 +336,6 @@ fn store_of(host: Option<&Host>, model: &Arc<Model>, replaces: bool, planted: Op
         model: Arc::clone(model),
         confirms_reads: planted != Some(PlantedBug::AnswerUnconfirmed),
         confirms_unseen: planted == Some(PlantedBug::ConfirmUnseen),
+        tells: host.is_some_and(Host::tells_the_replaced),
     })
 }

@@ -40,6 +40,8 @@ pub(crate) use killable::{DiskImage, KillableStore};
 pub(crate) use memory::MemoryStore;
 #[cfg(test)]
 pub(crate) use model::Model;
+#[cfg(all(test, feature = "cluster"))]
+pub(crate) use rocks::replicated::{LogBug, Nodes, Owner, ShardMark};
 #[cfg(feature = "rocksdb")]
 pub(crate) use rocks::{Inspected, OpenOptions, ReadOnlyStore, is_no_hub, open, open_read_only, open_unchecked};
 #[cfg(feature = "cluster")]

@@ -154,6 +154,12 @@ impl Model {
         (faults.writes, faults.syncs) = (None, None);
     }
 
+    /// Returns `true` if a sync fails sooner or later.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn has_a_fault_for_syncs(&self) -> bool {
+        self.state().faults.syncs.is_some()
+    }
+
     pub(crate) fn rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         self.state().rows.to_map()
     }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::store::{Batch, Model, Reader, Store, StoreStats, Visitor};
 
 /// A store until its process is replaced. Afterwards it has the rows that the process knows, and says at the next sync or
-/// confirmation that the process was replaced.
+/// confirmation that the process was replaced. The store of a node does all of that itself.
 #[derive(Debug)]
 pub(in crate::simulation) struct Tenure {
     pub(in crate::simulation) store: Arc<dyn Store>,
@@ -17,11 +17,13 @@ pub(in crate::simulation) struct Tenure {
     pub(in crate::simulation) confirms_reads: bool,
     /// True with a planted bug.
     pub(in crate::simulation) confirms_unseen: bool,
+    /// True if the store itself knows when the process was replaced.
+    pub(in crate::simulation) tells: bool,
 }
 
 impl Tenure {
     fn now(&self) -> &dyn Store {
-        match self.model.is_replaced() {
+        match self.model.is_replaced() && !self.tells {
             true => self.model.as_ref(),
             false => self.store.as_ref(),
         }
@@ -44,7 +46,7 @@ impl Store for Tenure {
     fn confirm(&self) -> Result<()> {
         match self.confirms_unseen {
             true => Ok(()),
-            false => self.model.confirm(),
+            false => self.now().confirm(),
         }
     }
 

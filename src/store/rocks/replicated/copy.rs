@@ -13,7 +13,7 @@ use super::replay::{Replay, damaged};
 use super::snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_private_directory, io_error, is_absent_or_empty, sync_parent};
-use crate::log::replicated::{Appended, Place};
+use crate::log::replicated::{Appended, Place, RECORD_BYTES};
 use crate::log::shared::{Chain, LogError, LogState, Record, SharedLog};
 use crate::store::directory::database;
 use crate::store::durable::{Base, Bounds};
@@ -36,6 +36,8 @@ pub(super) struct Limits {
     pub(super) bounds: Bounds,
     pub(super) note_interval: Duration,
     pub(super) read_bytes: usize,
+    /// Size above which a record ends, in bytes before compression.
+    pub(super) record_bytes: usize,
 }
 
 impl Limits {
@@ -49,6 +51,7 @@ impl Limits {
             },
             note_interval: NOTE,
             read_bytes: READ,
+            record_bytes: RECORD_BYTES,
         }
     }
 }

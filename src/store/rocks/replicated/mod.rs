@@ -40,3 +40,5 @@ pub(crate) use import::import;
 pub(crate) use moves::{MoveOptions, Moved};
 pub(crate) use open::{Member, OpenOptions, Opened, Tenant, open};
 pub(crate) use replay::CopiedRows;
+#[cfg(test)]
+pub(crate) use simulation::shard::{LogBug, Nodes, Owner, ShardMark};

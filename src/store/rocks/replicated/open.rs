@@ -424,7 +424,12 @@ pub(super) fn take_over(
     };
     let current = replay.and_then(|replay| replay.finish(&tenure.log, shared.as_ref()));
     let current = current.map_err(|error| damaged_or_replaced(error, tenure.epoch, shared.as_ref()))?;
-    let log = ReplicatedLog::new(Arc::clone(shared), tenure, Arc::clone(&current.appended));
+    let log = ReplicatedLog::new(
+        Arc::clone(shared),
+        tenure,
+        Arc::clone(&current.appended),
+        limits.record_bytes,
+    );
     let durable = Durable::new(log, current.copy, current.fronts, current.kept, limits.bounds);
     Ok((durable, current.appended))
 }

@@ -1,4 +1,4 @@
-//! The connection of one node to the model of the database.
+//! The log in the model of a database, and the connection of one node to it.
 
 use std::fmt;
 use std::sync::Weak;
@@ -12,22 +12,37 @@ use crate::log::shared::{Chain, LogError, LogState, Record, SharedLog, Snapshot}
 /// The greatest number of things that happen after a lost answer.
 const OUTAGE: u64 = 10;
 
+/// The connection of a node to the model of a database.
+pub(super) trait Connection: fmt::Debug + Send + Sync {
+    /// Returns the number of the node.
+    fn node(&self) -> usize;
+
+    /// Runs a statement as a session does: again, until its answer is heard, or for as long as it has patience.
+    fn run<R>(&self, statement: impl Fn(&mut Database, Option<Bug>) -> Done<R>) -> Result<R, LogError>;
+}
+
 /// The log as a node sees it.
-pub(super) struct ModelLog {
+#[derive(Debug)]
+pub(super) struct ModelLog<C>(pub(super) C);
+
+/// The connection of a node of this simulation. Anything may happen before each attempt.
+pub(super) struct NodeConnection {
     pub(super) world: Weak<World>,
     pub(super) node: usize,
 }
 
-impl fmt::Debug for ModelLog {
+impl fmt::Debug for NodeConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ModelLog").field("node", &self.node).finish()
+        f.debug_struct("NodeConnection").field("node", &self.node).finish()
     }
 }
 
-impl ModelLog {
-    /// Runs a statement as a session does: again, until its answer is heard, or for as long as it has patience. Anything may
-    /// happen before each attempt.
-    pub(super) fn run<R>(&self, statement: impl Fn(&mut Database, Option<Bug>) -> Done<R>) -> Result<R, LogError> {
+impl Connection for NodeConnection {
+    fn node(&self) -> usize {
+        self.node
+    }
+
+    fn run<R>(&self, statement: impl Fn(&mut Database, Option<Bug>) -> Done<R>) -> Result<R, LogError> {
         let world = self.world.upgrade().expect("the world outlives its nodes");
         let is_disturbed = {
             let mut core = world.core();
@@ -74,37 +89,38 @@ impl ModelLog {
     }
 }
 
-impl SharedLog for ModelLog {
+impl<C: Connection> SharedLog for ModelLog<C> {
     fn append(&self, epoch: u64, record: &Record) -> Result<(), LogError> {
-        self.run(|database, bug| database.append(epoch, self.node, record, bug))?
+        self.0
+            .run(|database, bug| database.append(epoch, self.0.node(), record, bug))?
     }
 
     fn confirm(&self, epoch: u64) -> Result<u64, LogError> {
-        self.run(|database, _| database.confirm(epoch, self.node))?
+        self.0.run(|database, _| database.confirm(epoch, self.0.node()))?
     }
 
     fn state(&self) -> Result<LogState, LogError> {
-        self.run(|database, _| Done::read(database.state()))
+        self.0.run(|database, _| Done::read(database.state()))
     }
 
     fn barrier(&self) -> Result<LogState, LogError> {
-        self.run(|database, bug| database.barrier(bug))
+        self.0.run(|database, bug| database.barrier(bug))
     }
 
     fn settle(&self, position: u64, chain: Chain) -> Result<bool, LogError> {
-        self.run(|database, bug| database.settle(position, chain, bug))
+        self.0.run(|database, bug| database.settle(position, chain, bug))
     }
 
     fn read(&self, from: u64, bytes: usize) -> Result<Vec<Record>, LogError> {
-        self.run(|database, _| Done::read(database.read(from, bytes)))
+        self.0.run(|database, _| Done::read(database.read(from, bytes)))
     }
 
     fn find(&self, commit: u64, from: u64) -> Result<Option<u64>, LogError> {
-        self.run(|database, _| Done::read(database.find(commit, from)))
+        self.0.run(|database, _| Done::read(database.find(commit, from)))
     }
 
     fn bytes(&self) -> Result<u64, LogError> {
-        self.run(|database, _| Done::read(database.bytes()))
+        self.0.run(|database, _| Done::read(database.bytes()))
     }
 
     fn set_calm_since(&self, _epoch: u64, _batch: u64) -> Result<(), LogError> {
@@ -112,31 +128,34 @@ impl SharedLog for ModelLog {
     }
 
     fn put_part(&self, epoch: u64, position: u64, part: u32, body: &[u8]) -> Result<(), LogError> {
-        self.run(|database, _| database.put_part(epoch, self.node, (position, part), body))?
+        self.0
+            .run(|database, _| database.put_part(epoch, self.0.node(), (position, part), body))?
     }
 
     fn publish(&self, epoch: u64, snapshot: Snapshot, chain: Chain) -> Result<(), LogError> {
-        let is_published = self.run(|database, bug| database.publish(epoch, self.node, snapshot, chain, bug))?;
+        let is_published = self
+            .0
+            .run(|database, bug| database.publish(epoch, self.0.node(), snapshot, chain, bug))?;
         if !is_published {
             return Err(LogError::WentBack {
                 acknowledged: snapshot.position,
                 found: self.confirm(epoch)?.min(snapshot.position - 1),
             });
         }
-        self.run(|database, bug| {
+        self.0.run(|database, bug| {
             database.trim(snapshot, bug);
             Done::wrote(())
         })
     }
 
     fn part(&self, snapshot: Snapshot, part: u32) -> Result<Vec<u8>, LogError> {
-        let found = self.run(|database, _| Done::read(database.part(snapshot, part)))?;
+        let found = self.0.run(|database, _| Done::read(database.part(snapshot, part)))?;
         found.ok_or_else(|| LogError::Failed(Error::new(ErrorKind::Corrupted, "a part of the snapshot is missing")))
     }
 
     fn release(&self, epoch: u64, _patience: Duration) -> Result<(), LogError> {
-        self.run(|database, _| {
-            database.release(epoch, self.node);
+        self.0.run(|database, _| {
+            database.release(epoch, self.0.node());
             Done::wrote(())
         })
     }

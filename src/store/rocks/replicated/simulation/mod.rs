@@ -11,10 +11,13 @@
 //! ```text
 //! ABIDE_SEED=7 cargo test --features cluster --lib replicated::simulation -- --nocapture
 //! ```
+//!
+//! `shard` uses the same model for the simulation of whole hubs (`src/simulation/`).
 
 mod database;
 mod log;
 mod node;
+pub(super) mod shard;
 mod world;
 
 use std::collections::BTreeSet;

@@ -15,7 +15,7 @@ use super::super::replay::Replay;
 use super::super::snapshot;
 use super::super::store::OwnedStore;
 use super::database::Done;
-use super::log::ModelLog;
+use super::log::{Connection, ModelLog, NodeConnection};
 use super::world::{Bug, Core, CoverageMark, Rows, World, rows_after};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
@@ -144,8 +144,12 @@ impl Node {
         world.core().record(format!("node {} {text}", self.index));
     }
 
-    fn log(&self) -> ModelLog {
-        ModelLog {
+    fn log(&self) -> ModelLog<NodeConnection> {
+        ModelLog(self.connection())
+    }
+
+    fn connection(&self) -> NodeConnection {
+        NodeConnection {
             world: self.world.clone(),
             node: self.index,
         }
@@ -318,7 +322,6 @@ impl Node {
 
     /// Becomes the owner, if there is none or the owner seems to be dead, and opens the store.
     fn claim(&mut self, world: &World) {
-        let log = self.log();
         let seen = {
             let mut core = world.core();
             let (epoch, owner) = (core.primary.epoch, core.primary.owner);
@@ -333,7 +336,7 @@ impl Node {
             epoch
         };
         // What the log has at the moment of the claim.
-        let claimed = log.run(|database, _| {
+        let claimed = self.connection().run(|database, _| {
             let Done { answer, has_written } = database.claim(seen, self.index);
             Done {
                 answer: answer.map(|tenure| (tenure, database.clone())),
@@ -599,7 +602,8 @@ fn all_rows(view: &dyn Reader) -> Rows {
     found.expect("a good copy can be read").into_iter().collect()
 }
 
-fn remove(directory: &Path) {
+/// Removes a copy, and what an interrupted replacement has left of it.
+pub(super) fn remove(directory: &Path) {
     let (old, gone) = (directory.with_extension("old"), directory.with_extension("gone"));
     for directory in [directory, &old, &gone] {
         if directory.exists() {
@@ -608,7 +612,7 @@ fn remove(directory: &Path) {
     }
 }
 
-fn copy_all(from: &Path, to: &Path) {
+pub(super) fn copy_all(from: &Path, to: &Path) {
     let Ok(entries) = std::fs::read_dir(from) else { return };
     std::fs::create_dir_all(to).expect("a directory can be made");
     for entry in entries {

@@ -472,7 +472,7 @@ impl World {
 }
 
 /// Returns a directory in memory, if there is one: the runs write much and need nothing of it later.
-fn memory_or_temp() -> std::path::PathBuf {
+pub(super) fn memory_or_temp() -> std::path::PathBuf {
     let memory = std::path::PathBuf::from("/dev/shm");
     if memory.is_dir() { memory } else { std::env::temp_dir() }
 }
