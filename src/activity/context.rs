@@ -183,7 +183,7 @@ impl ActivityContext {
     }
 
     /// Waits until the attempt is canceled; see [`is_canceled`](Self::is_canceled). The attempt then has five seconds
-    /// to clean up before it is dropped. An attempt that exceeds its time limit is dropped at once, unless it
+    /// to clean up before it is dropped. An attempt that exceeds its time limit is dropped at its next await, unless it
     /// [blocks](crate::activity::ActivityOptions::blocking).
     pub async fn canceled(&self) {
         self.attempt.canceled.canceled().await;

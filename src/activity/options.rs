@@ -46,8 +46,9 @@ impl ActivityOptions {
     }
 
     /// Sets the time limit of one attempt (default: unlimited). Waiting for a free slot does not count. An attempt that
-    /// exceeds the limit ends with [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut). The time limit of a call takes
-    /// precedence.
+    /// exceeds the limit is dropped at its current or next await, and its call fails with
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut). If it returns before it awaits again, its result counts. The time
+    /// limit of a call takes precedence.
     ///
     /// A [blocking](Self::blocking) attempt cannot be interrupted. The orchestration receives the timeout, the attempt
     /// can observe it through [`ActivityContext::is_canceled`](crate::ActivityContext::is_canceled), and the slot

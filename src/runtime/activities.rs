@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinHandle};
-use tracing::Instrument;
+use tokio::task::coop::unconstrained;
 
 use crate::engine::code::{ActivityFuture, Attempt, CancelSignal};
 use crate::engine::message::{ActivityEnd, Input, StartActivity};
@@ -23,12 +22,13 @@ use crate::maps::ActivityMap;
 use crate::model::Outcome;
 #[cfg(feature = "otel")]
 use crate::otel;
+use crate::runtime::attempt::{AttemptCode, Code, CodeEnd};
 use crate::runtime::contained::contained;
 use crate::runtime::inbox::Envelope;
-use crate::runtime::meters::ActivityMeters;
+use crate::runtime::meters::{ActivityMeters, Counted};
 use crate::runtime::release::FailOnDrop;
 use crate::runtime::shared::Runtime;
-use crate::runtime::tasks::{Running, Tasks};
+use crate::runtime::tasks::Running;
 use crate::time::{Clock, Stopwatch};
 use crate::trace::TraceContext;
 
@@ -209,7 +209,6 @@ impl Runtime {
         let future = code.run(start.input, attempt);
         let watched = Watched {
             runtime: Arc::downgrade(self),
-            tasks: Arc::clone(&self.attempts),
             blocking: code.is_blocking(),
             timeout: start.timeout.or(code.timeout()),
             grace: self.limits.cancel_grace,
@@ -224,12 +223,14 @@ impl Runtime {
             trace,
             canceled,
         };
-        let (tokio, lost) = (self.tokio.clone(), FailOnDrop::of(self));
-        self.tokio.spawn(async move {
+        let (tokio, lost) = (self.tokio.clone(), FailOnDrop::of_attempt(self));
+        let number = running.number();
+        let task = self.tokio.spawn(async move {
             if watched.run(future, running, &tokio).await {
                 lost.call_off();
             }
         });
+        self.attempts.note(number, task.abort_handle());
     }
 
     /// Cancels a running activity whose result is no longer needed.
@@ -238,18 +239,9 @@ impl Runtime {
     }
 }
 
-/// The end of the task of an attempt.
-enum Ended {
-    /// It returned, panicked, or was dropped by the tokio runtime.
-    Alone,
-    /// The hub aborted it.
-    Aborted,
-}
-
-/// A running attempt, as supervised by the hub.
+/// An attempt, and what is needed to report its end.
 struct Watched {
     runtime: Weak<Runtime>,
-    tasks: Arc<Tasks>,
     activity: ActivityKey,
     name: String,
     attempt: u32,
@@ -270,10 +262,11 @@ struct Watched {
 }
 
 impl Watched {
-    /// Runs the attempt and reports its end to the core. Returns `true` if the attempt ended by itself or was ended by
-    /// the hub. Returns `false` if the tokio runtime shut down.
+    /// Runs the attempt in this task and reports its end to the core. Returns `false` if the tokio runtime has dropped the
+    /// code.
     async fn run(self, future: ActivityFuture, running: Running, tokio: &Handle) -> bool {
         if self.canceled.is_set() {
+            contained(|| drop(future));
             self.tell(self.called_off());
             return true;
         }
@@ -283,35 +276,34 @@ impl Watched {
             Counted::one(meters.running.clone())
         });
         let begun = Stopwatch::start();
-        let number = running.number();
-        let mut task = self.spawn(future, running, tokio);
-        self.tasks.note(number, task.abort_handle());
+        let mut code = self.code(future, running, counted, tokio);
         let ended = tokio::select! {
             biased;
-            ended = &mut task => self.joined(ended, Ended::Alone),
-            () = self.time_is_over() => {
+            ended = &mut code => {
+                drop(code);
+                ended
+            }
+            // Code that uses up the budget of the task must not stop the clock.
+            () = unconstrained(self.time_is_over()) => {
                 // The orchestration receives the timeout immediately. The slot becomes free when the attempt has really
                 // ended, because a blocking attempt continues.
                 self.canceled.cancel();
                 self.tell(ActivityEnd::Lingers(self.timed_out()));
-                task.abort();
-                self.joined(task.await, Ended::Aborted)
+                code.stop().await
             }
-            () = self.grace_is_over() => {
+            () = unconstrained(self.grace_is_over()) => {
                 if self.canceled.is_closing() {
                     // A blocking attempt may continue for a long time, and the hub does not wait for it.
                     self.tell(ActivityEnd::Abandoned);
                 }
-                task.abort();
-                self.joined(task.await, Ended::Aborted)
+                code.stop().await
             }
         };
-        drop(counted);
         if let Some(meters) = &self.meters {
             meters.seconds.record(begun.elapsed().as_secs_f64());
         }
-        let Some(ended) = ended else {
-            return self.tasks.is_closed();
+        let Some(ended) = self.end_of(ended) else {
+            return false;
         };
         let outcome = if self.canceled.is_set() {
             "canceled"
@@ -323,32 +315,32 @@ impl Watched {
         true
     }
 
-    /// Spawns the task of the user code.
-    #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
-    fn spawn(&self, future: ActivityFuture, running: Running, tokio: &Handle) -> JoinHandle<Outcome> {
+    /// Returns the user code, ready to run.
+    fn code(&self, future: ActivityFuture, running: Running, counted: Option<Counted>, tokio: &Handle) -> AttemptCode {
         let span = tracing::info_span!("activity", name = self.name, key = %self.activity, attempt = self.attempt);
-        let future = async move {
-            let _running = running;
-            future.await
-        };
-        #[cfg(feature = "otel")]
-        let future = {
-            use opentelemetry::trace::FutureExt;
+        let code = Code::new(
+            future,
+            span,
             // Spans of the user's code become children of the attempt.
-            let context = self.trace.as_deref().map(otel::remote);
-            future.with_context(context.unwrap_or_default())
-        };
+            #[cfg(feature = "otel")]
+            self.trace.as_deref().map(otel::remote).unwrap_or_default(),
+            running,
+            counted,
+        );
         if !self.blocking || self.runtime.upgrade().is_some_and(|runtime| runtime.is_local()) {
-            return tokio.spawn(future.instrument(span));
+            return AttemptCode::Here(code);
         }
-        let handle = tokio.clone();
-        tokio.spawn_blocking(move || span.in_scope(|| handle.block_on(future)))
+        AttemptCode::on_a_thread(code, tokio)
     }
 
-    async fn time_is_over(&self) {
-        match self.timeout {
-            Some(timeout) => tokio::time::sleep(timeout).await,
-            None => std::future::pending().await,
+    /// Waits for the end of the time limit, which begins with this call.
+    fn time_is_over(&self) -> impl Future<Output = ()> + use<> {
+        let limit = self.timeout.map(tokio::time::sleep);
+        async move {
+            match limit {
+                Some(limit) => limit.await,
+                None => std::future::pending().await,
+            }
         }
     }
 
@@ -357,23 +349,21 @@ impl Watched {
         tokio::time::sleep(self.grace).await;
     }
 
-    /// Returns the end of the joined task, or `None` if the tokio runtime dropped it.
-    fn joined(&self, ended: Result<Outcome, JoinError>, how: Ended) -> Option<ActivityEnd> {
-        match ended.map_err(JoinError::try_into_panic) {
-            Ok(_) | Err(Ok(_)) if self.canceled.has_cut_short() => Some(ActivityEnd::Abandoned),
-            Ok(outcome) => Some(ActivityEnd::Ended(outcome)),
-            Err(Ok(panic)) => {
+    /// Returns the end to report, or `None` if the tokio runtime has shut down.
+    fn end_of(&self, code: CodeEnd) -> Option<ActivityEnd> {
+        Some(match code {
+            CodeEnd::Returned(_) | CodeEnd::Panicked(_) if self.canceled.has_cut_short() => ActivityEnd::Abandoned,
+            CodeEnd::Returned(outcome) => ActivityEnd::Ended(outcome),
+            CodeEnd::Panicked(panic) => {
                 let text = panic_text(panic.as_ref());
                 let message = format!("the activity `{}` ({}) panicked: {text}", self.name, self.activity);
                 tracing::error!(activity = self.name, key = %self.activity, attempt = self.attempt, panic = text, "an activity panicked");
-                Some(ActivityEnd::Ended(Outcome::Runtime(Error::new(
-                    ErrorKind::Panicked,
-                    message,
-                ))))
+                contained(|| drop(panic));
+                ActivityEnd::Ended(Outcome::Runtime(Error::new(ErrorKind::Panicked, message)))
             }
-            Err(Err(_)) if matches!(how, Ended::Aborted) => Some(self.called_off()),
-            Err(Err(_)) => None,
-        }
+            CodeEnd::Stopped => self.called_off(),
+            CodeEnd::Lost => return None,
+        })
     }
 
     /// Returns the end of a canceled attempt. A core handles it only if the hub closes.
@@ -442,21 +432,5 @@ fn name_of(ended: &ActivityEnd) -> &'static str {
         },
         ActivityEnd::Lingers(_) => "timed_out",
         ActivityEnd::Abandoned => "abandoned",
-    }
-}
-
-/// Increments a gauge while it exists.
-struct Counted(metrics::Gauge);
-
-impl Counted {
-    fn one(gauge: metrics::Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
     }
 }

@@ -210,6 +210,22 @@ pub(super) struct ActivityMeters {
     ended: [OnceLock<Counter>; OUTCOMES.len()],
 }
 
+/// Increments a gauge while it exists.
+pub(super) struct Counted(Gauge);
+
+impl Counted {
+    pub(super) fn one(gauge: Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 /// The outcomes of attempts.
 const OUTCOMES: [&str; 7] = [
     "answered",

@@ -1,6 +1,7 @@
 //! The runtime of the engine: the threads that run cores, their inboxes and their outputs.
 
 mod activities;
+mod attempt;
 mod backpressure;
 pub(crate) mod callers;
 mod contained;

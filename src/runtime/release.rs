@@ -53,7 +53,7 @@ impl Runtime {
     fn release_from_worker(self: &Arc<Self>, items: Vec<Release>) {
         let runtime = Arc::clone(self);
         // If tokio dropped the task before it runs, the items would never be released.
-        let lost = FailOnDrop(Arc::downgrade(self));
+        let lost = FailOnDrop::of(self);
         self.tokio.spawn(async move {
             for item in items {
                 contained(|| runtime.release_one(item));
@@ -162,22 +162,39 @@ fn tell_end(runtime: &Weak<Runtime>, instance: &InstanceId, message: MessageId, 
 ///
 /// The work has a row, so the next open runs it again. In this process, waiting for it would be pointless, so the hub
 /// fails.
-pub(super) struct FailOnDrop(Weak<Runtime>);
+pub(super) struct FailOnDrop {
+    runtime: Weak<Runtime>,
+    /// Returns `true` if the hub itself may have dropped the work.
+    is_ending: fn(&Runtime) -> bool,
+}
 
 impl FailOnDrop {
     pub(super) fn of(runtime: &Arc<Runtime>) -> Self {
-        Self(Arc::downgrade(runtime))
+        Self {
+            runtime: Arc::downgrade(runtime),
+            is_ending: |_| false,
+        }
+    }
+
+    /// Like [`of`](Self::of), for an attempt of an activity. A hub that closes aborts its attempts, which is no failure.
+    pub(super) fn of_attempt(runtime: &Arc<Runtime>) -> Self {
+        Self {
+            runtime: Arc::downgrade(runtime),
+            is_ending: |runtime| runtime.attempts.is_closed(),
+        }
     }
 
     /// Disarms the guard, because the end of the work is reported to the core.
     pub(super) fn call_off(mut self) {
-        self.0 = Weak::new();
+        self.runtime = Weak::new();
     }
 }
 
 impl Drop for FailOnDrop {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.upgrade() {
+        if let Some(runtime) = self.runtime.upgrade()
+            && !(self.is_ending)(&runtime)
+        {
             runtime.fail(&Error::new(
                 ErrorKind::Closed,
                 "the tokio runtime in which the hub was opened has shut down, which ended the hub's tasks; \

@@ -67,9 +67,25 @@ impl Activity for Misbehave {
                     context.canceled().await;
                     Ok(format!("canceled: {}", context.is_canceled()))
                 }
+                "spin" => loop {
+                    tokio::task::consume_budget().await;
+                },
+                "trap" => {
+                    let _trap = Trap;
+                    std::future::pending().await
+                }
                 other => panic!("unknown: {other}"),
             }
         })
+    }
+}
+
+/// Panics when it is dropped.
+struct Trap;
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        panic!("a trap");
     }
 }
 
@@ -306,6 +322,57 @@ async fn an_attempt_runs_no_longer_than_its_timeout() {
     let (kind, text) = refused(&model, 1).await;
     assert_eq!(kind, ErrorKind::TimedOut);
     assert!(text.contains("20ms"), "{text}");
+    assert_eq!(close(&runtime, threads, &model), 0);
+}
+
+/// An attempt that is always ready to go on, and so uses up the budget of its task, is dropped as well.
+#[tokio::test]
+async fn an_attempt_that_never_rests_ends_with_its_limit_or_its_grace() {
+    let model = Arc::new(Model::new());
+    let timeout = Some(Duration::from_millis(20));
+    let (runtime, threads) = open(&model, 1, timeout, &[("misbehave", "\"spin\"")]);
+    assert_eq!(refused(&model, 1).await.0, ErrorKind::TimedOut);
+    assert_eq!(close(&runtime, threads, &model), 0);
+
+    let model = Arc::new(Model::new());
+    let (runtime, threads) = open(&model, 1, None, &[("misbehave", "\"spin\"")]);
+    until(|| {
+        runtime.cancel_activity(&key(1));
+        outcome_of(&model, 1)
+    })
+    .await;
+    assert_eq!(refused(&model, 1).await.0, ErrorKind::Ended);
+    assert_eq!(close(&runtime, threads, &model), 0);
+}
+
+/// The hub of an attempt that a close aborts has not failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_a_close_aborts_is_no_failure() {
+    let model = Arc::new(Model::new());
+    let (runtime, threads) = open(&model, 1, None, &[("misbehave", "\"hang\"")]);
+    until(|| runtime.activities.is_requested(&key(1)).then_some(())).await;
+    runtime.stop(Duration::from_millis(1));
+    let joined = tokio::task::spawn_blocking(|| threads.join(Duration::ZERO));
+    joined.await.unwrap().unwrap();
+    runtime.end_tasks();
+    assert_eq!(runtime.attempts.wait(Duration::from_secs(30)), []);
+    assert_eq!(runtime.failed(), None);
+}
+
+/// A value of the attempt that panics when it is dropped changes neither the end of the attempt nor the hub.
+#[tokio::test]
+async fn a_destructor_that_panics_ends_only_its_attempt() {
+    let model = Arc::new(Model::new());
+    let timeout = Some(Duration::from_millis(20));
+    let (runtime, threads) = open(
+        &model,
+        1,
+        timeout,
+        &[("misbehave", "\"trap\""), ("misbehave", "\"fail\"")],
+    );
+    assert_eq!(refused(&model, 1).await.0, ErrorKind::TimedOut);
+    let returned = until(|| outcome_of(&model, 2)).await;
+    assert_eq!(returned, Outcome::Returned(Failure::message("no").non_retriable()));
     assert_eq!(close(&runtime, threads, &model), 0);
 }
 
