@@ -9,6 +9,10 @@ use abide::prelude::*;
 
 use super::{Ledger, Plan, audit, builder, client};
 
+/// Time that the audit may take for each request that was answered. It reads one thing after the other, and a read of a hub
+/// over PostgreSQL waits for a write of the database, which takes milliseconds on a busy machine.
+const READS_OF_A_REQUEST: Duration = Duration::from_millis(10);
+
 /// The reason why a place is not as it should be.
 #[derive(Debug)]
 pub(crate) enum Broken {
@@ -74,10 +78,12 @@ async fn finish(place: &Path, plan: &Plan, patience: Duration) -> Result<u64, Br
     };
     done?;
     let ledger = Ledger::open(place);
-    let violations = within(patience, "read", audit::audit(&client, plan, place, &ledger)).await??;
+    let answered: u64 = ledger.answers.values().map(|answers| answers.len() as u64).sum();
+    let reading = patience + READS_OF_A_REQUEST * u32::try_from(answered).unwrap_or(u32::MAX);
+    let violations = within(reading, "read", audit::audit(&client, plan, place, &ledger)).await??;
     within(patience, "shut down", hub.shutdown()).await??;
     if violations.is_empty() {
-        Ok(ledger.answers.values().map(|answers| answers.len() as u64).sum())
+        Ok(answered)
     } else {
         Err(Broken::Violated(violations))
     }
