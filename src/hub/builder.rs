@@ -134,7 +134,7 @@ pub struct HubBuilder {
     memory_budget: usize,
     wal_limit: u64,
     partitions: u16,
-    shards: u16,
+    pub(super) shards: u16,
     executors: usize,
     in_flight: usize,
     retention: Retention,
@@ -342,7 +342,8 @@ impl HubBuilder {
     /// holds in each shard.
     ///
     /// With the feature `testing`, the environment variable `ABIDE_SHARDS` sets the number for each hub in memory that does
-    /// not set it, so that all tests of a program can run a second time, on divided hubs.
+    /// not set it, so that all tests of a program can run a second time, on divided hubs. With the feature `cluster` as well,
+    /// `ABIDE_CLUSTER=postgres://…` opens each hub in memory as a new hub over that database.
     pub fn shards(mut self, shards: u16) -> Self {
         self.shards = shards;
         self
@@ -557,6 +558,8 @@ impl HubBuilder {
         }
         #[cfg(feature = "testing")]
         self.divide_for_tests()?;
+        #[cfg(all(feature = "testing", feature = "cluster"))]
+        self.move_for_tests()?;
         self.registry.check_resources()?;
         for id in &self.held {
             id.parse::<EntityId>()?;

@@ -89,8 +89,34 @@ impl fmt::Debug for ClusterPlace {
     }
 }
 
+/// The place of the copies of hubs that tests move into a database, in the directory for temporary files.
+#[cfg(feature = "testing")]
+const TEST_COPIES: &str = "abide-tests";
+
 /// The configuration of a hub whose log is in PostgreSQL; see [`Hub::cluster`](crate::Hub::cluster).
 impl HubBuilder {
+    /// Turns a hub in memory into a new hub over the database that the environment names.
+    #[cfg(feature = "testing")]
+    pub(super) fn move_for_tests(&mut self) -> Result<()> {
+        let Some(url) = std::env::var_os("ABIDE_CLUSTER").filter(|_| matches!(self.place, Place::Memory)) else {
+            return Ok(());
+        };
+        let invalid = || {
+            let text = "the environment variable `ABIDE_CLUSTER` must be the URL of a PostgreSQL database";
+            Error::new(ErrorKind::Configuration, text)
+        };
+        let url = url.into_string().map_err(|_| invalid())?;
+        Address::parse(&url).map_err(|_| invalid())?;
+        let name = format!("test-{}", crate::random::uuid());
+        let directory = std::env::temp_dir().join(TEST_COPIES).join(&name);
+        self.place = Place::Cluster(ClusterPlace {
+            directory,
+            listen: (self.shards > 1).then(|| "127.0.0.1:0".to_owned()),
+            ..ClusterPlace::new(url, name)
+        });
+        Ok(())
+    }
+
     /// Directory for the copy of this node (default: `abide-` and the name of the hub, in the current directory). The copy
     /// may be lost at any time. Two nodes on one machine need two directories.
     pub fn directory(self, directory: impl Into<PathBuf>) -> Self {

@@ -50,6 +50,8 @@ mod lost_signals;
 mod management;
 #[cfg(feature = "rocksdb")]
 mod orchestrations_bad_input;
+#[cfg(all(feature = "cluster", feature = "testing"))]
+mod over_postgresql;
 #[cfg(feature = "rocksdb")]
 mod promises;
 #[cfg(feature = "rocksdb")]
