@@ -9,6 +9,8 @@ mod moves;
 mod nodes;
 mod pooler;
 mod proxy;
+#[cfg(feature = "testing")]
+mod registers;
 mod server;
 mod shards;
 #[path = "../it/shards_cast.rs"]
