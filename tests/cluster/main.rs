@@ -552,3 +552,64 @@ fn an_unsuitable_database_is_refused() {
         assert!(error.to_string().contains(text), "{url}: {error}");
     }
 }
+
+/// A hub is joined as it was made, and by one process of a directory. What is refused changes nothing.
+#[test]
+fn a_node_that_does_not_fit_is_refused() {
+    let Some(server) = Server::start() else { return };
+    let (place, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    runtime().block_on(async {
+        let hub = nodes::listening(&server, place.path()).open().await.unwrap();
+        let refused = async |builder: abide::HubBuilder, kind, text: &str| {
+            let error = builder.open().await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().contains(text), "{error}");
+        };
+        let same_directory = nodes::listening(&server, place.path());
+        refused(same_directory, ErrorKind::Locked, "is locked by process").await;
+        let more_shards = nodes::listening(&server, other.path()).shards(7);
+        refused(more_shards, ErrorKind::Configuration, "this program opens it with 7").await;
+        server.run("UPDATE abide.hub SET format = format + 1");
+        let older = nodes::listening(&server, other.path());
+        refused(older, ErrorKind::Format, "use the build that wrote it").await;
+        server.run("UPDATE abide.hub SET format = format - 1");
+        server.run("UPDATE abide.meta SET version = 1000");
+        let other_tables = nodes::listening(&server, other.path());
+        refused(other_tables, ErrorKind::Format, "have version 1000").await;
+        assert_eq!(server.run("SELECT version FROM abide.meta"), "1000");
+        assert_eq!(server.run("SELECT count(*) FROM abide.node"), "1");
+        assert_eq!(hub.client().entity::<Counter>("one").add().await.unwrap(), 1);
+        hub.shutdown().await.unwrap();
+    });
+}
+
+/// Of two nodes with one id, as after a machine was copied, the second one gets an id of its own. The first one keeps the hub.
+#[test]
+fn a_copied_node_gets_an_id_of_its_own() {
+    let Some(server) = Server::start() else { return };
+    let (place, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    runtime().block_on(async {
+        let first = nodes::listening(&server, place.path()).open().await.unwrap();
+        let counter = first.client().entity::<Counter>("one");
+        assert_eq!(counter.add().await.unwrap(), 1);
+        let epochs = server.run("SELECT array_agg(epoch ORDER BY shard) FROM abide.shard");
+        let node = |place: &Path| std::fs::read(place.join("NODE")).unwrap();
+        std::fs::write(copy.path().join("NODE"), node(place.path())).unwrap();
+        let second = nodes::listening(&server, copy.path()).open().await.unwrap();
+        assert_ne!(node(place.path()), node(copy.path()));
+        assert_eq!(second.client().entity::<Counter>("one").add().await.unwrap(), 2);
+        assert_eq!(counter.add().await.unwrap(), 3);
+        if nodes::shards() == 1 {
+            let now = server.run("SELECT array_agg(epoch ORDER BY shard) FROM abide.shard");
+            assert_eq!(now, epochs, "the copy has taken the hub away");
+        }
+        // A node that is started again keeps its id.
+        let own = node(copy.path());
+        second.shutdown().await.unwrap();
+        let second = nodes::listening(&server, copy.path()).open().await.unwrap();
+        assert_eq!(node(copy.path()), own);
+        for hub in [second, first] {
+            hub.shutdown().await.unwrap();
+        }
+    });
+}

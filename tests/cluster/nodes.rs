@@ -63,7 +63,7 @@ pub(crate) fn listening(server: &Server, directory: &Path) -> abide::HubBuilder 
 }
 
 /// The number of shards of the hubs of these tests, which the environment variable `ABIDE_SHARDS` sets.
-fn shards() -> u16 {
+pub(crate) fn shards() -> u16 {
     std::env::var("ABIDE_SHARDS").map_or(1, |shards| shards.parse().unwrap())
 }
 

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use super::holds;
@@ -17,6 +18,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::ShardId;
 use crate::log::shared::{Chain, LogState, Snapshot, Tenure};
 use crate::model;
+
+/// Maximum time for the connection of an earlier process of a directory to end, in milliseconds.
+const EARLIER_MS: u32 = 2_000;
 
 /// The class of the advisory locks that show that nodes are connected. The hub is added.
 pub(super) const CONNECTED: i32 = 0x0ab1_de00;
@@ -133,13 +137,20 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// Creates the tables and the hub if they are missing, and joins it.
+    /// Creates the tables and the hub if they are missing, and joins it. If a process with the id of the node is connected, as
+    /// after the directory of a node was copied, `renew` gives the node another id.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Format`] if another build has created the hub, of kind [`ErrorKind::Moved`] if
     /// it is not open, of kind [`ErrorKind::Configuration`] if it has another number of shards, or any error of
     /// [`Session::run`].
-    pub(crate) fn join(address: &Address, wish: &Wish, node: Node, patience: Duration) -> Result<Self> {
+    pub(crate) fn join(
+        address: &Address,
+        wish: &Wish,
+        mut node: Node,
+        renew: impl FnOnce() -> Result<Node>,
+        patience: Duration,
+    ) -> Result<Self> {
         let (session, claims) = (Session::new(address.clone())?, Session::new(address.clone())?);
         schema::ensure(&session, patience)?;
         let found = session.run(patience, async |connected: &Connected| {
@@ -148,6 +159,18 @@ impl Members {
         check_stage(&wish.name, &found.stage)?;
         found.check(wish)?;
         let (identity, shards) = (found.identity, wish.shards);
+        let is_alone = session.run(patience, async |connected: &Connected| {
+            lock_at_start(connected, identity.hub, node.id).await
+        })?;
+        if !is_alone {
+            let copied = node.id;
+            node = renew()?;
+            tracing::warn!(
+                %copied,
+                node = %node.id,
+                "another process has the id of this node, so its directory was copied; this node has a new id"
+            );
+        }
         session.run(patience, async |connected: &Connected| {
             let client = &connected.client;
             let begin = "INSERT INTO abide.shard (hub, shard, chain, snapshot_before) \
@@ -208,12 +231,7 @@ impl Members {
         let (view, hub) = self.session.run(patience, async |connected: &Connected| {
             let (hub, node) = (self.identity.hub, self.node.id);
             let class = CONNECTED + hub;
-            // The lock ends with the connection. Other nodes see its absence sooner than a beat that stands still.
-            let lock = "SELECT CASE WHEN NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' \
-                            AND pid = pg_backend_pid() AND classid = $1::int4::oid) \
-                        THEN pg_try_advisory_lock($1, hashtext($2::text)) END";
-            let lock = connected.statement(lock).await?;
-            connected.client.query_one(&lock, &[&class, &node.to_string()]).await?;
+            lock(connected, hub, node).await?;
             count_beat(connected, hub, self.shards, &self.node, is_ready).await?;
             let nodes = "WITH connected AS MATERIALIZED (SELECT l.objid FROM pg_locks l WHERE l.locktype = 'advisory' \
                              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
@@ -403,6 +421,34 @@ async fn find_or_create(connected: &Connected, wish: &Wish) -> Result<Found, tok
         format: row.get(4),
         stage: row.get(5),
     })
+}
+
+/// Takes the lock that shows that a node is connected. Returns `false` if another connection has it. The lock ends with the
+/// connection. Other nodes see its absence sooner than a beat that stands still.
+async fn lock(connected: &Connected, hub: i32, node: Uuid) -> Result<bool, tokio_postgres::Error> {
+    let lock = "SELECT CASE WHEN EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' \
+                    AND pid = pg_backend_pid() AND classid = $1::int4::oid) \
+                THEN true ELSE pg_try_advisory_lock($1, hashtext($2::text)) END";
+    let lock = connected.statement(lock).await?;
+    let class = CONNECTED + hub;
+    let locked = connected.client.query_one(&lock, &[&class, &node.to_string()]).await?;
+    Ok(locked.get(0))
+}
+
+/// Takes the same lock for a process that starts. Returns `false` if another process is connected as this node, for longer
+/// than the connection of an earlier process of the directory takes to end.
+async fn lock_at_start(connected: &Connected, hub: i32, node: Uuid) -> Result<bool, tokio_postgres::Error> {
+    let class = CONNECTED + hub;
+    let lock = format!(
+        "BEGIN; SET LOCAL lock_timeout = {EARLIER_MS}; SELECT pg_advisory_lock({class}, hashtext('{node}')); COMMIT"
+    );
+    match connected.client.batch_execute(&lock).await {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            connected.client.batch_execute("ROLLBACK").await?;
+            Ok(false)
+        }
+        locked => locked.map(|()| true),
+    }
 }
 
 /// Counts a beat of a node, and enters the node if the database does not have it, or has lost it.

@@ -11,20 +11,26 @@ use crate::random;
 
 const NODE: &str = "NODE";
 
-/// Reads the node of a directory, or creates one. `endpoint` is where the other nodes reach it. A file that is damaged is replaced: the hub gets a new node.
+/// Reads the node of a directory, or creates one. `endpoint` is where the other nodes reach it. A file that is damaged is
+/// replaced: the hub gets a new node.
 pub(super) fn read_or_create(directory: &Path, endpoint: Option<Endpoint>) -> Result<Node> {
-    let path = directory.join(NODE);
-    let id = match read_if_present(&path)?.and_then(|bytes| parse(&bytes)) {
-        Some(id) => id,
-        None => {
-            let id = random::uuid();
-            replace(&path, format!("{id}\n").as_bytes())?;
-            id
-        }
-    };
+    match read_if_present(&directory.join(NODE))?.and_then(|bytes| parse(&bytes)) {
+        Some(id) => Ok(node(id, endpoint)),
+        None => create(directory, endpoint),
+    }
+}
+
+/// Gives a directory a new node.
+pub(super) fn create(directory: &Path, endpoint: Option<Endpoint>) -> Result<Node> {
+    let id = random::uuid();
+    replace(&directory.join(NODE), format!("{id}\n").as_bytes())?;
+    Ok(node(id, endpoint))
+}
+
+fn node(id: Uuid, endpoint: Option<Endpoint>) -> Node {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let name = format!("{}:{}", host.trim(), std::process::id());
-    Ok(Node { id, name, endpoint })
+    Node { id, name, endpoint }
 }
 
 fn parse(bytes: &[u8]) -> Option<Uuid> {

@@ -169,13 +169,14 @@ impl Member {
         create_private_directory(&how.directory)?;
         let lock = DirectoryLock::take(&how.directory)?;
         let node = node::read_or_create(&how.directory, how.endpoint.clone())?;
+        let renew = || node::create(&how.directory, how.endpoint.clone());
         let wish = Wish {
             name: how.name.clone(),
             partitions: how.partitions,
             shards: how.shards,
             id: random::uuid(),
         };
-        let members = Members::join(&how.address, &wish, node, how.patience)?;
+        let members = Members::join(&how.address, &wish, node, renew, how.patience)?;
         let members = Arc::new(members);
         Ok(Self {
             admission: Session::new(how.address.clone())?,
