@@ -509,6 +509,8 @@ impl HubBuilder {
             )
             .with_source(error)
         })?;
+        #[cfg(all(feature = "testing", feature = "cluster"))]
+        self.move_for_tests()?;
         self.check()?;
         let opening = tokio.clone();
         let canceled = Canceled::default();
@@ -558,8 +560,6 @@ impl HubBuilder {
         }
         #[cfg(feature = "testing")]
         self.divide_for_tests()?;
-        #[cfg(all(feature = "testing", feature = "cluster"))]
-        self.move_for_tests()?;
         self.registry.check_resources()?;
         for id in &self.held {
             id.parse::<EntityId>()?;

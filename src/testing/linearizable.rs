@@ -219,6 +219,10 @@ impl<O: Debug, F> Search<'_, O, F> {
             if !(self.apply)(&mut after, &self.operations[index].operation) {
                 continue;
             }
+            // An operation without an answer that changes nothing may as well never have happened.
+            if self.operations[index].ended.is_none() && after == *state {
+                continue;
+            }
             placed.insert(index);
             if !seen.insert((placed.clone(), after.clone())) {
                 placed.remove(index);

@@ -16,7 +16,7 @@ const NODES: usize = 3;
 const CLIENTS_OF_A_NODE: usize = 2;
 const REGISTERS: u64 = 4;
 
-/// Operations before and after each fault.
+/// Answers before and after each fault.
 const CALM: u64 = 60;
 
 /// Maximum time for these operations on a busy machine.
@@ -63,7 +63,9 @@ struct Shared {
     records: [Recorder<Asked>; REGISTERS as usize],
     /// The clients of the nodes that are open. Empty at the end.
     clients: watch::Sender<Vec<Option<Client>>>,
+    /// Operations with an answer, and successful comparisons among them.
     operations: watch::Sender<u64>,
+    replaced: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -75,7 +77,7 @@ impl Shared {
         found.get(node).cloned().flatten()
     }
 
-    /// Waits until the clients have made some more operations.
+    /// Waits until the clients have received some more answers.
     async fn some_more_operations(&self) {
         let mut operations = self.operations.subscribe();
         let wanted = *operations.borrow() + CALM;
@@ -122,14 +124,22 @@ async fn ask(shared: Arc<Shared>, node: usize, number: u64) {
                 (asked, replaced.is_some())
             }
         };
-        match is_answered {
-            true => record.end(began, asked),
-            false => record.give_up(began, asked),
+        if !is_answered {
+            record.give_up(began, asked);
+            continue;
         }
+        record.end(began, asked);
         match asked {
-            Asked::Read(Some(value)) => *known = value,
-            Asked::Write(value) => *known = value,
-            _ => {}
+            Asked::Read(Some(value)) | Asked::Write(value) => *known = value,
+            Asked::Replace {
+                value,
+                replaced: Some(true),
+                ..
+            } => {
+                *known = value;
+                shared.replaced.send_modify(|count| *count += 1);
+            }
+            Asked::Replace { .. } | Asked::Read(None) => {}
         }
         shared.operations.send_modify(|count| *count += 1);
     }
@@ -166,6 +176,7 @@ fn registers_are_linearizable_on_every_node() {
             records: std::array::from_fn(|_| Recorder::new()),
             clients: watch::Sender::new(vec![None; NODES]),
             operations: watch::Sender::default(),
+            replaced: watch::Sender::default(),
         });
         let open = async |node: usize, place: &TempDir| {
             let builder = listening(&server, place.path()).shards(2).entity::<Register>();
@@ -201,7 +212,9 @@ fn registers_are_linearizable_on_every_node() {
         for client in asking {
             client.await.unwrap();
         }
-        println!("{} operations", *shared.operations.borrow());
+        let (operations, replaced) = (*shared.operations.borrow(), *shared.replaced.borrow());
+        println!("{operations} operations, {replaced} of them successful comparisons");
+        assert!(replaced > 0, "no comparison succeeded");
         for (key, record) in shared.records.iter().enumerate() {
             let checked = record.check(0, apply);
             assert!(checked.is_ok(), "register {key}: {}", checked.unwrap_err());

@@ -22,6 +22,9 @@ use crate::model;
 /// Maximum time for the connection of an earlier process of a directory to end, in milliseconds.
 const EARLIER_MS: u32 = 2_000;
 
+/// Waits for as long as a node that lives takes for several beats.
+const BEATS: &str = "SELECT pg_sleep(2)";
+
 /// The class of the advisory locks that show that nodes are connected. The hub is added.
 pub(super) const CONNECTED: i32 = 0x0ab1_de00;
 
@@ -168,7 +171,7 @@ impl Members {
             tracing::warn!(
                 %copied,
                 node = %node.id,
-                "another process has the id of this node, so its directory was copied; this node has a new id"
+                "another process lives with the id of this node, so its directory was copied; this node has a new id"
             );
         }
         session.run(patience, async |connected: &Connected| {
@@ -435,20 +438,26 @@ async fn lock(connected: &Connected, hub: i32, node: Uuid) -> Result<bool, tokio
     Ok(locked.get(0))
 }
 
-/// Takes the same lock for a process that starts. Returns `false` if another process is connected as this node, for longer
-/// than the connection of an earlier process of the directory takes to end.
+/// Takes the same lock for a process that starts. Returns `false` if another process lives as this node: it keeps the lock for
+/// longer than the connection of an earlier process of the directory takes to end, and it beats. A machine that lost its power
+/// leaves a connection as well, which does not beat.
 async fn lock_at_start(connected: &Connected, hub: i32, node: Uuid) -> Result<bool, tokio_postgres::Error> {
-    let class = CONNECTED + hub;
+    let (client, class) = (&connected.client, CONNECTED + hub);
     let lock = format!(
         "BEGIN; SET LOCAL lock_timeout = {EARLIER_MS}; SELECT pg_advisory_lock({class}, hashtext('{node}')); COMMIT"
     );
-    match connected.client.batch_execute(&lock).await {
-        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            connected.client.batch_execute("ROLLBACK").await?;
-            Ok(false)
-        }
-        locked => locked.map(|()| true),
+    match client.batch_execute(&lock).await {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => client.batch_execute("ROLLBACK").await?,
+        locked => return locked.map(|()| true),
     }
+    let beat = async || {
+        let text = "SELECT beat FROM abide.node WHERE hub = $1 AND node = $2";
+        let row = client.query_opt(text, &[&hub, &node]).await?;
+        Ok::<_, tokio_postgres::Error>(row.map(|row| row.get::<_, i64>(0)))
+    };
+    let before = beat().await?;
+    client.batch_execute(BEATS).await?;
+    Ok(beat().await? == before)
 }
 
 /// Counts a beat of a node, and enters the node if the database does not have it, or has lost it.
