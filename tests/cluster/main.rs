@@ -613,3 +613,35 @@ fn a_copied_node_gets_an_id_of_its_own() {
         }
     });
 }
+
+/// A machine that lost its power leaves a connection of its node behind, which does not beat. The node keeps its id, and
+/// runs the hub.
+#[test]
+fn a_connection_that_was_left_behind_takes_no_id_away() {
+    let Some(server) = Server::start() else { return };
+    let place = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let hub = nodes::listening(&server, place.path()).open().await.unwrap();
+        assert_eq!(hub.client().entity::<Counter>("one").add().await.unwrap(), 1);
+        let locks = "SELECT classid::int4 || ', ' || objid::int4 FROM pg_locks \
+                     WHERE locktype = 'advisory' AND objsubid = 2 AND granted";
+        let lock = server.run(locks);
+        assert_eq!(lock.lines().count(), 1, "{lock}");
+        let node = || std::fs::read(place.path().join("NODE")).unwrap();
+        let own = node();
+        hub.shutdown().await.unwrap();
+        let hold = format!("SELECT pg_advisory_lock({lock}); SELECT pg_sleep(600)");
+        let mut left = server.psql(&hold).spawn().unwrap();
+        while server.run(locks).is_empty() {
+            assert!(left.try_wait().unwrap().is_none(), "the connection has ended");
+        }
+        let hub = nodes::listening(&server, place.path()).open().await.unwrap();
+        assert_eq!(node(), own);
+        assert_eq!(hub.client().entity::<Counter>("one").add().await.unwrap(), 2);
+        assert_eq!(server.run("SELECT count(*) FROM abide.node"), "1");
+        assert!(left.try_wait().unwrap().is_none(), "the connection has ended");
+        left.kill().unwrap();
+        left.wait().unwrap();
+        hub.shutdown().await.unwrap();
+    });
+}

@@ -201,15 +201,18 @@ impl Server {
 
     /// Runs a statement and returns its output.
     pub(crate) fn run(&self, statement: &str) -> String {
-        let output = self
-            .command("psql")
-            .args(["-h", "127.0.0.1", "-U", "abide", "-d", "postgres", "-At", "-p"])
-            .arg(self.port().to_string())
-            .args(["-c", statement])
-            .output()
-            .unwrap();
+        let output = self.psql(statement).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Returns the program that runs a statement in a connection of its own.
+    pub(crate) fn psql(&self, statement: &str) -> Command {
+        let mut psql = self.command("psql");
+        psql.args(["-h", "127.0.0.1", "-U", "abide", "-d", "postgres", "-At", "-p"])
+            .arg(self.port().to_string())
+            .args(["-c", statement]);
+        psql
     }
 }
 

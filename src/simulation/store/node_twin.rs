@@ -91,22 +91,20 @@ impl NodeTwin {
     /// Reads from both and compares, or from the model alone after the end of the process.
     fn compared<R>(&self, read: impl FnOnce(&dyn Reader) -> R) -> R {
         match self.owner().as_ref() {
-            Some(owner) => read(&Compared {
-                store: owner,
-                model: self.model.as_ref(),
-            }),
+            Some(owner) => read(&self.compared_with(owner)),
             None => read(self.model.as_ref()),
         }
     }
 
     pub(super) fn compare_all(&self) {
-        self.with_owner(|owner| {
-            let compared = Compared {
-                store: owner,
-                model: self.model.as_ref(),
-            };
-            compared.all();
-        });
+        self.with_owner(|owner| self.compared_with(owner).all());
+    }
+
+    fn compared_with<'a>(&'a self, owner: &'a Owner) -> Compared<'a> {
+        Compared {
+            store: owner,
+            model: self.model.as_ref(),
+        }
     }
 
     /// Acts as the background threads of the store.
@@ -117,10 +115,7 @@ impl NodeTwin {
                 self.materialize()?;
                 // The thread that makes snapshots only tries again.
                 if let Err(error) = self.with_owner(Owner::take_snapshot) {
-                    assert!(
-                        self.model.is_replaced() && error.kind() == ErrorKind::Replaced,
-                        "a snapshot fails without a reason: {error}"
-                    );
+                    self.assert_replaced(&error);
                 }
                 Ok(())
             }
@@ -142,11 +137,13 @@ impl NodeTwin {
     /// Checks an error of a process that may end only because it was replaced.
     fn survives(&self, done: Result<()>) -> Result<()> {
         let Err(error) = done else { return Ok(()) };
-        assert!(
-            self.model.is_replaced() && error.kind() == ErrorKind::Replaced,
-            "a process ends without a reason: {error}"
-        );
+        self.assert_replaced(&error);
         self.fail(error)
+    }
+
+    fn assert_replaced(&self, error: &Error) {
+        let is_replaced = self.model.is_replaced() && error.kind() == ErrorKind::Replaced;
+        assert!(is_replaced, "a process fails without a reason: {error}");
     }
 
     /// Fails a sync, because the database is out of reach or has gone back to an earlier state. The commits may be in the log
