@@ -426,16 +426,16 @@ async fn find_or_create(connected: &Connected, wish: &Wish) -> Result<Found, tok
     })
 }
 
-/// Takes the lock that shows that a node is connected. Returns `false` if another connection has it. The lock ends with the
-/// connection. Other nodes see its absence sooner than a beat that stands still.
-async fn lock(connected: &Connected, hub: i32, node: Uuid) -> Result<bool, tokio_postgres::Error> {
-    let lock = "SELECT CASE WHEN EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' \
+/// Takes the lock that shows that a node is connected, unless another connection has it. The lock ends with the connection.
+/// Other nodes see its absence sooner than a beat that stands still.
+async fn lock(connected: &Connected, hub: i32, node: Uuid) -> Result<(), tokio_postgres::Error> {
+    let lock = "SELECT CASE WHEN NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' \
                     AND pid = pg_backend_pid() AND classid = $1::int4::oid) \
-                THEN true ELSE pg_try_advisory_lock($1, hashtext($2::text)) END";
+                THEN pg_try_advisory_lock($1, hashtext($2::text)) END";
     let lock = connected.statement(lock).await?;
     let class = CONNECTED + hub;
-    let locked = connected.client.query_one(&lock, &[&class, &node.to_string()]).await?;
-    Ok(locked.get(0))
+    connected.client.query_one(&lock, &[&class, &node.to_string()]).await?;
+    Ok(())
 }
 
 /// Takes the same lock for a process that starts. Returns `false` if another process lives as this node: it keeps the lock for
