@@ -557,7 +557,7 @@ fn an_unsuitable_database_is_refused() {
 #[test]
 fn a_node_that_does_not_fit_is_refused() {
     let Some(server) = Server::start() else { return };
-    let (place, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [place, other] = nodes::places();
     runtime().block_on(async {
         let hub = nodes::listening(&server, place.path()).open().await.unwrap();
         let refused = async |builder: abide::HubBuilder, kind, text: &str| {
@@ -587,7 +587,7 @@ fn a_node_that_does_not_fit_is_refused() {
 #[test]
 fn a_copied_node_gets_an_id_of_its_own() {
     let Some(server) = Server::start() else { return };
-    let (place, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [place, copy] = nodes::places();
     runtime().block_on(async {
         let first = nodes::listening(&server, place.path()).open().await.unwrap();
         let counter = first.client().entity::<Counter>("one");
@@ -630,6 +630,8 @@ fn a_connection_that_was_left_behind_takes_no_id_away() {
         let node = || std::fs::read(place.path().join("NODE")).unwrap();
         let own = node();
         hub.shutdown().await.unwrap();
+        // Otherwise the node could be faster than the connection that holds the lock.
+        while !server.run(locks).is_empty() {}
         let hold = format!("SELECT pg_advisory_lock({lock}); SELECT pg_sleep(600)");
         let mut left = server.psql(&hold).spawn().unwrap();
         while server.run(locks).is_empty() {
